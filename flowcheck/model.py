@@ -1,0 +1,340 @@
+"""The types that travel from a capture to a verdict. Imports nothing of ours.
+
+    Frame -> Packet -> (Tape) -> Message -> Timeline -> Attempt -> Finding -> Result
+
+Times are integer nanoseconds since 1970-01-01 UTC and are formatted only in the report. Everything is frozen and
+sequences are tuples, so that a stage can be tested with literals and no later stage can change what an earlier one saw.
+Per-packet types are named tuples, because hundreds of thousands of them are made; the rest are slotted dataclasses.
+"""
+
+from __future__ import annotations
+
+from collections.abc import Mapping
+from dataclasses import dataclass, field, replace
+from typing import Any, NamedTuple, Protocol
+
+
+# ---------------------------------------------------------------------------------------------------- capture
+
+class Frame(NamedTuple):
+    """One captured packet as the file holds it."""
+
+    number: int            # as Wireshark shows it: 1-based count of the file's packets
+    time: int
+    link: int              # LINKTYPE_ value of the interface it was seen on
+    data: bytes
+    original_length: int   # octets on the wire; more than len(data) where the capture cut the packet
+    interface: int = 0     # index within the file (pcapng); 0 in a pcap
+
+
+class FrameRef(NamedTuple):
+    """Where a byte can be looked up: which capture of the observation, and the frame number in it."""
+
+    capture: int
+    number: int
+
+
+class Endpoint(NamedTuple):
+    address: str
+    port: int | None = None
+
+    def __str__(self) -> str:
+        if self.port is None:
+            return self.address
+        return f"[{self.address}]:{self.port}" if ":" in self.address else f"{self.address}:{self.port}"
+
+
+class Packet(NamedTuple):
+    """One whole IP datagram (fragments joined), the tunnels around it already taken off."""
+
+    time: int
+    frames: tuple[int, ...]       # numbers of the frames that carried it, the completing one last
+    interface: int
+    layers: tuple[str, ...]       # outermost first: ("eth", "vlan", "ip", "gre", "ip")
+    src: str
+    dst: str
+    protocol: int                 # IANA protocol number of `data`
+    data: bytes
+    missing: int = 0              # octets of `data` that the capture does not hold (snap length)
+    identification: int = -1      # IPv4 identification, -1 where there is none
+
+
+class Problem(NamedTuple):
+    """A peer broke its protocol: where in the message, and how. It is reported, never raised."""
+
+    offset: int
+    text: str
+
+
+# ---------------------------------------------------------------------------------------------------- decode
+
+@dataclass(frozen=True, slots=True)
+class Context:
+    """Where some bytes come from. A decoder reads it and copies it into the messages it makes."""
+
+    time: int                             # when the last of the bytes arrived
+    frames: tuple[FrameRef, ...]          # which frames carried them, the completing one last
+    src: Endpoint
+    dst: Endpoint
+    layers: tuple[str, ...] = ()
+    stream: int = 0                       # identifies the UDP flow, TCP connection or SCTP association
+    missing: int = 0                      # octets cut from the end by the snap length
+    exchange: int | None = None           # number of the HTTP exchange that carries the bytes, in its stream
+    carrier: Mapping[str, Any] = field(default_factory=dict)   # what the carrying protocol says: content type, path, PPID
+    secrets: Secrets | None = None
+
+    def message(self, kind: str, fields: Mapping[str, Any], problems: tuple[Problem, ...] = (), *,
+                incomplete: bool = False) -> Message:
+        """A Message of these bytes. `incomplete` marks one whose end the capture does not hold."""
+        return Message(kind, self.time, self.frames, self.src, self.dst, self.stream, self.layers, fields,
+                       exchange=self.exchange, problems=tuple(problems), incomplete=incomplete)
+
+    def within(self, layer: str, **changes: Any) -> Context:
+        """The same place one layer further in."""
+        return replace(self, layers=(*self.layers, layer), **changes)
+
+
+@dataclass(frozen=True, slots=True)
+class Message:
+    """One protocol message: `kind` is `protocol.message`, `fields` use the names of the protocol's specification."""
+
+    kind: str
+    time: int
+    frames: tuple[FrameRef, ...]
+    src: Endpoint
+    dst: Endpoint
+    stream: int = 0
+    layers: tuple[str, ...] = ()
+    fields: Mapping[str, Any] = field(default_factory=dict)
+    exchange: int | None = None
+    transaction: int | None = None        # set by session/transactions.py; a request and its answer share one
+    answers: int | None = None            # transaction that this message completes
+    copies: tuple[FrameRef, ...] = ()     # the same message again: retransmissions, other taps
+    problems: tuple[Problem, ...] = ()
+    incomplete: bool = False
+    session: int | None = None            # CWMP session, numbered per observation
+
+    @property
+    def protocol(self) -> str:
+        return self.kind.partition(".")[0]
+
+
+class Payload(NamedTuple):
+    """Bytes that one protocol carries for another: an HTTP body, an SCTP user message, an opened ESP packet.
+
+    `protocol` names the decoder that shall read them (`cwmp`, `hnbap`), `ip` for a whole IP packet, or is empty:
+    then the decoders are asked which of them recognises the bytes.
+    """
+
+    protocol: str
+    data: bytes
+    context: Context
+
+
+class Inner(NamedTuple):
+    """In-order bytes of a stream that a stream carries (TLS application data); decoded as a stream of its own."""
+
+    side: int
+    data: bytes
+    context: Context
+
+
+class Switch(NamedTuple):
+    """From the next byte on this stream speaks another protocol (FTP `AUTH TLS`, HTTP `CONNECT`)."""
+
+    protocol: str
+
+
+class Expect(NamedTuple):
+    """A connection to `endpoint` announced in another one (FTP passive mode): it speaks `protocol`."""
+
+    endpoint: Endpoint
+    protocol: str
+    note: Mapping[str, Any]
+
+
+@dataclass(frozen=True, slots=True)
+class Opaque:
+    """Traffic that is there and cannot be read: ESP without keys, TLS application data, an unknown protocol."""
+
+    kind: str                             # "esp", "tls", "ssh", "unknown"
+    start: int
+    end: int
+    src: Endpoint
+    dst: Endpoint
+    layers: tuple[str, ...] = ()
+    packets: int = 0
+    size: int = 0                         # octets
+    stream: int = 0
+    frames: tuple[FrameRef, ...] = ()     # first and last
+    fields: Mapping[str, Any] = field(default_factory=dict)   # spi, lowest and highest sequence number, ...
+
+
+class Secrets(Protocol):
+    """What the key ring can open. Implemented in decrypt/; a decoder that meets sealed bytes asks it."""
+
+    def open_ike(self, header: bytes, message: bytes) -> Any: ...
+    def open_esp(self, src: str, dst: str, data: bytes) -> Any: ...
+    def open_tls(self, client_random: bytes, server_random: bytes, version: int, cipher_suite: int) -> Any: ...
+
+
+# ---------------------------------------------------------------------------------------------------- session
+
+@dataclass(frozen=True, slots=True)
+class Gap:
+    """Time in which packets are known to be missing from the capture, and how that is known."""
+
+    start: int
+    end: int
+    reason: str
+    stream: int | None = None
+    capture: int | None = None
+
+
+@dataclass(frozen=True, slots=True)
+class Device:
+    """One HNB, HeNB, UE or M2ME. `identity` keys are those of the JSON contract (`oui`, `serial_number`, `imsi`, ...)."""
+
+    id: str
+    identity: Mapping[str, str]
+    addresses: tuple[str, ...]
+    evidence: tuple[str, ...] = ()        # one sentence each: why these addresses are this device
+
+
+@dataclass(frozen=True, slots=True)
+class Timeline:
+    """All that is known of one device, in time order."""
+
+    device: Device
+    messages: tuple[Message, ...]
+    opaque: tuple[Opaque, ...]
+    window: tuple[int, int]               # first and last packet of the observation
+    gaps: tuple[Gap, ...] = ()
+
+
+# ---------------------------------------------------------------------------------------------------- verdict
+
+PASS, INCONCLUSIVE, FAIL = "pass", "inconclusive", "fail"
+VERDICTS = (PASS, INCONCLUSIVE, FAIL)     # from best to worst; verdicts combine to the worst
+SEVERITIES = ("notice", "warning", "error")
+SIDES = ("device", "network", "path", "unknown")
+STEP_STATES = ("seen", "refused", "missing", "late", "not_observable", "not_applicable", "unchecked")
+FINDING_KINDS = ("missing", "stopped", "refused", "no-answer", "field-absent", "field-wrong", "late", "out-of-order",
+                 "unexpected", "wrong-path", "forbidden", "not-started")
+
+
+@dataclass(frozen=True, slots=True)
+class Finding:
+    """One deviation. `code` is `procedure/step/kind[:detail]` and never contains a time or a frame number."""
+
+    code: str
+    kind: str
+    severity: str
+    step: str
+    cite: str
+    clause: str
+    frames: tuple[FrameRef, ...]
+    expected: str
+    observed: str
+    hint: str = ""
+    side: str = "unknown"
+    filter: str = ""                      # a Wireshark display filter that shows the evidence
+    repair: str = ""                      # the one message that would have let the procedure go on
+    waived: str = ""                      # the site profile's reason, where it waives this finding
+
+
+@dataclass(frozen=True, slots=True)
+class StepResult:
+    step: str
+    cite: str
+    state: str
+    title: str = ""                       # what the clause asks, in a few words
+    frames: tuple[FrameRef, ...] = ()
+    time: int | None = None
+    reason: str | None = None
+    src: str = ""                         # role names, for the ladder
+    dst: str = ""
+    message: str = ""                     # the message kind the rule waits for
+
+
+@dataclass(frozen=True, slots=True)
+class Event:
+    """One arrow of the ladder: a message of the attempt as a reader sees it."""
+
+    time: int
+    kind: str
+    src: str                              # role name where one is known, else the address
+    dst: str
+    frames: tuple[FrameRef, ...]
+    copies: tuple[FrameRef, ...]
+    layers: tuple[str, ...]
+    summary: str
+    fields: Mapping[str, Any]
+    step: str | None = None               # the step it was matched with
+    finding: str | None = None            # code of a finding about it
+    problems: tuple[Problem, ...] = ()
+
+
+@dataclass(frozen=True, slots=True)
+class AttemptResult:
+    procedure: str
+    title: str
+    clause: str                           # "3GPP TS 32.583 5.1.1"
+    verdict: str
+    started: int
+    ended: int
+    steps: tuple[StepResult, ...]
+    findings: tuple[Finding, ...]
+    cause: str | None
+    side: str | None
+    diagnosis: str                        # one sentence: where it stopped, by whom, in which frame
+    assumed: tuple[str, ...] = ()
+    events: tuple[Event, ...] = ()
+    roles: tuple[tuple[str, str], ...] = ()   # (role, host) in the order of the ladder
+    advice: tuple[str, ...] = ()          # what would decide an inconclusive verdict
+
+
+@dataclass(frozen=True, slots=True)
+class DeviceResult:
+    id: str
+    identity: Mapping[str, str]
+    addresses: tuple[str, ...]
+    attempts: tuple[AttemptResult, ...]
+    evidence: tuple[str, ...] = ()
+
+
+@dataclass(frozen=True, slots=True)
+class CaptureInfo:
+    """What one input file is and how far it can be trusted."""
+
+    path: str
+    sha256: str
+    packets: int
+    first: int | None
+    last: int | None
+    grade: str = "good"                   # good, fair, poor
+    remarks: tuple[str, ...] = ()
+    undecoded: Mapping[str, int] = field(default_factory=dict)   # "udp/123" -> packets
+    format: str = ""
+    truncated: bool = False               # ends in the middle of a packet, or was damaged
+
+
+@dataclass(frozen=True, slots=True)
+class Result:
+    """Everything a report needs; the JSON of a check holds the same and can be turned back into this."""
+
+    captures: tuple[CaptureInfo, ...]
+    devices: tuple[DeviceResult, ...]
+    tool: Mapping[str, str]               # version, rules digest, site name
+    command: str = ""
+    created: int | None = None
+    opaque: tuple[Opaque, ...] = ()
+
+    @property
+    def verdict(self) -> str | None:
+        """The worst verdict of all attempts, None where nothing was judged."""
+        return worst(a.verdict for d in self.devices for a in d.attempts)
+
+
+def worst(verdicts: Any) -> str | None:
+    return max(verdicts, key=VERDICTS.index, default=None)

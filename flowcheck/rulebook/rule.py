@@ -1,0 +1,247 @@
+"""A rule file as typed objects: what the loader makes and conform/ judges by. The words are those of docs/rule-language.md.
+
+Values that start with `$` are references, kept as `Reference` until a site profile and an attempt give them a meaning.
+"""
+
+from __future__ import annotations
+
+from collections.abc import Iterator, Mapping
+from dataclasses import dataclass
+from typing import Any, NamedTuple
+
+
+class Place(NamedTuple):
+    """Where in a rule file something stands, 1-based."""
+
+    path: str
+    line: int
+    column: int
+
+
+class Reference(NamedTuple):
+    """`$site.timers.dns`, `$segw_initial.name`, `$device.hnb_gw`: the dotted path after the `$`."""
+
+    path: tuple[str, ...]
+
+    def __str__(self) -> str:
+        return "$" + ".".join(self.path)
+
+
+@dataclass(frozen=True, slots=True)
+class Check:
+    """One line of `where` or `expect`: a target and one test of it."""
+
+    target: str                      # "field", "fields", "parameter", "parameters"
+    names: tuple[str, ...] | Reference
+    test: str                        # "present", "equals", "in", "matches", "not", "at_least", "at_most"
+    value: Any
+    severity: str = "error"
+    cite: str | None = None          # another document's clause, where the requirement comes from there
+    hint: str = ""
+    basis: str = "spec"              # "spec" or "engineering"
+    side: str | None = None
+    when: Condition | None = None    # judged only where this holds
+    place: Place | None = None
+
+
+@dataclass(frozen=True, slots=True)
+class Condition:
+    """`{same_host: [a, b]}`, `{known: x}`, `{not: ..}`: true, false or unknown."""
+
+    test: str                        # same_host, is_name, known, equals, all, any, not, seen
+    arguments: tuple[Any, ...]       # Conditions for all/any/not; names, literals or References otherwise
+    place: Place | None = None
+
+
+@dataclass(frozen=True, slots=True)
+class Pattern:
+    """A message by its kind, its ends and its content; used by refused_by, unless, evidence and infer."""
+
+    messages: tuple[str, ...]
+    src: str | None = None           # role names
+    dst: str | None = None
+    where: tuple[Check, ...] = ()
+    hint: str = ""
+    side: str | None = None
+    place: Place | None = None
+
+
+@dataclass(frozen=True, slots=True)
+class Binding:
+    """`bind` and `remember`: a value taken out of the matched message."""
+
+    name: str                        # "segw_initial.address", "hnb_gw"
+    source: str                      # "field" or "parameter"
+    names: tuple[str, ...] | Reference
+    take: str | None = None          # "host", "port", "path" of a URL; None: the value itself
+
+
+@dataclass(frozen=True, slots=True)
+class Deadline:
+    after: str                       # a step
+    seconds: float | Reference
+    basis: str = "engineering"       # "spec": late is an error; "engineering": a warning
+
+
+@dataclass(frozen=True, slots=True)
+class Repeat:
+    minimum: int = 1
+    maximum: int = 1
+
+
+@dataclass(frozen=True, slots=True)
+class Step:
+    step: str
+    cite: str
+    title: str = ""                                  # what the clause asks, in a few words
+    messages: tuple[str, ...] = ()                   # kinds; empty where `unchecked`
+    src: str | None = None                           # `from`
+    dst: str | None = None                           # `to`
+    where: tuple[Check, ...] = ()
+    answers: str | None = None
+    refused_by: tuple[Pattern, ...] = ()
+    bind: tuple[Binding, ...] = ()
+    remember: tuple[Binding, ...] = ()               # kept for the device beyond this attempt, as $device.<name>
+    expect: tuple[Check, ...] = ()
+    within: Deadline | None = None
+    inside: str | None = None                        # "ipsec" or "tls": has to run inside that layer
+    perhaps_inside: str | None = None                # may run inside that layer, and is then hidden with it
+    optional: bool = False
+    repeat: Repeat = Repeat()
+    when: Condition | None = None
+    severity: str = "error"
+    hint: str = ""
+    side: str | None = None                          # who should act when the step goes wrong
+    unchecked: str | None = None
+    evidence: tuple[Pattern, ...] = ()               # what may stand in for a step that cannot be seen
+    wireshark: str | None = None                     # a display filter instead of `message`
+    forbidden: bool = False                          # the message shall not occur here
+    place: Place | None = None
+
+
+@dataclass(frozen=True, slots=True)
+class Group:
+    group: str
+    items: tuple[Step | Group, ...]
+    order: str = "sequence"                          # "sequence", "any", "one_of"
+    optional: bool = False
+    repeat: Repeat = Repeat()
+    when: Condition | None = None
+    expect: tuple[Check, ...] = ()                   # judged over all messages the group matched
+    cite: str = ""
+    hint: str = ""
+    place: Place | None = None
+
+
+@dataclass(frozen=True, slots=True)
+class Role:
+    name: str
+    kind: str                                        # device, dns_server, ike_responder, acs, file_server, sctp_server, host
+    path: str | None = None                          # "direct" or "tunnel"
+    hosts: tuple[Reference | str, ...] = ()          # `host:`, in order of preference
+    infer: tuple[Pattern, ...] = ()                  # without a site profile: the end of such a message, best first
+    title: str = ""                                  # as the ladder writes it: "SeGW (initial)"
+
+
+@dataclass(frozen=True, slots=True)
+class Opening:
+    """The `attempt:` section: when an attempt begins, goes on and ends."""
+
+    opens_at: tuple[str, ...]
+    resumes_at: tuple[str, ...] = ()
+    quiet: float | Reference = 300.0
+    unless: tuple[Pattern, ...] = ()                 # such a message in the attempt means another procedure is meant
+    requires: tuple[Pattern, ...] = ()               # one of these must occur, else the traffic is no attempt of it
+    key: str | None = None                           # a field whose value tells interleaved attempts apart
+
+
+@dataclass(frozen=True, slots=True)
+class Sample:
+    captures: tuple[str, ...]
+    verdict: str
+    findings: tuple[str, ...] = ()
+    keys: tuple[str, ...] = ()
+    site: str | None = None
+
+
+@dataclass(frozen=True, slots=True)
+class Rule:
+    procedure: str
+    title: str
+    document: str                                    # "3GPP TS 32.583"
+    version: str
+    clause: str
+    status: str                                      # mandatory, optional, conditional, described
+    describe: str
+    roles: tuple[Role, ...]
+    attempt: Opening
+    items: tuple[Step | Group, ...]
+    then: tuple[str, ...] = ()                       # procedures that normally follow
+    samples: tuple[Sample, ...] = ()
+    path: str = ""
+    digest: str = ""                                 # sha256 of the file
+
+    @property
+    def citation(self) -> str:
+        return f"{self.document} {self.clause}"
+
+    def role(self, name: str) -> Role | None:
+        return next((role for role in self.roles if role.name == name), None)
+
+    def steps(self) -> Iterator[Step]:
+        """Every step, in the order of the file."""
+        yield from _steps(self.items)
+
+    def step(self, name: str) -> Step:
+        return next(step for step in self.steps() if step.step == name)
+
+
+def _steps(items: tuple[Step | Group, ...]) -> Iterator[Step]:
+    for item in items:
+        if isinstance(item, Step):
+            yield item
+        else:
+            yield from _steps(item.items)
+
+
+@dataclass(frozen=True, slots=True)
+class Host:
+    """A host of the site profile. Several names and addresses may be one host."""
+
+    names: tuple[str, ...] = ()
+    addresses: tuple[str, ...] = ()
+
+
+@dataclass(frozen=True, slots=True)
+class Site:
+    """A site profile with the defaults filled in; what `$site.…` refers to."""
+
+    name: str
+    hosts: Mapping[str, Host]
+    same_entity: tuple[tuple[str, ...], ...]
+    ports: Mapping[str, tuple[int, ...]]
+    timers: Mapping[str, float]                      # seconds
+    parameters: Mapping[str, tuple[str, ...]]        # name -> data-model patterns; `*` is one or more path parts
+    fields: Mapping[str, tuple[str, ...]]            # name -> JSON or XML field names with their aliases
+    vendors: tuple[Vendor, ...] = ()
+    waivers: tuple[Waiver, ...] = ()
+    capture_point: str | None = None
+    deprovisioned: Mapping[str, Any] | None = None   # {"lifted_at": time}
+    path: str = ""
+    digest: str = ""
+
+
+@dataclass(frozen=True, slots=True)
+class Vendor:
+    """Parameter patterns that hold for devices matching `when` (a `field` check on the Inform)."""
+
+    when: Check
+    parameters: Mapping[str, tuple[str, ...]]
+    replace: bool = False
+
+
+@dataclass(frozen=True, slots=True)
+class Waiver:
+    finding: str                                     # a finding code, `*` allowed
+    reason: str
+    until: str | None = None                         # ISO date; past it the waiver is itself a notice
