@@ -8,13 +8,18 @@ What a module may define, all optional but `KINDS`:
     likely(head, ports) -> bool
                 could these first bytes of a datagram or of one direction of a stream be this protocol?
                 Strict: bytes of another protocol must not pass. `ports` are the two port numbers.
+    PROTOCOLS   IP protocol numbers it is found by (SCTP 132, ESP 50); 0x10000 + EtherType for what is not IP (ARP)
     decode(data, context) -> Iterator[Message | Payload | Expect]
                 one datagram, or one Payload of another protocol
+    Flow(context)
+                instead of `decode`, where one message may take several datagrams (IKE fragments, DTLS, SCTP, CoAP
+                blocks): made once per UDP flow or SCTP association; `datagram(data, context)` and `end()` yield the
+                same as `decode`
     Conversation(context)
                 one stream; `feed(side, tape)` takes whole messages from a Tape and yields what it found,
                 `lost(side, size)` says that bytes are missing (the tape is empty then: wait for a boundary that can
                 be trusted), `end(side)` that no more will come. Side 0 is the client's direction, 1 the server's.
-                All three yield Message, Payload, Inner, Switch or Expect.
+                All three yield Message, Payload, Inner, Switch, Expect or Opaque.
 
 A decoder never opens a file, logs, asks the clock or keeps state between streams. Two failures, two meanings: a peer
 that broke its protocol is a Problem on the Message; bytes that are missing make the Message `incomplete`.
