@@ -88,23 +88,25 @@ class Tape:
     def __init__(self, context: Context):
         self.data = bytearray()
         self.context = context
-        self._marks: list[tuple[int, FrameRef, int]] = []   # (absolute end offset, frame, time) in stream order
-        self._base = 0                                      # absolute offset of data[0]
+        self._marks: list[tuple[int, tuple[FrameRef, ...], int]] = []   # (absolute end offset, frames, time)
+        self._base = 0                                                  # absolute offset of data[0]
 
     def __len__(self) -> int:
         return len(self.data)
 
-    def append(self, data: bytes, frame: FrameRef, time: int) -> None:
+    def append(self, data: bytes, frame: FrameRef, time: int, earlier: tuple[FrameRef, ...] = ()) -> None:
+        """More bytes, completed by `frame`; `earlier` frames carried parts of them (a TLS record over several segments)."""
         self.data += data
-        self._marks.append((self._base + len(self.data), frame, time))
+        self._marks.append((self._base + len(self.data), (*earlier, frame), time))
 
     def place(self, count: int) -> Context:
         """Where the next `count` bytes came from: the frames that carried them, and the time the last one arrived."""
         end = self._base + count
-        frames, time = [], self.context.time
-        for upto, frame, when in self._marks:
-            frames.append(frame)
-            time = max(time, when) if len(frames) > 1 else when
+        frames: list[FrameRef] = []
+        time = self.context.time
+        for index, (upto, refs, when) in enumerate(self._marks):
+            frames += refs
+            time = max(time, when) if index else when
             if upto >= end:
                 break
         return replace(self.context, time=time, frames=tuple(sorted(set(frames))))

@@ -1,0 +1,84 @@
+"""The same message seen twice: at two taps, inside and outside a tunnel, or in front of and behind a NAT.
+
+Two messages are copies when they say exactly the same (kind and every field), reached the same server or came from it,
+were seen from different viewpoints and lie close together in time. A viewpoint never sees one transmission twice, so a
+repetition at the same viewpoint stays a message of its own: it is a retransmission, which session/transactions.py folds.
+"""
+
+from __future__ import annotations
+
+import json
+from collections import defaultdict
+from collections.abc import Sequence
+from dataclasses import dataclass, replace
+
+from ..model import Endpoint, Message
+
+WINDOW = 2_000_000_000      # ns between two sightings; also what the clocks of two taps may differ by
+TUNNELS = frozenset(("esp", "gtp", "gre", "l2tp", "vxlan"))
+
+
+@dataclass(slots=True)
+class _Sighting:
+    message: Message
+    viewpoints: dict[tuple, Message]
+
+
+def fold(messages: Sequence[Message], taps: Sequence[int]) -> tuple[list[Message], dict[Endpoint, set[Endpoint]]]:
+    """One Message per transmission, and which endpoints stand for the same host (an address in front of and behind NAT).
+
+    `taps` holds the tap of each capture. The copy that is clear in a capture of its own is kept, because a reader can
+    look at it in Wireshark without keys; its layers are those of the copy that shows the tunnel.
+    """
+    several = len(set(taps)) > 1 or any(TUNNELS.intersection(m.layers) for m in messages)
+    if not several:
+        return list(messages), {}
+    recent: dict[str, list[_Sighting]] = defaultdict(list)
+    order: list[_Sighting] = []
+    aliases: dict[Endpoint, set[Endpoint]] = defaultdict(set)
+    for message in messages:
+        mark = fingerprint(message)
+        view = (taps[message.frames[-1].capture], any(layer in TUNNELS for layer in message.layers))
+        candidates = recent[mark]
+        while candidates and message.time - candidates[0].message.time > WINDOW:
+            candidates.pop(0)
+        for sighting in candidates:
+            if view not in sighting.viewpoints and _same_way(sighting.message, message):
+                sighting.viewpoints[view] = message
+                _note_aliases(aliases, sighting.message, message)
+                break
+        else:
+            sighting = _Sighting(message, {view: message})
+            candidates.append(sighting)
+            order.append(sighting)
+    return [_join(s) for s in order], aliases
+
+
+def fingerprint(message: Message) -> str:
+    """Equal for copies of one transmission, whatever the addresses a NAT wrote on it."""
+    return message.kind + json.dumps(message.fields, sort_keys=True, default=str)
+
+
+def _same_way(one: Message, other: Message) -> bool:
+    """Do both run to or from the same host? A NAT changes one end of a message, never both."""
+    return one.src == other.src or one.dst == other.dst
+
+
+def _note_aliases(aliases: dict[Endpoint, set[Endpoint]], one: Message, other: Message) -> None:
+    if one.src != other.src:
+        aliases[one.src].add(other.src)
+        aliases[other.src].add(one.src)
+    if one.dst != other.dst:
+        aliases[one.dst].add(other.dst)
+        aliases[other.dst].add(one.dst)
+
+
+def _join(sighting: _Sighting) -> Message:
+    if len(sighting.viewpoints) == 1:
+        return sighting.message
+    views = list(sighting.viewpoints.items())
+    best = min(views, key=lambda item: (item[1].incomplete, item[0][1], item[1].time))[1]
+    tunnelled = next((m for view, m in views if view[1]), best)
+    others = tuple(ref for _, m in views if m is not best for ref in (*m.frames, *m.copies))
+    return replace(best, layers=tunnelled.layers, copies=(*best.copies, *others))
+

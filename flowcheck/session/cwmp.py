@@ -1,0 +1,189 @@
+"""CWMP sessions (TR-069 3.7): which messages belong to one, which answer answers which request, and how it ended.
+
+A session begins with an Inform, may use several TCP connections, and ends when the ACS has nothing more to say (204, or
+an empty 200) or when one side gives up. Its end is no message on the wire, so it is added as `cwmp.session_end` with
+`complete` saying whether it was orderly and `reason` how it showed.
+
+In a session each side has at most one request outstanding (TR-069 3.7.1.4), so an answer belongs to that one; an answer
+that echoes another cwmp:ID is paired all the same and carries the difference as a problem.
+"""
+
+from __future__ import annotations
+
+from collections.abc import Sequence
+from dataclasses import dataclass, field, replace
+
+from ..model import Endpoint, Message, Problem
+
+IDLE = 600_000_000_000      # ns after which a session nobody ended is no longer continued by a new connection
+_CPE_REQUESTS = frozenset(("Inform", "TransferComplete", "AutonomousTransferComplete", "RequestDownload", "Kicked",
+                           "DUStateChangeComplete", "AutonomousDUStateChangeComplete"))
+
+
+@dataclass(slots=True)
+class _Session:
+    number: int
+    client: Endpoint
+    server: Endpoint
+    streams: set[int]
+    last: int
+    cookies: set[str] = field(default_factory=set)
+    acs_request: int | None = None       # index of the ACS's unanswered request
+    cpe_request: int | None = None
+    inform: int | None = None
+    ended: bool = False
+    tail: Message | None = None          # the last thing seen, for a session that nobody ended
+    layers: tuple[str, ...] = ()
+
+
+def sessions(messages: Sequence[Message]) -> list[Message]:
+    """The messages with `session`, `transaction` and `answers` of CWMP filled in and session ends added."""
+    out: list[Message] = list(messages)
+    ends: list[Message] = []
+    live: list[_Session] = []
+    all_sessions: list[_Session] = []
+    next_transaction = 1 + max((m.transaction or 0 for m in out), default=0)
+    http: dict[tuple[int, int | None], Message] = {(m.stream, m.exchange): m for m in out if m.kind == "http.response"
+                                                    and (m.fields.get("status") or 0) >= 200}
+    requests: dict[tuple[int, int | None], Message] = {(m.stream, m.exchange): m for m in out if m.kind == "http.request"}
+    gone: set[int] = set()
+    for index, message in enumerate(out):
+        kind, protocol = message.kind, message.protocol
+        if protocol == "cwmp":
+            session = _session_of(message, live, requests)
+            if kind == "cwmp.Inform":
+                reply = http.get((message.stream, message.exchange))
+                repeated = session is not None and session.inform is not None and _same_inform(out[session.inform], message)
+                if repeated and session.cpe_request == session.inform:
+                    held = out[session.inform]                   # the 401 round, or the Inform sent again
+                    gone.add(session.inform)
+                    message = replace(message, copies=(*message.copies, *held.copies, *held.frames))
+                else:
+                    if session is not None and not session.ended:
+                        ends.append(_end(session, message.time, message, False, "the device began a new session"))
+                    session = _Session(len(all_sessions) + 1, message.src, message.dst, {message.stream}, message.time)
+                    live.append(session)
+                    all_sessions.append(session)
+                session.inform = session.cpe_request = index
+                session.layers = message.layers
+                if reply is not None:
+                    session.cookies |= _cookies(reply, "set-cookie")
+            if session is None:
+                continue
+            message = replace(message, session=session.number)
+            message, next_transaction = _tie(message, index, session, out, next_transaction)
+            out[index] = message
+            _touch(session, message)
+        elif kind == "http.response" and (session := _session_on(message, live)) is not None:
+            session.cookies |= _cookies(message, "set-cookie")
+            out[index] = replace(message, session=session.number)
+            status, request = message.fields.get("status") or 0, requests.get((message.stream, message.exchange))
+            _touch(session, message)
+            if status == 401 or status < 200 or message.incomplete or 300 <= status < 400:
+                continue
+            if status >= 400 and not message.fields.get("body_length"):
+                ends.append(_end(session, message.time, message, False, f"HTTP {status}"))
+            elif status in (200, 204) and not message.fields.get("body_length") and session.acs_request is None \
+                    and request is not None and request.fields.get("method") == "POST":
+                complete = session.cpe_request is None
+                ends.append(_end(session, message.time, message, complete, f"HTTP {status} without a message"))
+        elif kind == "http.request" and (session := _session_of(message, live, requests)) is not None:
+            out[index] = replace(message, session=session.number)
+            _touch(session, message)
+        elif kind in ("tcp.fin", "tcp.reset") and (session := _session_on(message, live)) is not None:
+            session.tail = message
+    for session in all_sessions:
+        if not session.ended and session.tail is not None and session.tail.kind in ("tcp.fin", "tcp.reset"):
+            ends.append(_end(session, session.tail.time, session.tail, False, _gave_up(session, out)))
+    out = [m for index, m in enumerate(out) if index not in gone] + ends
+    out.sort(key=lambda m: (m.time, m.frames[-1], m.kind == "cwmp.session_end"))
+    return out
+
+
+def _tie(message: Message, index: int, session: _Session, out: list[Message], number: int) -> tuple[Message, int]:
+    """Gives a request its transaction, an answer the transaction it completes."""
+    rpc = message.kind.partition(".")[2]
+    from_cpe = message.src.address == session.client.address
+    if rpc.endswith("Response") or rpc == "Fault":
+        held = session.acs_request if from_cpe else session.cpe_request
+        if held is None:
+            return message, number
+        request = out[held]
+        if from_cpe:
+            session.acs_request = None
+        else:
+            session.cpe_request = None
+        problems = message.problems
+        if request.fields.get("id") and message.fields.get("id") and request.fields["id"] != message.fields["id"]:
+            problems += (Problem(0, f"cwmp:ID {message.fields['id']!r} answers {request.fields['id']!r}"),)
+        return replace(message, answers=request.transaction, problems=problems), number
+    message = replace(message, transaction=number)
+    if from_cpe:
+        session.cpe_request = index
+    else:
+        session.acs_request = index
+    return message, number + 1
+
+
+def _session_of(message: Message, live: list[_Session], requests: dict) -> _Session | None:
+    """The session a message goes on with: its connection's, else one its cookie or its hosts point at."""
+    found = _session_on(message, live)
+    if found is not None:
+        return found
+    request = message if message.kind == "http.request" else requests.get((message.stream, message.exchange))
+    client, server = (request.src, request.dst) if request is not None else (message.src, message.dst)
+    cookies = _cookies(request, "cookie") if request is not None else set()
+    near = [s for s in live if not s.ended and s.client.address == client.address and s.server == server
+            and message.time - s.last <= IDLE]
+    named = [s for s in near if cookies & s.cookies]
+    chosen = named or [s for s in near if not s.cookies or not cookies]
+    if len(chosen) != 1 or message.kind == "cwmp.Inform" and chosen[0].cpe_request != chosen[0].inform:
+        return None
+    if message.kind == "http.request" and message.fields.get("method") != "POST":
+        return None
+    chosen[0].streams.add(message.stream)
+    return chosen[0]
+
+
+def _session_on(message: Message, live: list[_Session]) -> _Session | None:
+    for session in reversed(live):
+        if message.stream in session.streams and (not session.ended or message.kind != "http.request"):
+            return session if not session.ended else None
+    return None
+
+
+def _same_inform(one: Message, other: Message) -> bool:
+    a, b = one.fields, other.fields
+    return a.get("id") == b.get("id") and a.get("DeviceId.SerialNumber") == b.get("DeviceId.SerialNumber") \
+        and a.get("Event.EventCode") == b.get("Event.EventCode") and a.get("CurrentTime") == b.get("CurrentTime")
+
+
+def _cookies(message: Message | None, header: str) -> set[str]:
+    value = (message.fields.get("headers") or {}).get(header) if message is not None else None
+    values = value if isinstance(value, (list, tuple)) else [value] if value else []
+    pairs = [part.strip() for one in values for part in str(one).split(";" if header == "cookie" else "\n")]
+    return {pair.partition(";")[0] for pair in pairs if "=" in pair}
+
+
+def _touch(session: _Session, message: Message) -> None:
+    session.last = message.time
+    session.tail = message
+    session.streams.add(message.stream)
+
+
+def _gave_up(session: _Session, out: list[Message]) -> str:
+    who = "the device" if session.tail.src.address == session.client.address else "the ACS"
+    how = "reset" if session.tail.kind == "tcp.reset" else "closed"
+    if session.acs_request is not None:
+        return f"{who} {how} the connection before {out[session.acs_request].kind.partition('.')[2]} was answered"
+    if session.cpe_request is not None:
+        return f"{who} {how} the connection before {out[session.cpe_request].kind.partition('.')[2]} was answered"
+    return f"{who} {how} the connection"
+
+
+def _end(session: _Session, time: int, shown_by: Message, complete: bool, reason: str) -> Message:
+    session.ended = True
+    by_device = shown_by.src.address == session.client.address
+    return Message("cwmp.session_end", time, shown_by.frames, session.client, session.server, shown_by.stream,
+                   session.layers, {"complete": complete, "reason": reason, "by": "device" if by_device else "acs"},
+                   session=session.number)

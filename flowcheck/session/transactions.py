@@ -1,0 +1,172 @@
+"""Requests and their answers, and what was sent more than once.
+
+Every request opens a transaction; its answer carries the same number in `answers`. What belongs together is the
+protocol's own matter: a DNS id with its question, an IKE SPI with its message id, an HTTP exchange, a token, a sequence
+number. One function a protocol says so. The same request again, word for word, is a retransmission and folded into the
+first as a copy; a new id is a new message.
+"""
+
+from __future__ import annotations
+
+from collections.abc import Callable, Hashable, Iterable
+from dataclasses import replace
+from typing import NamedTuple
+
+from ..model import Message
+from .copies import fingerprint
+
+
+class Part(NamedTuple):
+    """What a message is in its transaction."""
+
+    key: Hashable
+    request: bool
+    again: bool = True        # may the same request be sent again within the transaction?
+
+
+def _pair(message: Message, request: bool) -> tuple:
+    """Both ends of a message, the requesting one first, whichever way it runs."""
+    return (message.src, message.dst) if request else (message.dst, message.src)
+
+
+def _dns(m: Message) -> Part:
+    request = m.kind.endswith(".query")
+    name = str(m.fields.get("qname") or "").lower()
+    return Part((_pair(m, request), m.fields.get("id"), name, m.fields.get("qtype")), request)
+
+
+def _ike(m: Message) -> Part | None:
+    if m.fields.get("version", "").startswith("1"):
+        return None
+    request = not m.fields.get("response")
+    by_initiator = bool(m.fields.get("initiator")) == request
+    return Part((m.fields.get("spi_i"), by_initiator, m.fields.get("message_id"), m.fields.get("exchange")), request)
+
+
+def _http(m: Message) -> Part | None:
+    if m.kind == "http.response" and (m.fields.get("status") or 200) < 200:
+        return None                                       # 100 Continue answers nothing yet
+    return Part((m.stream, m.exchange), m.kind == "http.request", again=False)
+
+
+def _tcp(m: Message) -> Part | None:
+    if m.kind in ("tcp.syn", "tcp.syn_ack", "tcp.refused"):
+        return Part((m.stream, "open"), m.kind == "tcp.syn")
+    return None
+
+
+def _sctp(m: Message) -> Part | None:
+    if m.kind in ("sctp.init", "sctp.init_ack", "sctp.abort"):
+        request = m.kind == "sctp.init"
+        return Part((_pair(m, request), "open"), request)
+    return None
+
+
+def _by_pdu(m: Message) -> Part | None:
+    """S1AP, HNBAP, RUA, RANAP: an elementary procedure at a time on one association."""
+    pdu = m.fields.get("pdu")
+    if pdu not in ("initiating", "successful", "unsuccessful"):
+        return None
+    request = pdu == "initiating"
+    return Part((_pair(m, request), m.fields.get("procedure_code")), request, again=False)
+
+
+def _diameter(m: Message) -> Part:
+    return Part((m.stream, m.fields.get("hop_by_hop")), bool(m.fields.get("request")))
+
+
+def _gtp(m: Message) -> Part | None:
+    sequence = m.fields.get("sequence")
+    if sequence is None:
+        return None
+    request = not m.kind.endswith(("Response", "Accept", "Reject"))
+    hosts = (m.src.address, m.dst.address) if request else (m.dst.address, m.src.address)
+    return Part((hosts, sequence), request)
+
+
+def _coap(m: Message) -> Part | None:
+    if m.kind not in ("coap.request", "coap.response"):
+        return None
+    request = m.kind == "coap.request"
+    return Part((_pair(m, request), m.fields.get("token")), request)
+
+
+def _body(m: Message) -> Part | None:
+    """JSON or XML in an HTTP exchange, or in a CoAP one by its token."""
+    request = m.kind.endswith(".request")
+    where = m.exchange if m.exchange is not None else m.fields.get("token")
+    return Part((m.stream, where), request, again=False)
+
+
+PAIRING: dict[str, Callable[[Message], Part | None]] = {
+    "dns": _dns, "ike": _ike, "http": _http, "tcp": _tcp, "sctp": _sctp, "s1ap": _by_pdu, "hnbap": _by_pdu, "diameter": _diameter,
+    "gtp": _gtp, "gtpv2": _gtp, "coap": _coap, "json": _body, "xml": _body,
+}
+
+
+def pair(messages: Iterable[Message]) -> list[Message]:
+    """The messages with `transaction` and `answers` filled in and retransmissions folded. CWMP is left to cwmp.py."""
+    out: list[Message] = []
+    open_at: dict[Hashable, int] = {}        # protocol and key -> index in `out` of the request last seen
+    answered: dict[Hashable, int] = {}       # ... of the answer last seen
+    marks: dict[int, str] = {}
+    number = 0
+    for message in _join_ike_fragments(messages):
+        pairing = PAIRING.get(message.protocol)
+        part = pairing(message) if pairing else None
+        if part is None:
+            out.append(message)
+            continue
+        key = (message.protocol, part.key)
+        table = open_at if part.request else answered
+        earlier = table.get(key)
+        if earlier is not None and part.again and marks.get(earlier) == (mark := fingerprint(message)):
+            first = out[earlier]
+            out[earlier] = replace(first, copies=(*first.copies, *message.frames, *message.copies))
+            continue
+        if part.request:
+            number += 1
+            message = replace(message, transaction=number)
+            answered.pop(key, None)
+        elif key in open_at:
+            message = replace(message, answers=out[open_at[key]].transaction)
+        table[key] = len(out)
+        if part.again:
+            marks[len(out)] = fingerprint(message)
+        out.append(message)
+    return out
+
+
+def _join_ike_fragments(messages: Iterable[Message]) -> list[Message]:
+    """The fragments of an IKE message (RFC 7383) as one message, at the time the last of them came."""
+    out: list[Message] = []
+    waiting: dict[Hashable, dict[int, Message]] = {}
+    for message in messages:
+        fragment = message.fields.get("fragment") if message.protocol == "ike" else None
+        if not fragment:
+            out.append(message)
+            continue
+        key = (message.src, message.dst, message.fields.get("spi_i"), message.fields.get("message_id"),
+               message.fields.get("response"), message.fields.get("exchange"), fragment["total"])
+        parts = waiting.setdefault(key, {})
+        if fragment["number"] in parts and len(parts) < fragment["total"]:
+            held = parts[fragment["number"]]
+            parts[fragment["number"]] = replace(held, copies=(*held.copies, *message.frames))
+            continue
+        parts[fragment["number"]] = message
+        if len(parts) == fragment["total"]:
+            out.append(_joined(list(parts.values())))
+            del waiting[key]
+    out += [replace(_joined(list(parts.values())), incomplete=True) for parts in waiting.values()]
+    out.sort(key=lambda m: (m.time, m.frames[-1]))
+    return out
+
+
+def _joined(parts: list[Message]) -> Message:
+    fullest = max(parts, key=lambda m: (len(m.fields), m.time))
+    last = max(parts, key=lambda m: m.time)
+    fields = {name: value for name, value in fullest.fields.items() if name != "fragment"}
+    frames = tuple(sorted({ref for m in parts for ref in m.frames}))
+    copies = tuple(ref for m in parts for ref in m.copies)
+    problems = tuple(problem for m in parts for problem in m.problems)
+    return replace(fullest, time=last.time, frames=frames, copies=copies, fields=fields, problems=problems)
