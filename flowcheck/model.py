@@ -199,6 +199,8 @@ class Device:
     identity: Mapping[str, str]
     addresses: tuple[str, ...]
     evidence: tuple[str, ...] = ()        # one sentence each: why these addresses are this device
+    outer: tuple[str, ...] = ()           # those of the addresses its IPsec tunnels run from
+    assumed: tuple[str, ...] = ()         # joins that no packet proves
 
 
 @dataclass(frozen=True, slots=True)

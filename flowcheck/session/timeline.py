@@ -1,0 +1,41 @@
+"""An observation as one ordered sequence of messages per device."""
+
+from __future__ import annotations
+
+from collections import defaultdict
+from collections.abc import Sequence
+
+from ..model import Device, Gap, Message, Opaque, Timeline
+from . import copies, cwmp, devices, transactions
+
+UNKNOWN = Device("unknown", {}, ())
+
+
+def sequence(messages: Sequence[Message], taps: Sequence[int]) -> tuple[list[Message], dict]:
+    """Copies folded, requests paired with answers, CWMP sessions closed; and the endpoints a NAT made two of."""
+    once, aliases = copies.fold(messages, taps)
+    return cwmp.sessions(transactions.pair(once)), aliases
+
+
+def timelines(messages: Sequence[Message], opaque: Sequence[Opaque], gaps: Sequence[Gap], window: tuple[int, int] | None,
+              taps: Sequence[int]) -> list[Timeline]:
+    """One Timeline per device, in order of device id; traffic of nobody known comes last under `unknown`."""
+    if window is None:
+        return []
+    ordered, aliases = sequence(messages, taps)
+    whose = devices.assign(ordered, aliases)
+    own: dict[str, list[Message]] = defaultdict(list)
+    hidden: dict[str, list[Opaque]] = defaultdict(list)
+    for message in ordered:
+        for device in whose.owners(message) or (UNKNOWN,):
+            own[device.id].append(message)
+    for item in opaque:
+        for device in whose.owners_of_opaque(item) or (UNKNOWN,):
+            hidden[device.id].append(item)
+    found = []
+    for device in (*whose.devices, UNKNOWN):
+        if own.get(device.id):
+            streams = {m.stream for m in own[device.id]}
+            near = tuple(gap for gap in gaps if gap.stream is None or gap.stream in streams)
+            found.append(Timeline(device, tuple(own[device.id]), tuple(hidden.get(device.id, ())), window, near))
+    return found
