@@ -1,0 +1,216 @@
+"""Takes secrets out of a Result, once, before any report is written.
+
+What is secret is told by its name: passwords, pre-shared keys and session keys; the user names that go with them (the
+credentials of Download and of ManagementServer, TR-069 A.3.2.8 and TR-098 2.4.2); HTTP credentials and cookies (RFC 9110
+11.6.2, RFC 6265); FTP PASS and ACCT (RFC 959 4.1.1). A secret found under its name is then taken out wherever else it
+stands in the same device's results: summaries, observed values, raw bodies. User names are taken out under their names
+only: they are often the serial number, which is no secret.
+"""
+
+from __future__ import annotations
+
+import base64
+import binascii
+import re
+from collections.abc import Callable, Iterable, Mapping
+from dataclasses import replace
+from functools import lru_cache
+from typing import Any
+
+from flowcheck.model import AttemptResult, DeviceResult, Event, Finding, Problem, Result, StepResult
+
+MASK = "[masked]"
+
+_WHOLE = {"pass", "passwd", "pwd", "psk", "secret", "authorization", "proxyauthorization", "authenticationinfo", "cookie", "cookie2",
+          "setcookie", "setcookie2", "xapikey", "apikey", "xauthtoken", "accesstoken", "refreshtoken", "idtoken", "bearer",
+          "clientsecret", "username", "wepkey", "privatekey", "sharedkey", "sessionkey", "masterkey", "encryptionkey", "authkey",
+          "ki", "opc", "ck", "ik", "kasme", "kseaf", "kausf", "xreskey", "skd", "skai", "skar", "skei", "sker", "skpi", "skpr",
+          "msk", "emsk", "keyingmaterial", "mastersecret", "premastersecret", "clienttrafficsecret", "servertrafficsecret"}
+_ENDINGS = ("password", "passphrase", "presharedkey", "username", "secretkey", "privatekey", "wepkey", "sharedsecret", "clientsecret",
+            "mastersecret", "apikey")
+_USER = "username"
+_NAMES = ("name", "Name", "key", "parameter", "header")         # of {"name": .., "value": ..} rows
+_VALUES = ("value", "Value")
+_FTP_SECRETS = {"PASS", "ACCT"}
+_LEAST = 4                                                      # shorter values would blot out ordinary words
+
+_WORD = r"[\w.:-]{0,120}?(?:password|passphrase|passwd|presharedkey|pre-shared-key|username|secret|api[-_]?key|access[-_]?token)"
+_TELLTALE = re.compile(r"pass|secret|authoriz|cookie|username|sharedkey|shared-key|api.?key|token|@", re.I)
+_IN_TEXT: tuple[tuple[re.Pattern[str], str], ...] = (
+    # XML: an element, then TR-069's ParameterValueStruct
+    (re.compile(rf"(<(?:[\w-]{{1,40}}:)?{_WORD}(?:\s[^<>]{{0,400}})?>)[^<]+(?=<)", re.I), rf"\1{MASK}"),
+    (re.compile(rf"(<(?:\w{{1,40}}:)?Name(?:\s[^<>]{{0,400}})?>\s*{_WORD}\s*</(?:\w{{1,40}}:)?Name>\s*<(?:\w{{1,40}}:)?Value(?:\s[^<>]{{0,400}})?>)[^<]+",
+                re.I), rf"\1{MASK}"),
+    # JSON
+    (re.compile(rf"""(["']{_WORD}["']\s{{0,9}}:\s{{0,9}})(?:"(?:[^"\\]|\\.)+"|'(?:[^'\\]|\\.)+')""", re.I), rf'\1"{MASK}"'),
+    # HTTP header lines, FTP commands
+    (re.compile(r"((?:proxy-)?authorization|(?:set-)?cookie2?)(\s{0,9}[:=]\s{0,9}+)(?!\[masked\])[^\r\n]+", re.I), rf"\1\2{MASK}"),
+    (re.compile(r"^(PASS|ACCT) (?!\[masked\])[^\r\n]+", re.M), rf"\1 {MASK}"),
+    # name = value, in prose and in forms; a value ends where a sentence or the next pair may begin
+    (re.compile(rf"""(?<![\w.:-])({_WORD})(\s{{0,3}}=\s{{0,3}}|:\s{{1,3}})(?:"[^"]+"|'[^']+'|[^\s"',;&<>]+)""", re.I), rf"\1\2{MASK}"),
+    # user:password@ in a URL (RFC 3986 3.2.1)
+    (re.compile(r"(\b[a-z][a-z0-9+.-]{1,20}://)[^\s/?#@\"'<>]+@", re.I), rf"\1{MASK}@"),
+)
+
+
+def masked(result: Result) -> Result:
+    """`result` without its secrets. Masking twice changes nothing more."""
+    return replace(masked_frame(result), devices=tuple(map(masked_device, result.devices)))
+
+
+def masked_frame(result: Result) -> Result:
+    """Everything around the devices without secrets; the devices as they are, to be masked one by one."""
+    return replace(result, command=_without_pairs(result.command),
+                   captures=tuple(replace(c, remarks=tuple(map(_without_pairs, c.remarks))) for c in result.captures),
+                   opaque=tuple(replace(o, fields=_fields(o.fields, "", _without_pairs)) for o in result.opaque))
+
+
+def masked_device(device: DeviceResult) -> DeviceResult:
+    secrets: set[str] = set()
+    for attempt in device.attempts:
+        for event in attempt.events:
+            _gather(event.fields, event.kind, secrets)
+    known = {device.id, *device.identity.values(), *device.addresses}
+    clean = _cleaner(secrets - known)
+    return replace(device, attempts=tuple(_attempt(attempt, clean) for attempt in device.attempts),
+                   evidence=tuple(map(clean, device.evidence)))
+
+
+def _attempt(attempt: AttemptResult, clean: Callable[[str], str]) -> AttemptResult:
+    return replace(attempt, diagnosis=clean(attempt.diagnosis), assumed=tuple(map(clean, attempt.assumed)),
+                   advice=tuple(map(clean, attempt.advice)), roles=tuple((role, clean(host)) for role, host in attempt.roles),
+                   steps=tuple(_step(step, clean) for step in attempt.steps),
+                   findings=tuple(_finding(finding, clean) for finding in attempt.findings),
+                   events=tuple(_event(event, clean) for event in attempt.events))
+
+
+def _step(step: StepResult, clean: Callable[[str], str]) -> StepResult:
+    return step if step.reason is None else replace(step, reason=clean(step.reason))
+
+
+def _finding(finding: Finding, clean: Callable[[str], str]) -> Finding:
+    observed, expected = clean(finding.observed), clean(finding.expected)
+    name = finding.code.rpartition(":")[2]
+    if finding.kind == "field-wrong" and _is_secret(name):      # the finding is about the secret itself
+        observed, expected = MASK, expected if expected.startswith("present") else MASK
+    return replace(finding, observed=observed, expected=expected, hint=clean(finding.hint), filter=clean(finding.filter),
+                   repair=clean(finding.repair), waived=clean(finding.waived))
+
+
+def _event(event: Event, clean: Callable[[str], str]) -> Event:
+    return replace(event, summary=clean(event.summary), fields=_fields(event.fields, event.kind, clean),
+                   problems=tuple(Problem(offset, clean(text)) for offset, text in event.problems))
+
+
+# ---------------------------------------------------------------------------------------------------- what is secret
+
+@lru_cache(8192)
+def _is_secret(name: str) -> bool:
+    last = re.sub(r"[^a-z0-9]", "", name.rpartition(".")[2].lower())
+    return last in _WHOLE or last.endswith(_ENDINGS)
+
+
+def _names_user(name: str) -> bool:
+    return name.lower().endswith(_USER)
+
+
+def _rows(fields: Mapping[str, Any], kind: str) -> Iterable[tuple[str, Any, bool]]:
+    """(key, value, whether the value is a secret) of a mapping, reading `{name: .., value: ..}` as one named value."""
+    named = next((fields[key] for key in _NAMES if key in fields and any(value in fields for value in _VALUES)), None)
+    secret_row = isinstance(named, str) and _is_secret(named)
+    ftp = kind == "ftp.command" and str(fields.get("command", "")).upper() in _FTP_SECRETS
+    for key, value in fields.items():
+        key = str(key)
+        yield key, value, (_is_secret(key) or (secret_row and key in _VALUES) or (ftp and key in ("argument", "line", "text")))
+
+
+def _is_pair(value: Any) -> bool:
+    """A header or parameter kept as a (name, value) pair."""
+    return isinstance(value, (tuple, list)) and len(value) == 2 and isinstance(value[0], str) and not isinstance(value[1], (dict, list, tuple))
+
+
+def _gather(value: Any, kind: str, secrets: set[str], depth: int = 0) -> None:
+    """Adds the secrets in `value` that are distinct enough to be looked for elsewhere."""
+    if depth > 12:
+        return
+    if isinstance(value, Mapping):
+        for key, item, secret in _rows(value, kind):
+            if secret and not _names_user(key):
+                _add(item, secrets)
+            elif not secret:
+                _gather(item, kind, secrets, depth + 1)
+    elif _is_pair(value) and _is_secret(value[0]):
+        if not _names_user(value[0]):
+            _add(value[1], secrets)
+    elif isinstance(value, (tuple, list)):
+        for item in value:
+            _gather(item, kind, secrets, depth + 1)
+
+
+def _add(value: Any, secrets: set[str]) -> None:
+    if isinstance(value, (bytes, bytearray)):
+        secrets.add(bytes(value).hex())
+        value = bytes(value).decode("latin-1")
+    if isinstance(value, (tuple, list)):
+        for item in value:
+            _add(item, secrets)
+        return
+    if not isinstance(value, str) or value == MASK:
+        return
+    scheme, _, credentials = value.partition(" ")
+    if scheme.lower() == "basic":                                # RFC 7617: user-id ":" password
+        try:
+            secrets.add(base64.b64decode(credentials, validate=True).decode("latin-1").partition(":")[2])
+        except (binascii.Error, ValueError):
+            secrets.add(credentials)
+    secrets.add(credentials if scheme.lower() in ("basic", "digest", "bearer") else value)
+
+
+# ---------------------------------------------------------------------------------------------------- taking it out
+
+def _cleaner(secrets: set[str]) -> Callable[[str], str]:
+    found = sorted((secret for secret in secrets if len(secret) >= _LEAST and secret != MASK), key=lambda s: (-len(s), s))
+    if not found:
+        return _without_pairs
+    forms = {form for secret in found for form in (secret, secret.replace("&", "&amp;").replace("<", "&lt;"))}
+    anywhere = re.compile("|".join(rf"(?<![A-Za-z0-9]){re.escape(form)}(?![A-Za-z0-9])" for form in sorted(forms, key=lambda s: (-len(s), s))))
+    return lambda text: _without_pairs(anywhere.sub(MASK, text))
+
+
+def _without_pairs(text: str) -> str:
+    if not _TELLTALE.search(text):
+        return text
+    for pattern, put in _IN_TEXT:
+        text = pattern.sub(put, text)
+    return text
+
+
+def _fields(fields: Mapping[str, Any], kind: str, clean: Callable[[str], str], depth: int = 0) -> dict[str, Any]:
+    return {key: _hidden(value) if secret else _value(value, kind, clean, depth + 1) for key, value, secret in _rows(fields, kind)}
+
+
+def _value(value: Any, kind: str, clean: Callable[[str], str], depth: int) -> Any:
+    if isinstance(value, str):
+        return clean(value)
+    if value is None or isinstance(value, (int, float)):
+        return value
+    if depth > 12:
+        return MASK
+    if isinstance(value, Mapping):
+        return _fields(value, kind, clean, depth)
+    if isinstance(value, (bytes, bytearray)):
+        text = bytes(value).decode("latin-1")
+        return value if clean(text) == text else MASK
+    if _is_pair(value) and _is_secret(value[0]):
+        return (value[0], _hidden(value[1]))
+    if isinstance(value, (tuple, list)) and not hasattr(value, "_fields"):
+        return tuple(_value(item, kind, clean, depth) for item in value)
+    return value
+
+
+def _hidden(value: Any) -> Any:
+    """What stands for a secret: an HTTP scheme is kept, nothing is still nothing."""
+    if value is None or value == "" or value == () or value == []:
+        return value
+    scheme, space, _ = value.partition(" ") if isinstance(value, str) else ("", "", "")
+    return f"{scheme} {MASK}" if space and scheme.lower() in ("basic", "digest", "bearer", "negotiate") else MASK

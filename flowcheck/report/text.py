@@ -1,0 +1,55 @@
+"""The result in a few plain lines for a terminal: one line per attempt with its diagnosis, worst first."""
+
+from __future__ import annotations
+
+from flowcheck.model import FAIL, INCONCLUSIVE, PASS, AttemptResult, DeviceResult, Result
+from flowcheck.report import mask, words
+from flowcheck.report.visible import line
+
+_COLOURS = {PASS: "32", FAIL: "31", INCONCLUSIVE: "33"}
+_LINE = 400                              # characters of one sentence
+
+
+def summary(result: Result, *, color: bool = False, verbose: bool = False, show_secrets: bool = False) -> str:
+    """Lines ending in a newline. `verbose` adds every finding, what was assumed and what would decide."""
+    names = words.capture_names(result.captures)
+    lines: list[str] = []
+    for verdict in words.WORST_FIRST:
+        for device in result.devices:
+            of_verdict = [number for number, attempt in enumerate(device.attempts) if attempt.verdict == verdict]
+            if not of_verdict:
+                continue
+            shown = device if show_secrets or (verdict == PASS and not verbose) else mask.masked_device(device)
+            for number in of_verdict:
+                lines += _attempt(shown, shown.attempts[number], names, color, verbose)
+    for capture, name in zip(result.captures, names):
+        if capture.grade != "good" or capture.truncated:
+            lines.append(f"capture {line(name, 120)} is {capture.grade}: {line('; '.join(capture.remarks), _LINE) or 'cut short'}")
+    lines.append(words.tally(result))
+    return "\n".join(lines) + "\n"
+
+
+def _attempt(device: DeviceResult, attempt: AttemptResult, names: tuple[str, ...], color: bool, verbose: bool) -> list[str]:
+    word = f"{attempt.verdict.upper():<12}"
+    if color:
+        word = f"\x1b[{_COLOURS[attempt.verdict]}m{word}\x1b[0m"
+    head = f"{word}  {line(attempt.procedure, 60)}  {line(device.id, 80)}"
+    if attempt.verdict == PASS and not verbose:
+        return [head]
+    diagnosis = line(attempt.diagnosis or attempt.title, _LINE)
+    lines = [f"{head}  {diagnosis}"]
+    indent = " " * 14
+    cause = words.cause(attempt)
+    if cause is not None:
+        where = words.frame_list(cause.frames, names)
+        facts = [f"step {line(cause.cite, 20)}", f"to act: {words.SIDE_WORDS.get(attempt.side or cause.side, cause.side)}",
+                 line(where, _LINE), line(cause.code, 200)]
+        lines.append(indent + "; ".join(fact for fact in facts if fact))
+    if verbose:
+        lines += [f"{indent}{words.SEVERITY_ICONS.get(f.severity, '')} {f.severity} at step {line(f.cite, 20)}: expected "
+                  f"{line(f.expected, _LINE)}; observed {line(f.observed, _LINE)}" + f" (waived: {line(f.waived, _LINE)})" * bool(f.waived)
+                  for f in attempt.findings]
+        lines += [f"{indent}assumed: {line(text, _LINE)}" for text in attempt.assumed]
+    if attempt.verdict == INCONCLUSIVE:
+        lines += [f"{indent}to decide: {line(text, _LINE)}" for text in attempt.advice[:None if verbose else 1]]
+    return lines

@@ -1,0 +1,82 @@
+"""What all reports say in the same words: verdicts with their signs, sides, names of captures, how far an attempt got."""
+
+from __future__ import annotations
+
+from collections.abc import Iterable, Iterator
+
+from flowcheck.model import FAIL, INCONCLUSIVE, PASS, AttemptResult, CaptureInfo, DeviceResult, Finding, FrameRef, Result, StepResult
+
+ICONS = {PASS: "✓", FAIL: "✗", INCONCLUSIVE: "?", None: "–"}
+WORDS = {PASS: "Pass", FAIL: "Fail", INCONCLUSIVE: "Inconclusive", None: "Nothing judged"}
+WORST_FIRST = (FAIL, INCONCLUSIVE, PASS)
+STATE_ICONS = {"seen": "✓", "refused": "✗", "missing": "✗", "late": "⏱", "not_observable": "?", "not_applicable": "–",
+               "unchecked": "–"}
+STATE_WORDS = {"not_observable": "not observable", "not_applicable": "not applicable"}
+SEVERITY_ICONS = {"error": "✗", "warning": "⚠", "notice": "ℹ"}
+REACHED = ("seen", "late", "refused")
+SIDE_WORDS = {"device": "the device", "network": "the network", "path": "the path between device and network",
+              "unknown": "not known from this capture"}
+
+
+def capture_names(captures: tuple[CaptureInfo, ...]) -> tuple[str, ...]:
+    """How the frames of each capture are named: by base name where that tells them apart, else by path, else numbered."""
+    for name in (_base_name, lambda capture: capture.path):
+        names = tuple(name(capture) for capture in captures)
+        if len(set(names)) == len(names):
+            return names
+    return tuple(f"{capture.path}#{number}" for number, capture in enumerate(captures, 1))
+
+
+def _base_name(capture: CaptureInfo) -> str:
+    return capture.path.replace("\\", "/").rstrip("/").rpartition("/")[2] or capture.path
+
+
+def by_capture(frames: Iterable[FrameRef]) -> dict[int, list[int]]:
+    """Frame numbers, without repetition and in order, by capture."""
+    found: dict[int, set[int]] = {}
+    for capture, number in frames:
+        found.setdefault(capture, set()).add(number)
+    return {capture: sorted(found[capture]) for capture in sorted(found)}
+
+
+def frame_list(frames: Iterable[FrameRef], names: tuple[str, ...]) -> str:
+    """`hnb_outer.pcap frames 9, 10, 11`; the name is left out where there is one capture only."""
+    return "; ".join((f"{names[capture]} " if len(names) > 1 else "") + ("frame " if len(numbers) == 1 else "frames ")
+                     + ", ".join(map(str, numbers)) for capture, numbers in by_capture(frames).items())
+
+
+def attempts(result: Result) -> Iterator[tuple[DeviceResult, AttemptResult]]:
+    for device in result.devices:
+        for attempt in device.attempts:
+            yield device, attempt
+
+
+def furthest(attempt: AttemptResult) -> StepResult | None:
+    """The last step of the clause that was reached."""
+    return next((step for step in reversed(attempt.steps) if step.state in REACHED), None)
+
+
+def cause(attempt: AttemptResult) -> Finding | None:
+    """The finding that explains the others."""
+    return next((finding for finding in attempt.findings if finding.code == attempt.cause), None)
+
+
+def counts(result: Result) -> dict[str, int]:
+    found = dict.fromkeys(WORST_FIRST, 0)
+    for _, attempt in attempts(result):
+        found[attempt.verdict] += 1
+    return found
+
+
+def tally(result: Result) -> str:
+    """`3 attempts of 2 devices: 1 fail, 1 inconclusive, 1 pass`."""
+    found = counts(result)
+    total, devices = sum(found.values()), len(result.devices)
+    if not total:
+        return "nothing to judge: no procedure was found"
+    parts = ", ".join(f"{count} {verdict}" for verdict, count in found.items() if count)
+    return f"{plural(total, 'attempt')} of {plural(devices, 'device')}: {parts}"
+
+
+def plural(count: int, noun: str) -> str:
+    return f"{count:,} {noun}" + "s" * (count != 1)
