@@ -1,0 +1,343 @@
+"""TLS 1.0 to 1.3 on any TCP port (RFC 2246, 4346, 5246, 8446), SSL 3.0 (RFC 6101), and the ClientHello in SSL 2.0 form.
+
+Handshake messages and alerts in clear become messages. With keys so do the protected ones, and application data is
+handed on as `Inner`; without keys it is counted, one `Opaque` a direction. A stream may be joined at any time: after
+missing bytes reading goes on at the next record header that can be trusted.
+"""
+
+from __future__ import annotations
+
+import re
+from collections.abc import Iterator
+from dataclasses import replace
+from typing import Any
+
+from ..model import Context, Inner, Message, Opaque, Problem
+from ._tls_handshake import Assembly, Facts, kinds, read, trustworthy
+from ._tls_names import ALERTS, LEVELS, suite, version
+from ._tls_sealed import Sealed
+from .wire import Cursor, Short, Tape
+
+KINDS = {kind: fields for kind, fields in kinds("tls").items() if kind != "tls.hello_verify_request"}
+PORTS = {443, 465, 636, 853, 989, 990, 993, 995, 5061, 7548, 8443}
+
+_CHANGE_CIPHER_SPEC, _ALERT, _HANDSHAKE, _DATA, _HEARTBEAT = 20, 21, 22, 23, 24
+_LARGEST_RECORD = (1 << 14) + 2048         # RFC 5246, 6.2.3
+_SMALLEST_RECORD = 5 + 17                  # one protected octet: bounds how many records fit into a hole
+_HEADER = re.compile(rb"[\x14-\x18]\x03[\x00-\x04]", re.DOTALL)
+_KEPT = 4096                               # octets of an unfinished handshake record that are kept for `lost`
+
+Found = Message | Inner | Opaque
+
+
+def likely(head: bytes, ports: tuple[int, ...] = ()) -> bool:
+    """A record header, followed by a hello, or by another record header where that can be seen."""
+    if len(head) < 5 or not _plausible(head, 0):
+        return _is_sslv2_hello(head)
+    end = 5 + int.from_bytes(head[3:5], "big")
+    if len(head) > end:
+        return _begins_record(head, end)
+    if head[0] == _HANDSHAKE and len(head) >= 11 and head[5] in (1, 2):
+        return head[9] in (0x03, 0x7F)
+    return True
+
+
+def _plausible(data: bytes, at: int) -> bool:
+    kind, major, minor = data[at], data[at + 1], data[at + 2]
+    size = data[at + 3] << 8 | data[at + 4]
+    return (20 <= kind <= 24 and major == 3 and minor <= 4 and size <= _LARGEST_RECORD and (size > 0 or kind == _DATA)
+            and (kind != _CHANGE_CIPHER_SPEC or size == 1) and (kind != _ALERT or size >= 2))
+
+
+def _begins_record(data: bytes, at: int) -> bool:
+    """Do as many octets as there are from `at` on agree with a record header?"""
+    if len(data) - at >= 5:
+        return _plausible(data, at)
+    return 20 <= data[at] <= 24 and data[at + 1:at + 2] in (b"", b"\x03")
+
+
+def _is_sslv2_hello(head: bytes) -> bool:
+    """RFC 5246, E.2: a ClientHello in SSL 2.0 form."""
+    if len(head) < 11 or not head[0] & 0x80 or head[2] != 1 or (head[3], head[4]) not in _SSLV2_VERSIONS:
+        return False
+    suites, session, challenge = (int.from_bytes(head[i:i + 2], "big") for i in (5, 7, 9))
+    size = (head[0] & 0x7F) << 8 | head[1]
+    return (size == 9 + suites + session + challenge and suites > 0 and suites % 3 == 0 and session in (0, 16)
+            and 16 <= challenge <= 32)
+
+
+_SSLV2_VERSIONS = {(0, 2), (3, 0), (3, 1), (3, 2), (3, 3)}
+
+
+class _Side:
+    """How far one direction has been read."""
+
+    __slots__ = ("handshake", "sealed", "doubtful", "skip", "wanted", "scanning", "partial", "opaque", "ended", "certified")
+
+    def __init__(self) -> None:
+        self.handshake = Assembly()
+        self.sealed = False        # behind ChangeCipherSpec, up to TLS 1.2
+        self.doubtful = True       # a ChangeCipherSpec may have been missed
+        self.skip = 0              # octets left of a record whose middle is missing
+        self.wanted = 0            # octets the record that begins the tape still lacks
+        self.scanning = False      # no record boundary is known
+        self.partial: tuple[bytes, Context] | None = None   # beginning of an unfinished handshake record
+        self.opaque = Sealed("tls")
+        self.ended = False
+        self.certified = False     # a Certificate was sent
+
+
+class Conversation:
+    """One stream of TLS, from wherever the capture shows it."""
+
+    def __init__(self, context: Context):
+        self.secrets = context.secrets
+        self.facts = Facts()
+        self.sides = (_Side(), _Side())
+        self.session: Any = None           # decrypt.tls.Session, where a key fits
+        self.transcript: bytearray | None = bytearray() if context.secrets is not None else None
+        self.refused = False
+
+    # ------------------------------------------------------------------------------------------------ records
+
+    def feed(self, side: int, tape: Tape) -> Iterator[Found]:
+        one = self.sides[side]
+        one.partial, one.wanted = None, 0
+        if one.skip:
+            step = min(one.skip, len(tape))
+            tape.skip(step)
+            one.skip -= step
+        while len(tape) and not one.skip:
+            if one.scanning and not _synchronise(one, tape):
+                return
+            data = tape.data
+            if len(data) < 5:
+                if _begins_record(data, 0) or _may_be_sslv2(data):
+                    return
+                one.scanning = True
+            elif not _plausible(data, 0):
+                if side == 0 and not self.facts.client_random and _is_sslv2_hello(data):
+                    size = 2 + ((data[0] & 0x7F) << 8 | data[1])
+                    if len(data) < size:
+                        return
+                    place = tape.place(size)
+                    yield self._sslv2_hello(tape.take(size), place)
+                else:
+                    one.scanning = one.doubtful = True
+                    one.handshake.clear()
+            else:
+                size = 5 + (data[3] << 8 | data[4])
+                if len(data) < size:
+                    one.wanted = size - len(data)
+                    if data[0] == _HANDSHAKE and not one.sealed:
+                        have = min(len(data), _KEPT)
+                        one.partial = bytes(data[5:have]), tape.place(len(data))
+                    return
+                if data[0] == _DATA and self.session is None:
+                    self._count(one, tape)
+                    continue
+                place = tape.place(size)
+                kind, number = data[0], data[1] << 8 | data[2]
+                tape.skip(5)
+                yield from self._record(side, kind, number, tape.take(size - 5), place)
+
+    def _count(self, one: _Side, tape: Tape) -> None:
+        """Takes all whole records of application data at once."""
+        data, at, records, have = tape.data, 0, 0, len(tape.data)
+        while at + 5 <= have and data[at] == _DATA and _plausible(data, at):
+            end = at + 5 + (data[at + 3] << 8 | data[at + 4])
+            if end > have:
+                break
+            at, records = end, records + 1
+        one.opaque.add(tape.place(at), records, at - 5 * records)
+        tape.skip(at)
+
+    def lost(self, side: int, size: int) -> Iterator[Found]:
+        one = self.sides[side]
+        yield from self._unfinished(side)
+        wanted, one.wanted = one.skip or one.wanted, 0
+        one.doubtful = True
+        if 0 < size <= wanted:             # the hole lies within one record: the next boundary is known
+            one.skip = wanted - size
+            most = 1
+        else:
+            one.skip, one.scanning = 0, True
+            most = 2 + size // _SMALLEST_RECORD
+        if self.session:
+            self.session.missed(side, most)
+
+    def end(self, side: int) -> Iterator[Found]:
+        one = self.sides[side]
+        if one.ended:
+            return
+        one.ended = True
+        yield from self._unfinished(side)
+        opaque = one.opaque.opaque(**({"keys": "do not fit"} if self.refused else {}))
+        if opaque:
+            yield opaque
+
+    def _unfinished(self, side: int) -> Iterator[Found]:
+        """The handshake message that bytes are missing of, as far as it goes."""
+        one = self.sides[side]
+        if one.partial and (one.handshake.data or not one.doubtful or one.partial[0][:1] in (b"\x01", b"\x02", b"\x0b")):
+            one.handshake.add(*one.partial)
+        one.partial = None
+        data = bytes(one.handshake.data)
+        if len(data) > 4:
+            place = one.handshake.place(len(data))
+            kind, fields, problems = read(data[0], data, 4, Facts() if data[0] < 3 else self.facts, side, place.time,
+                                          cut=True)
+            if fields:
+                yield place.message(f"tls.{kind}", fields, problems, incomplete=True)
+        one.handshake.clear()
+
+    def _record(self, side: int, kind: int, number: int, fragment: bytes, context: Context) -> Iterator[Found]:
+        one = self.sides[side]
+        if kind == _CHANGE_CIPHER_SPEC:
+            yield from self._change_cipher_spec(side, fragment, context)
+        elif self.session and (one.sealed or (self.facts.is13 and kind == _DATA)):
+            yield from self._open(side, kind, number, fragment, context)
+        elif kind == _HANDSHAKE:
+            yield from self._handshake(side, fragment, context)
+        elif kind == _ALERT:
+            yield _alert(side, fragment, context)
+        elif kind == _DATA:
+            one.opaque.add(context, 1, len(fragment))
+
+    def _change_cipher_spec(self, side: int, fragment: bytes, context: Context) -> Iterator[Found]:
+        if fragment != b"\x01":
+            return
+        one = self.sides[side]
+        fields = {"side": ("client", "server")[side]}
+        if not self.facts.is13:            # in TLS 1.3 it is there for middleboxes only (RFC 8446, D.4)
+            one.sealed, one.doubtful = True, False
+            one.handshake.clear()
+            if self.session:
+                self.session.change_cipher_spec(side)
+            if side == 1 and self.facts.version is not None:
+                fields["resumed"] = self.facts.resumed
+        yield context.message("tls.change_cipher_spec", fields)
+
+    # ------------------------------------------------------------------------------------------------ messages
+
+    def _handshake(self, side: int, fragment: bytes, context: Context) -> Iterator[Found]:
+        one = self.sides[side]
+        if one.sealed or (one.doubtful and not one.handshake.data):
+            if not trustworthy(fragment) or (one.sealed and fragment[0] not in (1, 2)):
+                if not self.facts.is13 and (one.sealed or self.facts.version is None):
+                    yield context.message("tls.encrypted_handshake",
+                                          {"side": ("client", "server")[side], "size": len(fragment)})
+                return
+            one.sealed = one.doubtful = False
+        one.handshake.add(fragment, context)
+        for number, message, place in one.handshake.messages():
+            yield from self._message(side, number, message, place)
+
+    def _message(self, side: int, number: int, message: bytes, place: Context) -> Iterator[Found]:
+        if number == 1 and side == 0:
+            self._begin()
+        if self.transcript is not None and number != 0 and len(self.transcript) + len(message) <= 1 << 19:
+            self.transcript += message
+        kind, fields, problems = read(number, message, 4, self.facts, side, place.time)
+        yield place.message(f"tls.{kind}", fields, problems)
+        if number == 2 and not fields.get("hello_retry") and self.secrets is not None and not problems:
+            self._unlock()
+        elif number == 16 and self.session:
+            self.session.client_key_exchange(message[4:], bytes(self.transcript or b""),
+                                             self.facts.extended_master_secret)
+        elif self.session and self.facts.is13:
+            if number == 20:
+                self.session.finished(side)
+            elif number == 24:
+                self.session.key_update(side)
+
+    def _begin(self) -> None:
+        """A new handshake. In a renegotiation the old keys go on until the next ChangeCipherSpec."""
+        if self.transcript is not None and not self.facts.is13:
+            self.transcript.clear()
+
+    def _unlock(self) -> None:
+        facts = self.facts
+        session = self.secrets.open_tls(facts.client_random, facts.server_random, facts.version, facts.suite)
+        if session is None:
+            return
+        session.encrypt_then_mac = facts.encrypt_then_mac
+        if self.session is not None:
+            session.renegotiates(self.session)
+        self.session = session
+
+    # ------------------------------------------------------------------------------------------------ with keys
+
+    def _open(self, side: int, kind: int, number: int, fragment: bytes, context: Context) -> Iterator[Found]:
+        one = self.sides[side]
+        opened = self.session.open(side, kind, number, fragment)
+        if opened is None:
+            if self.session.rejected and not self.refused:
+                self.refused = True
+                yield context.message("tls.wrong_key", {"reason": self.session.rejected},
+                                      (Problem(0, self.session.rejected),))
+            if self.session.rejected:
+                self.session = None
+            if kind == _DATA:
+                one.opaque.add(context, 1, len(fragment))
+            elif kind == _ALERT:
+                yield _alert(side, fragment, context)
+            return
+        kind, data = opened
+        inner = context.within("tls")
+        if kind == _HANDSHAKE:
+            one.handshake.add(data, inner)
+            for message in one.handshake.messages():
+                yield from self._message(side, *message)
+        elif kind == _ALERT:
+            yield _alert(side, data, inner)
+        elif kind == _DATA and data:
+            carrier = {"sni": self.facts.sni, "alpn": self.facts.alpn}
+            yield Inner(side, data, replace(inner, carrier=carrier))
+
+    def _sslv2_hello(self, record: bytes, place: Context) -> Message:
+        cursor = Cursor(record, 3)
+        number = cursor.u16()
+        suites, session, challenge = cursor.u16(), cursor.u16(), cursor.u16()
+        codes = cursor.octets(suites)
+        session_id, random = cursor.octets(session), cursor.octets(challenge)
+        names = [suite(codes[i + 1] << 8 | codes[i + 2]) for i in range(0, suites, 3) if codes[i] == 0]
+        self.facts.client_random, self.facts.offered = random.rjust(32, b"\0"), number
+        return place.message("tls.client_hello", {
+            "version": version(number), "legacy_version": version(number), "random": self.facts.client_random.hex(),
+            "session_id": session_id.hex(), "cipher_suites": names, "extensions": [], "sslv2": True})
+
+
+def _alert(side: int, data: bytes, context: Context) -> Message:
+    """An alert of two octets can be read; protected ones are longer (RFC 5246, 7.2)."""
+    sender = ("client", "server")[side]
+    if len(data) != 2 or data[0] not in LEVELS:
+        return context.message("tls.encrypted_alert", {"side": sender})
+    return context.message("tls.alert", {"level": LEVELS[data[0]], "side": sender,
+                                         "description": ALERTS.get(data[1], f"ALERT_{data[1]}")})
+
+
+def _may_be_sslv2(data: bytes) -> bool:
+    return bool(data[0] & 0x80) and data[2:3] in (b"", b"\x01")
+
+
+def _synchronise(one: _Side, tape: Tape) -> bool:
+    """Moves the tape to the next header that another header, or the end of what is there, confirms."""
+    data, have = tape.data, len(tape.data)
+    for match in _HEADER.finditer(data):
+        at = match.start()
+        if at + 5 > have:
+            tape.skip(at)
+            return False
+        if not _plausible(data, at):
+            continue
+        end = at + 5 + (data[at + 3] << 8 | data[at + 4])
+        if end == have or (end < have and _begins_record(data, end)):
+            tape.skip(at)
+            one.scanning = False
+            return True
+        if end > have:
+            tape.skip(at)
+            return False
+    tape.skip(max(have - 2, 0))
+    return False
