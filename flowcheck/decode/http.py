@@ -1,0 +1,399 @@
+"""HTTP/1.0 and 1.1 on any port (RFC 9110, RFC 9112): requests, responses, and the bodies they carry.
+
+A message is reported when its body is complete, so its last frame is the one that completed it. Requests and responses
+of a stream are numbered as exchanges: a request and its final response share a number, interim responses (100) too. Who
+is the client shows in the start lines, not in the ports: a capture that begins midway may have it wrong.
+
+After lost bytes a body of known length is followed to its end, as what is missing was counted; every other message ends
+at the hole. Then the stream is read again from a segment that begins with a start line, nothing less is trusted.
+"""
+
+from __future__ import annotations
+
+import re
+from collections import deque
+from collections.abc import Iterator
+from dataclasses import replace
+from typing import Any, NamedTuple
+
+from ..model import Context, FrameRef, Message, Payload, Problem, Switch
+from ._http_head import (LARGEST_BODY, LARGEST_HEAD, Head, chunk_size, content_type, framing, inflate, is_envelope,
+                         looks_like_start, may_become_start, parse_head, path_and_query)
+from .wire import Tape
+
+_COMMON = ("version", "headers", "body_length", "content_length", "content_type", "content_encoding", "trailers")
+KINDS = {
+    "http.request": ("method", "target", "path", "query", "host", "authorization_scheme", *_COMMON),
+    "http.response": ("status", "reason", "challenge_scheme", "request_method", "request_target", "request_host", *_COMMON),
+}
+PORTS = {80, 591, 3128, 5357, 7547, 8000, 8008, 8080, 8081, 8088, 8888, 10301, 30005, 58000}
+
+_HEAD_END = re.compile(rb"\n\r?\n")
+_LONGEST_LINE = 4096             # of a chunk's size, or a trailer
+_MOST_TRAILERS = 64
+_MOST_OUTSTANDING = 256
+_MOST_FRAMES = 20_000            # named by one message
+
+Found = Message | Payload | Switch
+
+
+def likely(head: bytes, ports: tuple[int, int]) -> bool:
+    return looks_like_start(head)
+
+
+class _Asked(NamedTuple):
+    """What a response needs to know of its request; all but the number is empty where that was not seen."""
+
+    exchange: int
+    method: str = ""
+    target: str = ""
+    path: str = ""
+    host: str = ""
+
+
+class _Direction:
+    """One direction, and the message being read in it. That stays on the tape until it is complete or too long."""
+
+    __slots__ = ("tape", "synced", "stray", "scanned", "head", "cut_head", "asked", "plan", "left", "at", "chunk", "body",
+                 "counted", "missing", "over", "time", "frames", "problems", "trailers")
+
+    def __init__(self) -> None:
+        self.tape: Tape | None = None
+        self.synced = True                        # the next byte begins a message, or continues this one
+        self.stray = 0                            # octets that were no HTTP, before the next message
+        self.reset()
+
+    def reset(self) -> None:
+        self.scanned = 0                          # octets searched for the end of the head
+        self.head: Head | None = None
+        self.cut_head = False
+        self.asked = _Asked(0)
+        self.plan, self.left = "none", 0          # how the body ends; octets to come of the body or of the chunk
+        self.at = 0                               # offset on the tape of what was not read yet
+        self.chunk = "size"                       # what comes next: "size", "data", "gap" after the data, "trailer"
+        self.body = bytearray()                   # as much of it as comes before the first hole, and is not too much
+        self.counted = self.missing = 0           # octets of the body that were there, and that were not
+        self.over = False                         # it is longer than what is kept
+        self.time = 0                             # these two: of what is no longer on the tape
+        self.frames: list[FrameRef] = []
+        self.problems: list[Problem] = []
+        self.trailers: dict[str, str] = {}
+
+
+class Conversation:
+    """One stream of HTTP."""
+
+    def __init__(self, context: Context):
+        self._sides = (_Direction(), _Direction())
+        self._answering = 1                       # the side whose messages are responses
+        self._last = 0                            # number of the latest exchange
+        self._outstanding: deque[_Asked] = deque()
+        self._response_lost = False
+
+    def feed(self, side: int, tape: Tape) -> Iterator[Found]:
+        """Everything that the bytes on the tape complete."""
+        here = self._sides[side]
+        here.tape = tape
+        while tape.data or here.head is not None:
+            if here.head is None and not self._begin(here, side) or not _read_body(here):
+                return
+            head, asked = here.head, here.asked
+            yield from self._emit(here)
+            if head.status == 101 or asked.method == "CONNECT" and 200 <= head.status < 300:
+                yield Switch("")
+                return
+
+    def lost(self, side: int, size: int) -> Iterator[Found]:
+        """A hole of `size` octets follows what was fed."""
+        here = self._sides[side]
+        if here.head is None:
+            yield from self._emit_cut_head(here, side)
+            here.synced = False
+        else:
+            _read_available(here)
+            inside = here.plan == "close" or size <= here.left
+            here.missing += size if inside else max(here.left, 1)
+            if inside and here.plan != "close":
+                here.left -= size
+            if not inside:
+                here.synced = False
+                yield from self._emit(here, incomplete=True)
+            elif here.left == 0 and here.plan == "length":
+                yield from self._emit(here, incomplete=True)
+            elif here.left == 0 and here.plan == "chunked":
+                here.chunk = "gap"
+        if here.tape is not None:
+            here.tape.skip(len(here.tape))
+        here.stray = 0
+        if not here.synced and side == self._answering:
+            self._response_lost = True
+
+    def end(self, side: int) -> Iterator[Found]:
+        here = self._sides[side]
+        if here.head is None:
+            yield from self._emit_cut_head(here, side)
+        else:
+            _read_available(here)
+            yield from self._emit(here, incomplete=here.plan != "close" or here.missing > 0)
+
+    # ------------------------------------------------------------------------------------------------ heads
+
+    def _begin(self, here: _Direction, side: int) -> bool:
+        """Reads the head at the beginning of the tape. False: more is needed."""
+        tape = here.tape
+        data = tape.data
+        if not here.synced:
+            if not may_become_start(bytes(data[:LARGEST_HEAD])):
+                return _astray(here)
+            here.synced = True
+        if data[0] in b"\r\n":                                   # RFC 9112 2.2: empty lines before a message
+            tape.skip(len(data) - len(data.lstrip(b"\r\n")))
+            if not data:
+                return False
+        found = _HEAD_END.search(data, max(0, here.scanned - 3))
+        if found is None:
+            line_end = data.find(b"\n", 0, LARGEST_HEAD)
+            if len(data) > LARGEST_HEAD or not here.scanned and line_end >= 0 and parse_head(bytes(data[:line_end])) is None:
+                here.stray += 1
+                return _astray(here)
+            here.scanned = len(data) if line_end >= 0 else 0
+            return False
+        head = parse_head(bytes(data[:found.start() + 1])) if found.end() <= LARGEST_HEAD else None
+        if head is None:
+            here.stray += 1
+            return _astray(here)
+        here.at = found.end()
+        self._open(here, head, side)
+        return True
+
+    def _open(self, here: _Direction, head: Head, side: int) -> None:
+        self._answering = side if head.status else 1 - side
+        here.head = head
+        here.asked = asked = self._pair(head)
+        here.plan, here.left, problems = framing(head, asked.method if head.status else head.method)
+        if here.stray:
+            problems.append(Problem(0, "what came before this message is no HTTP"))
+            here.stray = 0
+        here.problems = [*head.problems, *problems]
+        if head.status and not asked.method and here.left and looks_like_start(bytes(here.tape.data[here.at:here.at + 64])):
+            here.plan, here.left = "none", 0                     # the request was not seen: it must have been a HEAD
+
+    def _pair(self, head: Head) -> _Asked:
+        """The exchange a message belongs to. A response whose request was lost gets a number of its own."""
+        outstanding = self._outstanding
+        if not head.status:
+            if self._response_lost:                              # the client goes on: it had what the capture has not
+                outstanding.clear()
+                self._response_lost = False
+            self._last += 1
+            path, _ = path_and_query(head.target)
+            asked = _Asked(self._last, head.method, head.target, path, _host(head))
+            outstanding.append(asked)
+            if len(outstanding) > _MOST_OUTSTANDING:             # only this direction was captured
+                outstanding.popleft()
+            return asked
+        if not outstanding:
+            self._last += 1
+            return _Asked(self._last)
+        return outstanding[0] if head.status < 200 and head.status != 101 else outstanding.popleft()
+
+    # ------------------------------------------------------------------------------------------------ messages
+
+    def _emit_cut_head(self, here: _Direction, side: int) -> Iterator[Found]:
+        """A head the capture does not hold to its end: its whole lines say what they say."""
+        tape = here.tape
+        if tape is None or not tape.data or not here.synced:
+            return
+        upto = tape.data.rfind(b"\n", 0, LARGEST_HEAD) + 1
+        head = parse_head(bytes(tape.data[:upto])) if upto else None
+        if head is None:
+            return
+        self._open(here, head._replace(problems=()), side)
+        here.at, here.cut_head, here.problems = len(tape), True, []
+        yield from self._emit(here, incomplete=True)
+
+    def _emit(self, here: _Direction, *, incomplete: bool = False) -> Iterator[Found]:
+        """The message that ends at `at`, then its body."""
+        head, asked, tape = here.head, here.asked, here.tape
+        incomplete = incomplete or here.missing > 0
+        if here.at:
+            context = tape.place(here.at)
+            time, frames = context.time, context.frames
+            if here.frames:
+                frames = tuple(sorted({*here.frames, *frames}))
+            tape.skip(here.at)
+        else:
+            time, frames = here.time, tuple(sorted(set(here.frames)))
+        media, headers = content_type(head.headers), head.headers
+        fields: dict[str, Any] = {"version": head.version, "headers": headers, "body_length": _body_length(here, incomplete),
+                                  "content_type": media}
+        if here.plan == "length":
+            fields["content_length"] = _declared(headers)
+        if "content-encoding" in headers:
+            fields["content_encoding"] = headers["content-encoding"]
+        if here.trailers:
+            fields["trailers"] = here.trailers
+        fields = (_response_fields if head.status else _request_fields)(head, asked) | fields
+        problems = here.problems
+        body, missing = None, here.missing + (0 if here.plan == "close" else here.left)
+        if (here.body or not here.counted) and not here.over and not here.cut_head and here.counted + missing:
+            body, worse = inflate(bytes(here.body), headers, not incomplete)
+            problems += worse
+        context = replace(tape.context, time=time, frames=frames, exchange=asked.exchange)
+        here.reset()
+        yield context.message(f"http.{'response' if head.status else 'request'}", fields, tuple(problems), incomplete=incomplete)
+        if body:
+            carrier = {"protocol": "http", "direction": "response" if head.status else "request", "content_type": media,
+                       "headers": headers, "method": asked.method, "target": asked.target, "path": asked.path,
+                       "host": asked.host}
+            if head.status:
+                carrier["status"] = head.status
+            missing = max(missing, 1) if incomplete else 0
+            yield Payload("cwmp" if is_envelope(body) else media, body, context.within("http", carrier=carrier, missing=missing))
+
+
+def _request_fields(head: Head, asked: _Asked) -> dict[str, Any]:
+    path, query = path_and_query(head.target)
+    fields = {"method": head.method, "target": head.target, "path": path, "host": asked.host}
+    if query:
+        fields["query"] = query
+    if "authorization" in head.headers:
+        fields["authorization_scheme"] = head.headers["authorization"].partition(" ")[0]
+    return fields
+
+
+def _response_fields(head: Head, asked: _Asked) -> dict[str, Any]:
+    fields: dict[str, Any] = {"status": head.status, "reason": head.reason}
+    if asked.method:
+        fields |= {"request_method": asked.method, "request_target": asked.target, "request_host": asked.host}
+    if "www-authenticate" in head.headers:
+        fields["challenge_scheme"] = head.headers["www-authenticate"].partition(" ")[0]
+    return fields
+
+
+def _host(head: Head) -> str:
+    return head.headers.get("host", "")
+
+
+def _declared(headers: dict[str, Any]) -> int:
+    return int(headers["content-length"].partition(",")[0])
+
+
+def _body_length(here: _Direction, incomplete: bool) -> int | None:
+    """Octets of the body as sent. What the capture does not show is None, never 0: an empty POST means something."""
+    if here.cut_head:
+        return None
+    if not incomplete:
+        return here.counted
+    if here.plan == "length":
+        return _declared(here.head.headers)
+    return here.counted + here.missing if here.plan == "close" else None
+
+
+# ---------------------------------------------------------------------------------------------------- bodies
+
+def _astray(here: _Direction) -> bool:
+    """What stands here is no head: wait for a segment that begins with one."""
+    here.synced = False
+    here.scanned = 0
+    here.tape.skip(len(here.tape))
+    return False
+
+
+def _read_body(here: _Direction) -> bool:
+    """Reads on in the body. True: it is complete, and `at` stands behind it."""
+    if here.plan == "chunked":
+        done = _read_chunks(here)
+    elif here.plan == "close":
+        done = False
+        if len(here.tape) > LARGEST_BODY or here.over:
+            _read_available(here)
+    else:
+        done = len(here.tape) - here.at >= here.left
+        if done:
+            _keep(here, here.left)
+        elif here.left > LARGEST_BODY or here.missing or here.over:
+            _read_available(here)
+    if not done and here.at > LARGEST_BODY:
+        _spill(here)
+    return done
+
+
+def _read_chunks(here: _Direction) -> bool:
+    """RFC 9112 7.1."""
+    data = here.tape.data
+    while True:
+        if here.chunk == "data":
+            ready = len(data) - here.at
+            if ready < here.left:
+                if here.left > LARGEST_BODY or here.missing:
+                    _read_available(here)
+                return False
+            _keep(here, here.left)
+            here.chunk = "gap"
+        newline = data.find(b"\n", here.at, here.at + _LONGEST_LINE)
+        if newline < 0:
+            return len(data) - here.at >= _LONGEST_LINE and _bad_chunk(here, "no end of line where a chunk begins")
+        line = bytes(data[here.at:newline]).strip(b"\r")
+        if here.chunk == "gap":
+            if line:
+                return _bad_chunk(here, "a chunk is longer than its size says")
+            here.chunk = "size"
+        elif here.chunk == "size":
+            size = chunk_size(line)
+            if size is None:
+                return _bad_chunk(here, "a chunk does not begin with its size")
+            here.left, here.chunk = size, "data" if size else "trailer"
+        elif line:
+            name, _, value = line.partition(b":")
+            if len(here.trailers) < _MOST_TRAILERS:
+                here.trailers[name.decode("latin-1").strip().lower()] = value.decode("latin-1").strip()
+        else:
+            here.at = newline + 1
+            return True
+        here.at = newline + 1
+
+
+def _bad_chunk(here: _Direction, what: str) -> bool:
+    """The message ends here for want of knowing better; the next is looked for from the next segment on."""
+    here.problems.append(Problem(here.at, what))
+    here.at = len(here.tape)
+    here.missing = max(here.missing, 1)
+    here.synced = False
+    return True
+
+
+def _keep(here: _Direction, size: int) -> None:
+    """The next `size` octets on the tape belong to the body."""
+    if size <= 0:
+        return
+    if not here.missing and not here.over:
+        room = min(size, LARGEST_BODY - len(here.body))
+        here.body += memoryview(here.tape.data)[here.at:here.at + room]
+        here.over = room < size
+    here.counted += size
+    here.at += size
+    if here.plan != "close":
+        here.left -= size
+
+
+def _read_available(here: _Direction) -> None:
+    """Read what there is of a body that is not all there, and take it off the tape."""
+    ready = len(here.tape) - here.at
+    if here.plan == "close" or here.plan == "length":
+        _keep(here, ready if here.plan == "close" else min(ready, here.left))
+    elif here.chunk == "data":
+        _keep(here, min(ready, here.left))
+    _spill(here)
+
+
+def _spill(here: _Direction) -> None:
+    """Take off the tape what was read, before the message is complete; remember who brought it."""
+    if not here.at:
+        return
+    context = here.tape.place(here.at)
+    here.time = context.time
+    if len(here.frames) < _MOST_FRAMES:
+        here.frames += context.frames
+    here.tape.skip(here.at)
+    here.at = 0
