@@ -6,7 +6,7 @@ Values that start with `$` are references, kept as `Reference` until a site prof
 from __future__ import annotations
 
 from collections.abc import Iterator, Mapping
-from dataclasses import dataclass
+from dataclasses import dataclass, field
 from typing import Any, NamedTuple
 
 
@@ -48,7 +48,7 @@ class Check:
 class Condition:
     """`{same_host: [a, b]}`, `{known: x}`, `{not: ..}`: true, false or unknown."""
 
-    test: str                        # same_host, is_name, known, equals, all, any, not, seen
+    test: str                        # same_host, is_name, needs_lookup, known, equals, all, any, not, seen
     arguments: tuple[Any, ...]       # Conditions for all/any/not; names, literals or References otherwise
     place: Place | None = None
 
@@ -64,6 +64,9 @@ class Pattern:
     hint: str = ""
     side: str | None = None
     place: Place | None = None
+    before: Pattern | None = None    # infer: the last such message before the first one of that pattern
+    name_from: str | None = None     # infer: a field that holds the role's name (a DNS question)
+    unless_known: tuple[str, ...] = ()   # infer: only while none of these roles is known
 
 
 @dataclass(frozen=True, slots=True)
@@ -229,6 +232,7 @@ class Site:
     deprovisioned: Mapping[str, Any] | None = None   # {"lifted_at": time}
     path: str = ""
     digest: str = ""
+    bindings: Mapping[str, str] = field(default_factory=dict)   # name -> regular expression; `matches: $site.bindings.x`
 
 
 @dataclass(frozen=True, slots=True)
