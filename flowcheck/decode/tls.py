@@ -193,6 +193,12 @@ class Conversation:
 
     def _record(self, side: int, kind: int, number: int, fragment: bytes, context: Context) -> Iterator[Found]:
         one = self.sides[side]
+        if self.session and not one.sealed and not self.facts.is13 and (
+                kind == _DATA or (kind == _HANDSHAKE and one.doubtful and not trustworthy(fragment))):
+            one.sealed, one.doubtful = True, False      # its ChangeCipherSpec is among the missing bytes
+            slack = self.session.slack[side]
+            self.session.change_cipher_spec(side)
+            self.session.missed(side, slack)
         if kind == _CHANGE_CIPHER_SPEC:
             yield from self._change_cipher_spec(side, fragment, context)
         elif self.session and (one.sealed or (self.facts.is13 and kind == _DATA)):
@@ -245,11 +251,8 @@ class Conversation:
         elif number == 16 and self.session:
             self.session.client_key_exchange(message[4:], bytes(self.transcript or b""),
                                              self.facts.extended_master_secret)
-        elif self.session and self.facts.is13:
-            if number == 20:
-                self.session.finished(side)
-            elif number == 24:
-                self.session.key_update(side)
+        elif number == 24 and self.session and self.facts.is13:
+            self.session.key_update(side)
 
     def _begin(self) -> None:
         """A new handshake. In a renegotiation the old keys go on until the next ChangeCipherSpec."""
