@@ -174,12 +174,7 @@ class Meaning:
             self.say(item.keys_at["repeat"], owner, f"'repeat': min {repeat['min']} is more than max {repeat['max']}")
 
     def seconds(self, container: Map, key: str, owner: str) -> None:
-        value = container.get(key)
-        if isinstance(value, str):
-            if not value.startswith("$site.timers."):
-                self.say(container.keys_at[key], owner, f"'{key}: {value}': write a number of seconds or '$site.timers.x'")
-            else:
-                self.reference(value, container.keys_at[key], owner)
+        self.value(container.get(key), container.keys_at.get(key), owner)
 
     def binding(self, name: str, source: Any, mark: Mark, owner: str, key: str, kinds: list[str] | None) -> None:
         first, dot, _ = name.partition(".")

@@ -6,7 +6,6 @@ line says which one was probably meant.
 
 from __future__ import annotations
 
-import difflib
 from collections.abc import Iterable
 
 from ..errors import FlowcheckError
@@ -40,8 +39,10 @@ class Mistakes:
 
 def nearest(word: str, words: Iterable[str]) -> str | None:
     """The word that was probably meant: alike in spelling, letter case and `-` for `_` aside."""
+    from difflib import get_close_matches
+
     plain = {_plain(known): known for known in words}
-    found = difflib.get_close_matches(_plain(word), plain, n=1, cutoff=0.72)
+    found = get_close_matches(_plain(word), plain, n=1, cutoff=0.6 if len(word) < 6 else 0.72)
     return plain[found[0]] if found else None
 
 

@@ -10,7 +10,6 @@ import hashlib
 import re
 from collections.abc import Mapping
 from functools import cache
-from importlib.resources import files
 from pathlib import Path
 from typing import Any
 
@@ -95,7 +94,7 @@ def origins(site: Site) -> dict[str, str]:
 
 @cache
 def _defaults() -> Map:
-    return _checked(files(__package__).joinpath("defaults.yaml").read_text(encoding="utf-8"), "defaults.yaml")
+    return _checked(Path(__file__).with_name("defaults.yaml").read_text(encoding="utf-8"), "defaults.yaml")
 
 
 def _checked(text: str, path: str) -> Map:

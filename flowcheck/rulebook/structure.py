@@ -11,7 +11,7 @@ import json
 import re
 from collections.abc import Callable, Mapping
 from functools import cache
-from importlib.resources import files
+from pathlib import Path
 from typing import Any
 
 from .mistakes import Mark, Mistakes, did_you_mean, listed, nearest
@@ -35,7 +35,7 @@ _ANNOTATIONS = {"$schema", "$defs", "title", "description", "patternErrorMessage
 @cache
 def schema(name: str) -> Mapping[str, Any]:
     """`schema.json` or `site-schema.json`, parsed."""
-    return json.loads(files(__package__).joinpath(name).read_text(encoding="utf-8"))
+    return json.loads(Path(__file__).with_name(name).read_text(encoding="utf-8"))
 
 
 def check(data: Any, name: str, path: str, mistakes: Mistakes) -> bool:
@@ -48,10 +48,10 @@ def check(data: Any, name: str, path: str, mistakes: Mistakes) -> bool:
 class _At:
     """Where a value stands: its mark, what it belongs to ("step 'inform'"), its key, and the key as the text shows it."""
 
-    __slots__ = ("mark", "owner", "key", "shown")
+    __slots__ = ("mark", "owner", "key", "shown", "entry")
 
-    def __init__(self, mark: Mark, owner: str, key: str, shown: str) -> None:
-        self.mark, self.owner, self.key, self.shown = mark, owner, key, shown
+    def __init__(self, mark: Mark, owner: str, key: str, shown: str, entry: bool = False) -> None:
+        self.mark, self.owner, self.key, self.shown, self.entry = mark, owner, key, shown, entry
 
 
 class _Check:
@@ -109,10 +109,11 @@ class _Check:
         if len(value) < rules.get("minItems", 0) or len(value) > rules.get("maxItems", len(value)):
             least, most = rules.get("minItems", 0), rules.get("maxItems")
             wanted = f"exactly {least}" if least == most else f"at least {least}" if len(value) < least else f"at most {most}"
-            self.say(at, f"'{at.shown}' has {len(value)} entries, needs {wanted}")
+            counted = f"{len(value)} {'entry' if len(value) == 1 else 'entries'}"
+            self.say(at, f"'{at.shown}' has {counted}, needs {wanted}")
         if "items" in rules:
             for item, mark in zip(value, value.items_at):
-                self.value(item, rules["items"], _At(mark, _owner(item, at), at.key, at.shown))
+                self.value(item, rules["items"], _At(mark, _owner(item, at), at.key, at.shown, True))
 
     def mapping(self, value: Map, rules: Mapping[str, Any], at: _At) -> None:
         owner = _owner(value, at)
@@ -120,7 +121,7 @@ class _Check:
         known = rules.get("properties", {})
         others = rules.get("additionalProperties", False)
         unknown = [key for key in value if key not in known] if others is False else []
-        self.absent(value, rules, unknown, _At(value.mark, owner, at.key, at.shown))
+        self.absent(value, rules, unknown, _At(value.mark, owner, at.key, at.shown, at.entry))
         if len(value) < rules.get("minProperties", 0):
             self.say(here, f"'{at.shown}' is empty" if not known else f"'{at.shown}' needs one of {listed(known)}")
         if len(value) > rules.get("maxProperties", len(value)):
@@ -151,7 +152,7 @@ class _Check:
         known = rules.get("properties", {})
         for choices in wanted:
             misspelt = next((key for key in unknown if nearest(key, known) in choices), None)
-            text = _absent(choices, value, at)
+            text = _absent((nearest(misspelt, choices),) if misspelt else choices, value, at)
             if misspelt:
                 unknown.remove(misspelt)
                 text += f" (and a key '{misspelt}' nobody reads)"
@@ -166,10 +167,10 @@ def _absent(choices: tuple[str, ...], value: Map, at: _At) -> str:
     """`step 'ask-hms' has no 'message'`, `step 'ask-hms': 'within' has no 'after'`, `the file has no 'roles'`."""
     if "step" in choices:                                  # the schema's name for what is neither step nor group
         return f"{at.owner + ': ' if at.owner else ''}an entry of 'steps' has no 'step' (and no 'group')"
-    lacks = f"has no '{choices[0]}'" + "".join(f", no '{choice}'" for choice in choices[1:])
+    lacks = f"has no '{choices[0]}'" if len(choices) == 1 else f"needs one of {listed(choices)}"
     if at.owner and (_owner(value, at) != at.owner or at.key in ("", "steps") or at.owner == f"role '{at.key}'"):
         return f"{at.owner} {lacks}"
-    inner = f"'{at.key}' {lacks}" if at.key else f"the file {lacks}"
+    inner = f"{'an entry of ' if at.entry else ''}'{at.key}' {lacks}" if at.key else f"the file {lacks}"
     return f"{at.owner}: {inner}" if at.owner else inner
 
 
