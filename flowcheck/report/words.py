@@ -80,3 +80,24 @@ def tally(result: Result) -> str:
 
 def plural(count: int, noun: str) -> str:
     return f"{count:,} {noun}" + "s" * (count != 1)
+
+
+_ROLE_WORDS = {"hnb": "HNB", "henb": "HeNB", "segw": "SeGW", "hms": "HMS", "hems": "HeMS", "dns": "DNS", "gw": "GW", "mme": "MME", "ue": "UE",
+               "m2me": "M2ME", "vno": "VNO", "icf": "ICF", "pgw": "PGW", "drf": "DRF", "dpf": "DPF", "sho": "SHO", "pva": "PVA", "msgin5g": "MSGin5G"}
+_QUALIFIERS = {"initial", "serving", "outer", "inner"}
+
+
+def role_title(role: str) -> str:
+    """A role as the ladder writes it: `segw_initial` is `SeGW (initial)`, `hnb_gw` is `HNB-GW`; a host stays as it is."""
+    if not role.replace("_", "").isalnum() or role != role.lower() or not role[:1].isalpha():
+        return role
+    parts = role.split("_")
+    if role == "hnb_gw":
+        return "HNB-GW"
+    qualifier = parts.pop() if len(parts) > 1 and parts[-1] in _QUALIFIERS else ""
+    title = " ".join(_ROLE_WORDS.get(part, part) for part in parts)
+    return title[:1].upper() + title[1:] + (f" ({qualifier})" if qualifier else "")
+
+
+def state_words(state: str) -> str:
+    return STATE_WORDS.get(state, state)
