@@ -8,15 +8,16 @@ to remember.
 from __future__ import annotations
 
 import hashlib
-from collections.abc import Iterable, Iterator, Mapping, Sequence
+from collections.abc import Iterator, Mapping, Sequence
 from pathlib import Path
+from typing import Any, NamedTuple
 
 from ..errors import RuleError
 from . import build, meaning, structure
 from .mistakes import Mistakes, did_you_mean, listed
 from .rule import Rule, Site
 from .site import known_names
-from .yamltree import Map, read
+from .yamltree import List, Map, read
 
 SUFFIXES = (".yaml", ".yml")
 
@@ -30,9 +31,9 @@ def load_rules(paths: Sequence[str | Path] | None = None, kinds: Mapping[str, tu
     of all files, one `path:line:column: text` a line.
     """
     mistakes = Mistakes()
-    rules = _load(paths, kinds, site, mistakes)
+    sources = read_rules(paths, mistakes, kinds, site)
     mistakes.raise_as(RuleError)
-    return tuple(sorted(rules, key=lambda rule: rule.procedure))
+    return tuple(sorted((source.rule for source in sources), key=lambda rule: rule.procedure))
 
 
 def load_rule(path: str | Path, kinds: Mapping[str, tuple[str, ...]] | None = None, site: Site | None = None) -> Rule:
@@ -45,7 +46,7 @@ def rule_files(paths: Sequence[str | Path] | None = None) -> list[Path]:
     found: dict[Path, None] = {}
     for path in [default_rules_dir()] if paths is None else map(Path, paths):
         if path.is_dir():
-            inside = sorted(file for file in path.rglob("*") if file.suffix in SUFFIXES and file.is_file())
+            inside = files_below(path)
             if not inside:
                 raise RuleError(f"{path}: no rule files (*.yaml) in this directory")
             found.update(dict.fromkeys(inside))
@@ -54,6 +55,11 @@ def rule_files(paths: Sequence[str | Path] | None = None) -> list[Path]:
         else:
             raise RuleError(f"{path}: no such file or directory")
     return list(found)
+
+
+def files_below(directory: Path) -> list[Path]:
+    """The rule files in a directory and below it, sorted."""
+    return sorted(file for file in directory.rglob("*") if file.suffix in SUFFIXES and file.is_file())
 
 
 def default_rules_dir() -> Path:
@@ -66,19 +72,21 @@ def default_rules_dir() -> Path:
                     "rules with --rules")
 
 
-def collect(paths: Sequence[str | Path] | None, kinds: Mapping[str, tuple[str, ...]] | None, site: Site | None,
-            mistakes: Mistakes) -> list[Rule]:
-    """As `load_rules`, but mistakes are left in `mistakes` and the files without any are returned."""
-    return _load(paths, kinds, site, mistakes)
+class Source(NamedTuple):
+    """A rule together with the data it was made of, which knows the line of every key."""
+
+    data: Map
+    rule: Rule
 
 
-def _load(paths: Sequence[str | Path] | None, kinds: Mapping[str, tuple[str, ...]] | None, site: Site | None,
-          mistakes: Mistakes) -> list[Rule]:
+def read_rules(paths: Sequence[str | Path] | None, mistakes: Mistakes, kinds: Mapping[str, tuple[str, ...]] | None = None,
+               site: Site | None = None) -> list[Source]:
+    """As `load_rules`, but leaves the mistakes in `mistakes` and returns the rules that have none of their own."""
     if kinds is None:
         from ..decode import kinds as declared
         kinds = declared()
     names = known_names(site)
-    rules: list[Rule] = []
+    sources: list[Source] = []
     meanings: list[meaning.Meaning] = []
     procedures: dict[str, str] = {}
     for file in rule_files(paths):
@@ -86,7 +94,7 @@ def _load(paths: Sequence[str | Path] | None, kinds: Mapping[str, tuple[str, ...
         text, digest = _text(file, mistakes)
         data = read(text, path, mistakes)
         if not isinstance(data, Map):
-            if text.strip() and data is not None or not text.strip():
+            if data is not None or not text.strip():
                 mistakes.add(path, (1, 1), "a rule file is a mapping that begins with 'procedure:'")
             continue
         before = len(mistakes)
@@ -97,9 +105,9 @@ def _load(paths: Sequence[str | Path] | None, kinds: Mapping[str, tuple[str, ...
         if first != path:
             mistakes.add(path, data.keys_at["procedure"], f"procedure '{data['procedure']}' is described in {first} too")
         if len(mistakes) == before:
-            rules.append(build.rule(data, path, digest))
-    _device_names(meanings, paths, kinds, mistakes)
-    return rules
+            sources.append(Source(data, build.rule(data, path, digest)))
+    _device_names(meanings, paths, mistakes)
+    return sources
 
 
 def _text(file: Path, mistakes: Mistakes) -> tuple[str, str]:
@@ -113,21 +121,27 @@ def _text(file: Path, mistakes: Mistakes) -> tuple[str, str]:
         return "", ""
 
 
-def _device_names(meanings: Iterable[meaning.Meaning], paths: Sequence[str | Path] | None,
-                  kinds: Mapping[str, tuple[str, ...]], mistakes: Mistakes) -> None:
+def _device_names(meanings: list[meaning.Meaning], paths: Sequence[str | Path] | None, mistakes: Mistakes) -> None:
     """Each `$device.x` must be part of a device's identity or remembered by a step of some rule, of those that ship too."""
-    meanings = list(meanings)
-    remembered = {name for one in meanings for name in one.remembered} | set(meaning.IDENTITY)
-    unknown = [(one, *use) for one in meanings for use in one.device_uses if use[0] not in remembered]
-    if unknown and paths is not None:
-        remembered.update(_remembered_by_default(kinds))
-    for one, name, mark, owner in unknown:
-        if name not in remembered:
-            guess = did_you_mean(name, remembered) or f"; remembered are {listed(sorted(remembered - set(meaning.IDENTITY)))}"
-            one.say(mark, owner, f"'$device.{name}': no step of any rule remembers it{guess}")
+    remembered = {name for one in meanings for name in one.remembered}
+    if paths is not None and any(use[0] not in remembered for one in meanings for use in one.device_uses):
+        remembered.update(_remembered_by_default())
+    known = remembered | set(meaning.IDENTITY)
+    for one in meanings:
+        for name, mark, owner in one.device_uses:
+            if name not in known:
+                guess = did_you_mean(name, known) or f"; remembered are {listed(sorted(remembered))}"
+                one.say(mark, owner, f"'$device.{name}': no step of any rule remembers it{guess}")
 
 
-def _remembered_by_default(kinds: Mapping[str, tuple[str, ...]]) -> Iterator[str]:
-    for rule in _load(None, kinds, None, Mistakes()):
-        for step in rule.steps():
-            yield from (binding.name for binding in step.remember)
+def _remembered_by_default() -> Iterator[str]:
+    """The names that `remember` gives values in the rules that ship, whatever else may be wrong with these files."""
+    def below(value: Any) -> Iterator[str]:
+        for key, inner in value.items() if isinstance(value, Map) else enumerate(value) if isinstance(value, List) else ():
+            if key == "remember" and isinstance(inner, Map):
+                yield from inner
+            else:
+                yield from below(inner)
+
+    for file in files_below(default_rules_dir()):
+        yield from below(read(_text(file, Mistakes())[0], str(file), Mistakes()))

@@ -6,7 +6,7 @@ line says which one was probably meant.
 
 from __future__ import annotations
 
-from collections.abc import Iterable
+from collections.abc import Iterable, Iterator
 
 from ..errors import FlowcheckError
 
@@ -23,7 +23,10 @@ class Mistakes:
         self._found.add((path, *mark, text))
 
     def lines(self) -> list[str]:
-        return [f"{path}:{line}:{column}: {text}" for path, line, column, text in sorted(self._found)]
+        return [f"{path}:{line}:{column}: {text}" for path, line, column, text in self]
+
+    def __iter__(self) -> Iterator[tuple[str, int, int, str]]:
+        return iter(sorted(self._found))
 
     def __len__(self) -> int:
         return len(self._found)
