@@ -110,6 +110,7 @@ class Message:
     transaction: int | None = None        # set by session/transactions.py; a request and its answer share one
     answers: int | None = None            # transaction that this message completes
     copies: tuple[FrameRef, ...] = ()     # the same message again: retransmissions, other taps
+    repeats: int = 0                      # how often its sender had to send it again
     problems: tuple[Problem, ...] = ()
     incomplete: bool = False
     session: int | None = None            # CWMP session, numbered per observation

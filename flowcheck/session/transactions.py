@@ -122,7 +122,7 @@ def pair(messages: Iterable[Message]) -> list[Message]:
         earlier = table.get(key)
         if earlier is not None and part.again and marks.get(earlier) == (mark := fingerprint(message)):
             first = out[earlier]
-            out[earlier] = replace(first, copies=(*first.copies, *message.frames, *message.copies))
+            out[earlier] = replace(first, copies=(*first.copies, *message.frames, *message.copies), repeats=first.repeats + 1)
             continue
         if part.request:
             number += 1
@@ -151,7 +151,7 @@ def _join_ike_fragments(messages: Iterable[Message]) -> list[Message]:
         parts = waiting.setdefault(key, {})
         if fragment["number"] in parts and len(parts) < fragment["total"]:
             held = parts[fragment["number"]]
-            parts[fragment["number"]] = replace(held, copies=(*held.copies, *message.frames))
+            parts[fragment["number"]] = replace(held, copies=(*held.copies, *message.frames), repeats=held.repeats + 1)
             continue
         parts[fragment["number"]] = message
         if len(parts) == fragment["total"]:
@@ -169,4 +169,5 @@ def _joined(parts: list[Message]) -> Message:
     frames = tuple(sorted({ref for m in parts for ref in m.frames}))
     copies = tuple(ref for m in parts for ref in m.copies)
     problems = tuple(problem for m in parts for problem in m.problems)
-    return replace(fullest, time=last.time, frames=frames, copies=copies, fields=fields, problems=problems)
+    return replace(fullest, time=last.time, frames=frames, copies=copies, fields=fields, problems=problems,
+                   repeats=max(m.repeats for m in parts))

@@ -1,0 +1,184 @@
+"""A timeline cut into attempts of one procedure.
+
+Cutting comes before matching and is greedy and local: what happens later never changes a closed attempt. Without it the
+matcher would assemble one perfect run out of two failed ones.
+
+A message of an opening step opens an attempt when none is open, when the open one was refused, given up or is complete, or
+when it carries another value of the rule's `key` (a new IKE SPI). A message of a resuming step does the same, but the new
+attempt takes over what the earlier one had achieved. Silence longer than `quiet` closes an attempt.
+"""
+
+from __future__ import annotations
+
+from collections.abc import Sequence
+from dataclasses import dataclass, field
+
+from ..model import Message, Timeline
+from ..rulebook.rule import Reference, Rule, Step
+from .matching import Matcher
+from .values import ABSENT, get_field, holds_all
+
+
+@dataclass(slots=True)
+class Attempt:
+    messages: list[Message] = field(default_factory=list)
+    opened_by: str = ""
+    midway: bool = False
+    carried: frozenset[str] = frozenset()
+    gave_up: str = ""
+    refused: bool = False
+    seen: set[str] = field(default_factory=set)
+    key: object = None
+    limit: int = 0
+
+    @property
+    def started(self) -> int:
+        return self.messages[0].time
+
+    @property
+    def ended(self) -> int:
+        return self.messages[-1].time
+
+
+def attempts(rule: Rule, timeline: Timeline, matcher: Matcher) -> list[Attempt]:
+    """The attempts of one procedure on one device's timeline, in order."""
+    cutter = _Cutter(rule, matcher, timeline)
+    for message in timeline.messages:
+        cutter.take(message)
+    return cutter.finish()
+
+
+class _Cutter:
+    def __init__(self, rule: Rule, matcher: Matcher, timeline: Timeline):
+        self.rule, self.matcher, self.timeline = rule, matcher, timeline
+        self.steps = [step for step in rule.steps() if step.messages and not step.forbidden]
+        self.mandatory = [step.step for step in self.steps if not step.optional]
+        self.quiet = int(_seconds(rule, matcher) * 1e9)
+        self.open: Attempt | None = None
+        self.closed: list[Attempt] = []
+
+    def take(self, message: Message) -> None:
+        relevant = [step for step in self.steps if self.matcher.could_be(step, message)]
+        if not relevant and not self._ends(message):
+            return
+        opener = self._definite(self.rule.attempt.opens_at, message)
+        resumer = self._definite(self.rule.attempt.resumes_at, message)
+        now = self.open
+        if now is not None and message.time - now.ended > self.quiet:
+            self._close("")
+            now = None
+        if now is not None and (opener or resumer) and self._begins_anew(message, opener or resumer):
+            self._close("" if self._complete(now) else "the device began anew")
+            now = None
+        if now is None:
+            if opener or resumer:
+                now = self._start(opener or resumer, message, resumed=opener is None)
+            elif relevant and not self.closed and any(self._sure(step, message) for step in relevant):
+                now = self.open = Attempt(opened_by=relevant[0].step, midway=True)
+            else:
+                return
+        now.messages.append(message)
+        now.seen.update(step.step for step in relevant if message.kind in step.messages)
+        if message.repeats and self.rule.attempt.key is None:
+            now.key = now.key
+        self._note_end(now, message)
+
+    def finish(self) -> list[Attempt]:
+        if self.open is not None:
+            self._close("")
+        for index, attempt in enumerate(self.closed):
+            following = self.closed[index + 1] if index + 1 < len(self.closed) else None
+            attempt.limit = following.started if following else self.timeline.window[1]
+        return [attempt for attempt in self.closed if self._is_one(attempt)]
+
+    def _start(self, step: Step, message: Message, resumed: bool) -> Attempt:
+        attempt = Attempt(opened_by=step.step, key=self._key(message))
+        earlier = self.closed[-1] if self.closed else None
+        if resumed:
+            before = self._before(step.step)
+            if earlier is not None and not earlier.gave_up.startswith("tunnel"):
+                attempt.carried = frozenset(before & (earlier.seen | earlier.carried))
+            attempt.midway = True
+        elif self.rule.attempt.opens_at and step.step != self.rule.attempt.opens_at[0]:
+            attempt.midway = earlier is None and not self._anything_before(message)
+        self.open = attempt
+        return attempt
+
+    def _anything_before(self, message: Message) -> bool:
+        """Was the device seen at all, well before this message? Then the capture could have shown what precedes it."""
+        return message.time - self.timeline.messages[0].time > 1_000_000_000
+
+    def _before(self, name: str) -> set[str]:
+        names = [step.step for step in self.steps]
+        return set(names[:names.index(name)]) if name in names else set()
+
+    def _begins_anew(self, message: Message, step: Step) -> bool:
+        now = self.open
+        if now.refused or now.gave_up or self._complete(now):
+            return True
+        key = self._key(message)
+        return key is not None and now.key is not None and key != now.key
+
+    def _complete(self, attempt: Attempt) -> bool:
+        done = attempt.seen | attempt.carried
+        return bool(self.mandatory) and self.mandatory[-1] in done
+
+    def _key(self, message: Message) -> object:
+        name = self.rule.attempt.key
+        if name is None:
+            return None
+        value = get_field(message.fields, name)
+        return None if value is ABSENT else value
+
+    def _definite(self, names: tuple[str, ...], message: Message) -> Step | None:
+        for name in names:
+            step = self.rule.step(name)
+            if self.matcher.fits(step, message, {}) is True:
+                return step
+        return None
+
+    def _sure(self, step: Step, message: Message) -> bool:
+        return self.matcher.fits(step, message, {}) is True
+
+    def _ends(self, message: Message) -> bool:
+        return self.open is not None and message.kind in ("cwmp.session_end", "tcp.reset", "tcp.fin") and any(
+            message.stream == m.stream for m in self.open.messages[-8:])
+
+    def _note_end(self, now: Attempt, message: Message) -> None:
+        if now.key is None:
+            now.key = self._key(message)
+        for step in self.steps:
+            for pattern in step.refused_by:
+                if message.kind in pattern.messages and holds_all(pattern.where, message, self.matcher.scope, {}) is True:
+                    now.refused = True
+        if message.kind == "cwmp.session_end" and not message.fields.get("complete"):
+            now.gave_up = str(message.fields.get("reason") or "the session was broken off")
+        elif message.kind == "ike.informational.request" and message.fields.get("deletes"):
+            now.gave_up = "tunnel deleted"
+        elif message.protocol not in ("tcp", "cwmp") and now.gave_up:
+            now.gave_up = now.gave_up if now.refused else ""
+
+    def _close(self, reason: str) -> None:
+        if reason and not self.open.gave_up:
+            self.open.gave_up = reason
+        self.closed.append(self.open)
+        self.open = None
+
+    def _is_one(self, attempt: Attempt) -> bool:
+        """Does the traffic meet the rule's `requires` and avoid its `unless`?"""
+        opening = self.rule.attempt
+        if any(self.matcher.pattern(p, m) for p in opening.unless for m in attempt.messages):
+            return False
+        return not opening.requires or any(self.matcher.pattern(p, m) for p in opening.requires for m in attempt.messages)
+
+
+def _seconds(rule: Rule, matcher: Matcher) -> float:
+    quiet = rule.attempt.quiet
+    if isinstance(quiet, Reference):
+        quiet = matcher.scope.resolve(quiet, {})
+    return 300.0 if quiet is ABSENT else float(quiet)
+
+
+def relevant(attempt: Attempt, rule: Rule, matcher: Matcher) -> Sequence[Message]:
+    """The attempt's messages that some step could ever match; the others were never in the sequence."""
+    return tuple(m for m in attempt.messages if any(matcher.could_be(step, m) for step in rule.steps()))

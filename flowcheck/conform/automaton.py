@@ -1,0 +1,104 @@
+"""A rule as a small state machine.
+
+States are integers. From a state one may go on by a step (a message is seen, or the step is skipped) or by a jump (into an
+optional group, past it, back to the start of a repeated one), which costs nothing but may stand under a condition. A rule has
+no goto, so the machine is always sound: every state leads to the end.
+"""
+
+from __future__ import annotations
+
+from dataclasses import dataclass, field
+from functools import lru_cache
+from typing import NamedTuple
+
+from ..rulebook.rule import Condition, Group, Rule, Step
+
+
+class Jump(NamedTuple):
+    target: int
+    condition: Condition | None = None
+    wanted: bool = True               # the value the condition must have
+    optional: bool = False            # counts as an optional part left out
+    inside: tuple[Step, ...] = ()     # bypass: the steps that are passed over
+
+
+@dataclass(slots=True)
+class Automaton:
+    start: int = 0
+    end: int = 1
+    steps: dict[int, list[tuple[Step, int]]] = field(default_factory=dict)
+    jumps: dict[int, list[Jump]] = field(default_factory=dict)
+    size: int = 2
+
+    def node(self) -> int:
+        self.size += 1
+        return self.size - 1
+
+    def add_jump(self, source: int, jump: Jump) -> None:
+        self.jumps.setdefault(source, []).append(jump)
+
+
+@lru_cache(maxsize=64)
+def automaton(rule: Rule) -> Automaton:
+    """The state machine of a rule; built once and shared."""
+    machine = Automaton()
+    _sequence(machine, rule.items, machine.start, machine.end)
+    return machine
+
+
+def _sequence(machine: Automaton, items: tuple[Step | Group, ...], start: int, end: int) -> None:
+    at = start
+    for index, item in enumerate(items):
+        after = end if index == len(items) - 1 else machine.node()
+        _item(machine, item, at, after)
+        at = after
+    if not items:
+        machine.add_jump(start, Jump(end))
+
+
+def _item(machine: Automaton, item: Step | Group, start: int, end: int) -> None:
+    """One item between two states of its own, so that repeating it cannot repeat a neighbour."""
+    inner, after = machine.node(), machine.node()
+    machine.add_jump(start, Jump(inner, item.when))
+    if item.when is not None:
+        machine.add_jump(start, Jump(end, item.when, wanted=False, inside=_steps_of(item)))
+    machine.add_jump(after, Jump(end))
+    if isinstance(item, Step):
+        if item.unchecked is not None or item.forbidden or not item.messages:
+            machine.add_jump(inner, Jump(after))
+        else:
+            machine.steps.setdefault(inner, []).append((item, after))
+    else:
+        if item.optional:
+            machine.add_jump(start, Jump(end, optional=True))
+        _group(machine, item, inner, after)
+    if item.repeat.maximum > 1:
+        machine.add_jump(after, Jump(inner))
+
+
+def _group(machine: Automaton, group: Group, start: int, end: int) -> None:
+    if group.order == "one_of":
+        for item in group.items:
+            _item(machine, item, start, end)
+    elif group.order == "any":
+        _any_order(machine, group.items, start, end)
+    else:
+        _sequence(machine, group.items, start, end)
+
+
+def _any_order(machine: Automaton, items: tuple[Step | Group, ...], start: int, end: int) -> None:
+    """One state per set of items done; the loader refuses more than six items, which is 64 states."""
+    everything = (1 << len(items)) - 1
+    nodes = {0: start, everything: end}
+    for done in range(everything):
+        here = nodes.setdefault(done, machine.node())
+        for index, item in enumerate(items):
+            if not done >> index & 1:
+                there = nodes.setdefault(done | 1 << index, machine.node())
+                _item(machine, item, here, there)
+
+
+def _steps_of(item: Step | Group) -> tuple[Step, ...]:
+    if isinstance(item, Step):
+        return (item,)
+    return tuple(step for inner in item.items for step in _steps_of(inner))

@@ -1,0 +1,65 @@
+"""One sentence about an attempt, and one line about a message."""
+
+from __future__ import annotations
+
+from collections.abc import Sequence
+
+from ..model import FAIL, PASS, Device, Finding, Message, StepResult
+from ..rulebook.rule import Rule
+
+_SUMMARY = {
+    "dns": ("qname", "qtype", "rcode", "answers.address"), "ike": ("exchange", "notify"), "tls": ("version", "sni", "description"),
+    "http": ("method", "target", "status", "reason"), "ftp": ("command", "argument", "code", "text"),
+    "sctp": ("cause",), "hnbap": ("cause",), "s1ap": ("cause",), "coap": ("code", "uri_path"), "diameter": ("result_code",),
+}
+
+
+def diagnosis(rule: Rule, device: Device, verdict: str, steps: Sequence[StepResult], cause: Finding | None) -> str:
+    """Where it stopped, what was seen, and who should act."""
+    name = f"{_title(rule)} {device.id}"
+    done = [s for s in steps if s.state in ("seen", "late")]
+    if verdict == PASS:
+        return f"{name} completed {rule.clause} ({rule.title})."
+    if verdict == FAIL and cause is not None:
+        where = f", frame {cause.frames[-1].number}" if cause.frames else ""
+        verb = "stopped at" if cause.kind in ("refused", "stopped", "no-answer", "not-started") else "deviated at"
+        tail = "" if cause.side in ("", "unknown") else f" Side: {cause.side}."
+        return f"{name} {verb} step {cause.cite} ({rule.clause}): {cause.observed}{where}; expected {cause.expected}.{tail}"
+    hidden = next((s for s in steps if s.state == "not_observable"), None)
+    reached = f"seen up to step {done[-1].cite}" if done else "no step seen for certain"
+    why = f"; step {hidden.cite} cannot be judged: {hidden.reason}" if hidden is not None else ""
+    return f"{name} is inconclusive for {rule.clause}: {reached}{why}."
+
+
+def _title(rule: Rule) -> str:
+    role = next((role for role in rule.roles if role.kind == "device"), None)
+    return (role.title or role.name.upper()) if role is not None else "Device"
+
+
+def summary(message: Message) -> str:
+    """A few words for the arrow of a message."""
+    fields = message.fields
+    if message.protocol == "cwmp":
+        return _cwmp(message)
+    words = []
+    for name in _SUMMARY.get(message.protocol, ()):
+        value = fields.get(name)
+        if isinstance(value, (list, tuple)):
+            value = ", ".join(str(v) for v in value)
+        if value not in (None, ""):
+            words.append(str(value))
+    return " ".join(words)[:160]
+
+
+def _cwmp(message: Message) -> str:
+    fields = message.fields
+    if message.kind == "cwmp.Inform":
+        return ", ".join(str(code) for code in fields.get("Event.EventCode") or ())
+    if message.kind == "cwmp.Fault":
+        return f"{fields.get('FaultCode')} {fields.get('FaultString') or ''}".strip()
+    if message.kind == "cwmp.session_end":
+        return str(fields.get("reason") or "")
+    if "Status" in fields:
+        return f"Status {fields['Status']}"
+    listed = fields.get("ParameterList") or fields.get("ParameterNames") or ()
+    return f"{len(listed)} parameters" if listed else ""

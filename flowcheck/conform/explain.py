@@ -1,0 +1,332 @@
+"""The reading of an attempt, said as an engineer would say it: a state for every step, findings, a cause, a verdict.
+
+    skipped step, and the same message extra elsewhere     out-of-order, one finding
+    request seen, refused_by seen                          refused, with the code
+    everything after some point skipped                    stopped or no-answer: named once, the rest is listed
+    skipped step in the middle                             missing, between two frames
+    step seen, expectation failed                          field-absent, field-wrong
+    step seen after its deadline                           late
+    step seen outside the layer it belongs in              wrong-path
+    extra message                                          unexpected, a notice
+
+What follows from an earlier failure is not counted again.
+"""
+
+from __future__ import annotations
+
+from collections import defaultdict
+from collections.abc import Iterable, Mapping, Sequence
+from typing import Any
+
+from ..model import Finding, FrameRef, Message, StepResult
+from ..rulebook.rule import Check, Group, Rule, Step
+from .align import Move, Reading
+from .matching import Matcher
+from .values import Outcome, evaluate, get_field
+from .visibility import Visibility
+
+CODE_FIELDS = ("rcode", "notify", "FaultCode", "status", "description", "code", "cause", "experimental_result.code", "result_code")
+
+
+class Explanation:
+    """Collects the step states and findings of one attempt; `explain` fills it."""
+
+    def __init__(self, rule: Rule, reading: Reading, matcher: Matcher, view: Visibility):
+        self.rule, self.reading, self.matcher, self.view = rule, reading, matcher, view
+        self.findings: list[Finding] = []
+        self.moves: dict[str, list[Move]] = defaultdict(list)
+        self.reasons: dict[str, str] = {}
+        self.states: dict[str, str] = {}
+        self.assumed: list[str] = []
+        self.at: dict[int, str] = {}                   # id of message -> step
+        self._failed = False
+        self._matched_before: list[Message] = []
+
+    # -------------------------------------------------------------------------------------------- findings
+
+    def run(self) -> None:
+        moves = self.reading.moves
+        last = max((i for i, m in enumerate(moves) if m.what in ("match", "refuse")), default=-1)
+        unseen = False                                 # a mandatory step of the trailing run is out of sight
+        for position, move in enumerate(moves):
+            if move.step is not None:
+                self.moves[move.step.step].append(move)
+            if move.what == "match":
+                self._matched(move)
+            elif move.what == "refuse":
+                self._refused(move)
+            elif move.what == "extra":
+                self._extra(move)
+            elif move.what == "bypass":
+                self._bypassed(move)
+            else:
+                unseen = self._skipped(move, trailing=position > last, unseen=unseen)
+        for group in _groups(self.rule.items):
+            self._group_expectations(group)
+
+    def _matched(self, move: Move) -> None:
+        step, message = move.step, move.message
+        self.states[step.step] = "seen"
+        self.at[id(message)] = step.step
+        if move.assumed and step.dst:
+            self._assume(f"{message.kind} to {message.dst} is taken for step {step.cite}")
+        for outcome in move.outcomes:
+            if outcome.holds is False:
+                self._expectation(step, outcome, message.frames, (message,))
+        self._path(step, message)
+        self._deadline(step, message)
+        self._matched_before.append(message)
+
+    def _expectation(self, step: Step, outcome: Outcome, frames: tuple[FrameRef, ...], messages: Sequence[Message]) -> None:
+        check = outcome.check
+        kind = "field-absent" if outcome.absent else "field-wrong"
+        self._add(kind, step, outcome.target, severity=check.severity, frames=frames,
+                  expected=f"{outcome.target}: {outcome.expected}", observed=f"{outcome.target}: {outcome.observed}",
+                  hint=check.hint or step.hint, side=check.side or self._sender(step), clause=check.cite)
+
+    def _path(self, step: Step, message: Message) -> None:
+        wanted = step.inside or ("ipsec" if any(r is not None and r.path == "tunnel" for r in (
+            self.rule.role(n) for n in (step.src, step.dst) if n)) and step.perhaps_inside is None else None)
+        if wanted is None:
+            return
+        where = path_of(message, self.view)
+        if wanted == "ipsec" and where == "direct":
+            self._add("wrong-path", step, "", frames=message.frames, expected="inside the IPsec tunnel",
+                      observed=f"{message.kind} from {message.src} to {message.dst}, outside the tunnel", hint=step.hint,
+                      side="device")
+        elif wanted == "tls" and not {"tls", "dtls"} & set(message.layers):
+            self._add("wrong-path", step, "", frames=message.frames, expected="inside a TLS connection", severity=step.severity,
+                      observed=f"{message.kind} from {message.src} to {message.dst} in clear", hint=step.hint, side="device")
+
+    def _deadline(self, step: Step, message: Message) -> None:
+        if step.within is None:
+            return
+        begun = [m.message for m in self.moves.get(step.within.after, ()) if m.what == "match"]
+        begun = [m for m in begun if message.answers is None or m.transaction == message.answers] or begun
+        seconds = self.view.seconds(step)
+        if begun and (took := (message.time - begun[-1].time) / 1e9) > seconds:
+            self.states[step.step] = "late"
+            severity = "error" if step.within.basis == "spec" else "warning"
+            self._add("late", step, "", severity=severity, frames=(*begun[-1].frames, *message.frames),
+                      expected=f"within {seconds:g} s of step {self.rule.step(step.within.after).cite}",
+                      observed=f"after {took:.1f} s", hint=step.hint)
+
+    def _refused(self, move: Move) -> None:
+        step, message, pattern = move.step, move.message, move.pattern
+        self.states[step.step] = "refused"
+        self.at[id(message)] = step.step
+        detail = _detail(message, pattern.where)
+        gave_up = message.kind in ("cwmp.session_end", "tcp.fin", "tcp.reset")
+        kind = "no-answer" if gave_up else "refused"
+        device = message.src.address in self.matcher.scope.device.addresses
+        side = pattern.side or step.side or ("device" if device else "network")
+        if message.kind == "cwmp.session_end":
+            side = pattern.side or ("device" if message.fields.get("by") == "device" else "network")
+        self._add(kind, step, "" if gave_up else detail, frames=message.frames, expected=_wanted(step),
+                  observed=_saw(message, detail), hint=pattern.hint or step.hint, side=side,
+                  repair=self._repair(step))
+        self._failed = True
+        self._matched_before.append(message)
+
+    def _skipped(self, move: Move, trailing: bool, unseen: bool) -> bool:
+        step = move.step
+        if self.states.get(step.step) in ("seen", "refused", "late"):
+            return unseen
+        if move.hidden and move.hidden.startswith("carried"):
+            self._state(step, "not_applicable", move.hidden)
+        elif step.optional:
+            self._state(step, "not_applicable", "optional, not seen")
+        elif self._failed:
+            self._state(step, "missing", "not reached, after the failure above")
+        elif move.hidden:
+            self._state(step, "not_observable", move.hidden)
+            return unseen or trailing
+        elif trailing and unseen:
+            self._state(step, "not_observable", "follows a step that the capture cannot show")
+        else:
+            self._missing(step, move, trailing)
+        return unseen
+
+    def _missing(self, step: Step, move: Move, trailing: bool) -> None:
+        elsewhere = [m for m in self.reading.moves if m.what == "extra" and self.matcher.fits(step, m.message, self.reading.bound)]
+        request = self._last_request(step)
+        if elsewhere and not trailing:
+            kind, frames = "out-of-order", elsewhere[0].message.frames
+            observed = f"{elsewhere[0].message.kind} in frame {elsewhere[0].message.frames[-1].number}, out of its place"
+        elif step.answers is not None and request is not None:
+            kind, frames = "no-answer", (*request.frames, *request.copies)
+            again = f", sent {request.repeats + 1} times" if request.repeats else ""
+            observed = f"no answer to {request.kind}{again}"
+        else:
+            kind = "stopped" if trailing else "missing"
+            frames = self._around(move)
+            observed = "nothing more of the procedure" if trailing else f"no {' or '.join(step.messages)} between these frames"
+        if trailing and self.view.gave_up:
+            observed += f"; {self.view.gave_up}"
+        self._state(step, "missing", observed)
+        side = "network" if kind == "no-answer" and self._sender(step) == "network" else self._sender(step)
+        self._add(kind, step, "", severity=step.severity, frames=frames, expected=_wanted(step), observed=observed,
+                  hint=step.hint, side=step.side or side, repair=self._repair(step))
+        if step.severity == "error":
+            self._failed = True
+
+    def _around(self, move: Move) -> tuple[FrameRef, ...]:
+        before = self._matched_before[-1].frames[-1:] if self._matched_before else ()
+        messages = self.view.messages
+        after = messages[move.index].frames[-1:] if move.index < len(messages) else ()
+        return (*before, *after)
+
+    def _extra(self, move: Move) -> None:
+        message = move.message
+        if message.protocol in ("dns", "tcp", "tls", "http", "ike"):
+            return                                     # lookups, connections and keep-alives come and go as they like
+        near = next((m.step for m in self.reading.moves if m.step is not None and message.kind in m.step.messages), None)
+        if near is not None:
+            self._add("unexpected", near, message.kind, severity="notice", frames=message.frames,
+                      expected="nothing of the kind here", observed=f"{message.kind} from {message.src} to {message.dst}")
+
+    def _bypassed(self, move: Move) -> None:
+        if move.step is not None and move.assumed:
+            self._assume(f"steps from {move.step.cite} on are not needed here (name cached, or condition unknown)")
+
+    def _group_expectations(self, group: Group) -> None:
+        if not group.expect:
+            return
+        names = [step.step for step in _flat(group)]
+        matched = [m for m in self.reading.moves if m.what == "match" and m.step.step in names]
+        if not matched:
+            return
+        messages = [m.message for m in matched]
+        if any(self.states.get(name) == "not_observable" for name in names):
+            return
+        cite = group.cite or matched[0].step.cite
+        for check in group.expect:
+            for outcome in evaluate(check, messages, self.matcher.scope, self.reading.bound):
+                if check.when is not None and not self._condition(check):
+                    continue
+                if outcome.holds is False:
+                    step = matched[0].step
+                    frames = tuple(ref for m in messages for ref in m.frames)
+                    self._expectation(step if not group.cite else step.__class__(**{**_as_dict(step), "cite": cite}), outcome,
+                                      frames, messages)
+
+    def _condition(self, check: Check) -> bool:
+        from .values import holds
+        seen = frozenset(name for name, state in self.states.items() if state in ("seen", "late"))
+        return holds(check.when, self.matcher.scope, self.reading.bound, seen) is True
+
+    # -------------------------------------------------------------------------------------------- small parts
+
+    def _state(self, step: Step, state: str, reason: str) -> None:
+        self.states[step.step] = state
+        self.reasons[step.step] = reason
+
+    def _assume(self, text: str) -> None:
+        if text not in self.assumed:
+            self.assumed.append(text)
+
+    def _sender(self, step: Step) -> str:
+        role = self.rule.role(step.src) if step.src else None
+        if role is None:
+            return "unknown"
+        return "device" if role.kind == "device" else "network"
+
+    def _last_request(self, step: Step) -> Message | None:
+        matched = [m.message for m in self.moves.get(step.answers or "", ()) if m.what == "match"]
+        return matched[-1] if matched else None
+
+    def _repair(self, step: Step) -> str:
+        return f"{_wanted(step)} would have let the procedure go on"
+
+    def _add(self, kind: str, step: Step, detail: str, *, severity: str = "error", frames: Iterable[FrameRef], expected: str,
+             observed: str, hint: str = "", side: str | None = None, clause: str | None = None, repair: str = "") -> None:
+        code = f"{self.rule.procedure}/{step.step}/{kind}" + (f":{detail}" if detail else "")
+        if any(f.code == code for f in self.findings):
+            return
+        frames = tuple(dict.fromkeys(frames))
+        self.findings.append(Finding(code, kind, severity, step.step, step.cite, clause or self.rule.citation, frames, expected,
+                                     observed, hint, side or step.side or self._sender(step), display_filter(frames), repair))
+
+    def steps(self) -> tuple[StepResult, ...]:
+        """Every step of the rule with its state, in the order of the file."""
+        return tuple(self._step(step) for step in self.rule.steps())
+
+    def _step(self, step: Step) -> StepResult:
+        state, reason = self.states.get(step.step), self.reasons.get(step.step)
+        matched = [m.message for m in self.moves.get(step.step, ()) if m.what in ("match", "refuse")]
+        if step.unchecked is not None:
+            state, reason = "unchecked", step.unchecked
+            matched = [m for p in step.evidence for m in self.view.timeline.messages if self.matcher.pattern(p, m)][:1]
+        elif step.forbidden and state is None:
+            state, reason = "not_applicable", "did not happen, as it should be"
+        elif state is None:
+            state, reason = "not_applicable", "does not apply here"
+        title = step.title or _wanted(step)
+        frames = tuple(dict.fromkeys(ref for m in matched for ref in m.frames))
+        return StepResult(step.step, step.cite, state, title, frames, matched[0].time if matched else None, reason,
+                          step.src or "", step.dst or "", " or ".join(step.messages))
+
+
+def path_of(message: Message, view: Visibility) -> str | None:
+    """Did the message run inside the device's tunnel ("tunnel"), beside it ("direct"), or can that not be told (None)?"""
+    if "esp" in message.layers:
+        return "tunnel"
+    device = view.timeline.device
+    ends = {message.src.address, message.dst.address}
+    if ends & set(device.outer):
+        return "direct"
+    return "tunnel" if device.outer and ends & set(device.addresses) else None
+
+
+def display_filter(frames: Sequence[FrameRef]) -> str:
+    """A Wireshark filter for the frames; it holds for the capture that most of them are in."""
+    if not frames:
+        return ""
+    captures = [ref.capture for ref in frames]
+    main = max(set(captures), key=lambda c: (captures.count(c), -c))
+    return "frame.number in {%s}" % ",".join(str(n) for n in sorted({r.number for r in frames if r.capture == main}))
+
+
+def _detail(message: Message, where: Sequence[Check]) -> str:
+    names = [name for check in where if isinstance(check.names, tuple) for name in check.names]
+    for name in (*names, *CODE_FIELDS):
+        value = get_field(message.fields, name)
+        if isinstance(value, (list, tuple)):
+            value = next((v for v in value if v), None)
+        if isinstance(value, (str, int)) and not isinstance(value, bool) and str(value):
+            return str(value)
+    return ""
+
+
+def _saw(message: Message, detail: str) -> str:
+    if message.kind == "cwmp.session_end":
+        return str(message.fields.get("reason"))
+    extra = ""
+    faults = message.fields.get("SetParameterValuesFault") or ()
+    if faults and isinstance(faults, (list, tuple)):
+        extra = "; " + ", ".join(f"{f.get('ParameterName')}: {f.get('FaultCode')} {f.get('FaultString') or ''}".strip()
+                                 for f in faults if isinstance(f, Mapping))
+    return f"{message.kind} {detail} from {message.src}".replace("  ", " ") + extra
+
+
+def _wanted(step: Step) -> str:
+    return " or ".join(step.messages) or step.title
+
+
+def _groups(items: Iterable[Step | Group]) -> Iterable[Group]:
+    for item in items:
+        if isinstance(item, Group):
+            yield item
+            yield from _groups(item.items)
+
+
+def _flat(group: Group) -> Iterable[Step]:
+    for item in group.items:
+        if isinstance(item, Step):
+            yield item
+        else:
+            yield from _flat(item)
+
+
+def _as_dict(step: Step) -> dict[str, Any]:
+    return {name: getattr(step, name) for name in step.__dataclass_fields__}

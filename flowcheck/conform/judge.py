@@ -1,0 +1,215 @@
+"""Judges one device's timeline against rules: the public function of conform/.
+
+    timeline ─► roles ─► attempts ─► align ─► explain ─► AttemptResult
+
+Rules are judged in an order in which what one procedure leaves behind (`remember`) is known to those that ask for it.
+"""
+
+from __future__ import annotations
+
+from collections.abc import Iterable, Mapping, Sequence
+from datetime import date
+from fnmatch import fnmatchcase
+from typing import Any
+
+from dataclasses import replace
+
+from ..model import (FAIL, INCONCLUSIVE, PASS, AttemptResult, Event, Finding, Message, StepResult, Timeline)
+from ..rulebook.rule import Reference, Rule, Site, Step
+from ..rulebook.site import effective
+from ..session import lookups
+from . import attempts as cutting
+from .align import align
+from .automaton import automaton
+from .describe import diagnosis, summary
+from .explain import Explanation
+from .matching import Matcher
+from .roles import find as find_roles
+from .values import ABSENT, Scope, taken
+from .visibility import Visibility
+
+
+def judge(rules: Sequence[Rule], site: Site, timeline: Timeline, expected: Iterable[str] = (), today: date | None = None,
+          ) -> tuple[AttemptResult, ...]:
+    """The attempts of every procedure on this timeline, in order of time.
+
+    `expected` names procedures that have to be there: their absence is a finding. Waivers of the site profile end after
+    `today`.
+    """
+    timeline = replace(timeline, messages=tuple(lookups.fold(timeline.messages)))
+    inform = next((m for m in timeline.messages if m.kind == "cwmp.Inform"), None)
+    site = effective(site, inform.fields if inform is not None else {})
+    names = lookups.names_by_address(timeline.messages)
+    resolved: dict[str, frozenset[str]] = {}
+    for address, found in names.items():
+        for name in found:
+            resolved[name] = resolved.get(name, frozenset()) | {address}
+    remembered: dict[str, Any] = {}
+    results: list[AttemptResult] = []
+    for rule in in_order(rules):
+        scope, assumed = find_roles(rule, site, timeline, remembered, resolved, names)
+        if not _can_open(rule, scope):
+            continue
+        matcher = Matcher(rule, scope)
+        for attempt in cutting.attempts(rule, timeline, matcher):
+            result, left = _judge_attempt(rule, attempt, timeline, matcher, assumed, remembered, today)
+            if result is not None:
+                remembered.update(left)
+                results.append(result)
+    found = {result.procedure for result in results}
+    results += [_not_started(rule, timeline) for rule in rules if rule.procedure in expected and rule.procedure not in found]
+    return tuple(sorted(results, key=lambda r: (r.started, r.procedure)))
+
+
+def in_order(rules: Sequence[Rule]) -> list[Rule]:
+    """Those that remember something before those that refer to it."""
+    gives = {rule.procedure: {b.name for step in rule.steps() for b in step.remember} for rule in rules}
+    takes = {rule.procedure: set(_device_references(rule)) for rule in rules}
+    left, ordered = list(rules), []
+    while left:
+        ready = [r for r in left if not any(gives[o.procedure] & takes[r.procedure] for o in left if o is not r)] or left[:1]
+        ordered += ready
+        left = [r for r in left if r not in ready]
+    return ordered
+
+
+def _device_references(rule: Rule) -> Iterable[str]:
+    def walk(value: Any) -> Iterable[str]:
+        if isinstance(value, Reference):
+            if value.path[0] == "device":
+                yield ".".join(value.path[1:])
+        elif isinstance(value, (tuple, list)):
+            for item in value:
+                yield from walk(item)
+        elif hasattr(value, "__dataclass_fields__"):
+            for name in value.__dataclass_fields__:
+                yield from walk(getattr(value, name))
+        elif isinstance(value, str) and value.startswith("device."):
+            yield value[7:]
+    yield from walk((rule.roles, rule.attempt, rule.items))
+
+
+def _can_open(rule: Rule, scope: Scope) -> bool:
+    """Is enough known of the roles to recognise an opening step at all?"""
+    for name in (*rule.attempt.opens_at, *rule.attempt.resumes_at):
+        step = rule.step(name)
+        ends = [rule.role(n) for n in (step.src, step.dst) if n]
+        if all(role.kind in ("device", "dns_server", "any") or scope.roles.get(role.name) for role in ends):
+            return True
+    return False
+
+
+def _judge_attempt(rule: Rule, attempt: cutting.Attempt, timeline: Timeline, matcher: Matcher, assumed: tuple[str, ...],
+                   remembered: Mapping[str, Any], today: date | None) -> tuple[AttemptResult | None, dict[str, Any]]:
+    messages = cutting.relevant(attempt, rule, matcher)
+    if not messages:
+        return None, {}
+    view = Visibility(rule, matcher.scope, timeline, messages, attempt.midway, attempt.gave_up, attempt.limit)
+    reading = align(automaton(rule), messages, matcher, view.hidden, attempt.carried)
+    if not any(move.what in ("match", "refuse") for move in reading.moves):
+        return None, {}
+    told = Explanation(rule, reading, matcher, view)
+    told.run()
+    findings = tuple(_waive(f, matcher.scope.site, today) for f in told.findings)
+    steps = told.steps()
+    errors = [f for f in findings if f.severity == "error" and not f.waived]
+    hidden = [s for s in steps if s.state == "not_observable"]
+    verdict = FAIL if errors else INCONCLUSIVE if hidden or not reading.complete else PASS
+    cause = errors[0] if errors else None
+    events = _events(rule, attempt, reading, matcher, told, findings)
+    result = AttemptResult(rule.procedure, rule.title, rule.citation, verdict, attempt.started, attempt.ended, steps, findings,
+                           cause.code if cause else None, cause.side if cause else None,
+                           diagnosis(rule, timeline.device, verdict, steps, cause),
+                           tuple(dict.fromkeys((*assumed, *told.assumed, *timeline.device.assumed))), events,
+                           _hosts(rule, matcher, reading.bound), _advice(hidden))
+    return result, _left_behind(reading, matcher)
+
+
+def _left_behind(reading: Any, matcher: Matcher) -> dict[str, Any]:
+    left: dict[str, Any] = {}
+    for move in reading.moves:
+        if move.what == "match":
+            for binding in move.step.remember:
+                value = taken(binding, move.message, matcher.scope, reading.bound)
+                if value is not ABSENT:
+                    left[binding.name] = value
+    return left
+
+
+def _waive(finding: Finding, site: Site, today: date | None) -> Finding:
+    for waiver in site.waivers:
+        if fnmatchcase(finding.code, waiver.finding):
+            if waiver.until and today and today.isoformat() > waiver.until:
+                continue
+            return replace(finding, waived=waiver.reason)
+    return finding
+
+
+def _events(rule: Rule, attempt: cutting.Attempt, reading: Any, matcher: Matcher, told: Explanation,
+            findings: Sequence[Finding]) -> tuple[Event, ...]:
+    blamed = {ref: f.code for f in reversed(findings) if f.severity != "notice" for ref in f.frames}
+    events = []
+    for message in attempt.messages:
+        step = told.at.get(id(message))
+        src, dst = (_role_at(rule, end, message, matcher, reading.bound) for end in (message.src, message.dst))
+        finding = next((blamed[ref] for ref in message.frames if ref in blamed), None) if step else None
+        events.append(Event(message.time, message.kind, src, dst, message.frames, message.copies, message.layers,
+                            summary(message), message.fields, step, finding, message.problems))
+    return tuple(events)
+
+
+def _role_at(rule: Rule, end: Any, message: Message, matcher: Matcher, bound: Mapping[str, Any]) -> str:
+    other = message.dst if end is message.src else message.src
+    for role in rule.roles:
+        if role.kind == "dns_server":
+            if message.protocol == "dns" and end.port == 53 or end.address in matcher.scope.host(role.name, bound).addresses:
+                if role.path is None or (role.path == "tunnel") == ("esp" in message.layers or not {
+                        message.src.address, message.dst.address} & set(matcher.scope.device.outer)):
+                    return role.name
+        elif matcher.plays(role.name, end, other, bound) is True:
+            return role.name
+    return end.address
+
+
+def _hosts(rule: Rule, matcher: Matcher, bound: Mapping[str, Any]) -> tuple[tuple[str, str], ...]:
+    shown = []
+    for role in rule.roles:
+        if role.kind == "device":
+            shown.append((role.name, ", ".join(matcher.scope.device.addresses)))
+        else:
+            host = matcher.scope.host(role.name, bound)
+            shown.append((role.name, ", ".join((*sorted(host.names), *sorted(host.addresses)))))
+    return tuple(shown)
+
+
+def _advice(hidden: Sequence[StepResult]) -> tuple[str, ...]:
+    """What would decide an inconclusive verdict: where to capture, for how long, with which keys."""
+    advice: dict[str, None] = {}
+    for step in hidden:
+        reason = step.reason or ""
+        if "cannot open" in reason or "sealed" in reason:
+            advice["Give the IPsec or TLS keys with --keys, or capture inside the tunnel as well."] = None
+        elif "capture ends" in reason:
+            advice[f"Let the capture run on: {reason}."] = None
+        elif "missing from the capture" in reason or "lost by the capture" in reason:
+            advice["Capture without loss (larger kernel buffer, `tcpdump -B 65536`, a capture filter)."] = None
+        elif "before the capture began" in reason:
+            advice["Start the capture before the device is switched on, and at its outer interface as well: "
+                   "`udp port 53 or udp port 500 or udp port 4500 or esp`."] = None
+    return tuple(advice)
+
+
+def _not_started(rule: Rule, timeline: Timeline) -> AttemptResult:
+    first: Step = next(step for step in rule.steps() if step.messages)
+    sealed = bool(timeline.opaque)
+    code = f"{rule.procedure}/{first.step}/not-started"
+    finding = Finding(code, "not-started", "error", first.step, first.cite, rule.citation, (), "an attempt of this procedure",
+                      "none in the capture", first.hint, "unknown")
+    steps = tuple(StepResult(s.step, s.cite, "unchecked" if s.unchecked else "not_observable" if sealed else "missing",
+                             s.title, reason=s.unchecked or ("may be inside traffic that this capture cannot open" if sealed
+                                                             else "the procedure was expected and did not start"))
+                  for s in rule.steps())
+    verdict = INCONCLUSIVE if sealed else FAIL
+    return AttemptResult(rule.procedure, rule.title, rule.citation, verdict, timeline.window[0], timeline.window[1], steps,
+                         () if sealed else (finding,), None if sealed else code, None if sealed else "unknown",
+                         diagnosis(rule, timeline.device, verdict, steps, None if sealed else finding))

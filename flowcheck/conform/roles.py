@@ -1,0 +1,102 @@
+"""Which host plays which role: the site profile says it, else the traffic is asked.
+
+A role's `infer` patterns are tried in order over the device's whole timeline; the first that any message fits names the host at
+that end of it. What was inferred is said in the report under `assumed`.
+"""
+
+from __future__ import annotations
+
+from collections.abc import Mapping, Sequence
+from typing import Any
+
+from ..model import Message, Timeline
+from ..rulebook.rule import Pattern, Reference, Role, Rule, Site
+from .matching import Matcher
+from .values import ABSENT, Host, Scope, get_field, holds_all
+
+
+def find(rule: Rule, site: Site, timeline: Timeline, remembered: Mapping[str, Any], resolved: Mapping[str, frozenset[str]],
+         names: Mapping[str, set[str]]) -> tuple[Scope, tuple[str, ...]]:
+    """The roles of a rule on one device's timeline, and what had to be assumed about them."""
+    known = {role.name: _declared(role, site, remembered) for role in rule.roles}
+    scope = Scope(site, timeline.device, dict(known), remembered, resolved)
+    assumed: list[str] = []
+    for _ in range(2):                         # a pattern may rest on a role that a later one finds
+        for role in rule.roles:
+            if role.kind == "device" or known[role.name] or not role.infer:
+                continue
+            host = _inferred(role, rule, scope, timeline.messages, names, known)
+            if host:
+                known[role.name] = host
+                scope = Scope(site, timeline.device, dict(known), remembered, resolved)
+                shown = ", ".join(sorted(host.names or host.addresses))
+                assumed.append(f"{role.title or role.name} is {shown}, inferred from the traffic")
+    return scope, tuple(assumed)
+
+
+def _declared(role: Role, site: Site, remembered: Mapping[str, Any]) -> Host:
+    names: set[str] = set()
+    addresses: set[str] = set()
+    source = ""
+    for reference in role.hosts:
+        if not isinstance(reference, Reference):
+            names.add(str(reference).lower())
+            source = source or "rule"
+        elif reference.path[0] == "device":
+            value = remembered.get(".".join(reference.path[1:]), ABSENT)
+            if value is not ABSENT:
+                names.update(str(v).lower() for v in (value if isinstance(value, (tuple, list)) else (value,)))
+                source = source or "learned"
+        elif reference.path[:2] == ("site", "hosts"):
+            host = site.hosts.get(reference.path[2])
+            if host is not None:
+                names.update(name.lower().rstrip(".") for name in host.names)
+                addresses.update(host.addresses)
+                source = "site"
+    return Host(frozenset(names), frozenset(addresses), source)
+
+
+def _inferred(role: Role, rule: Rule, scope: Scope, messages: Sequence[Message], names: Mapping[str, set[str]],
+              known: Mapping[str, Host]) -> Host:
+    matcher = Matcher(rule, scope)
+    for pattern in role.infer:
+        if any(known.get(other) for other in pattern.unless_known):
+            continue
+        found = _first(pattern, role, matcher, messages)
+        if found is None:
+            continue
+        if pattern.name_from:
+            value = get_field(found.fields, pattern.name_from)
+            return Host(frozenset((str(value).lower().rstrip("."),)), frozenset(), "inferred")
+        address = (found.src if pattern.src == role.name else found.dst).address
+        return Host(frozenset(names.get(address, ())), frozenset((address,)), "inferred")
+    return Host()
+
+
+def _first(pattern: Pattern, role: Role, matcher: Matcher, messages: Sequence[Message]) -> Message | None:
+    """The message that names the role: the first that fits, or the last before the one the pattern says it comes before."""
+    until = None
+    if pattern.before is not None:
+        until = next((m.time for m in messages if _fits(pattern.before, None, matcher, m)), None)
+        if until is None:
+            return None
+    fitting = [m for m in messages if (until is None or m.time <= until) and _fits(pattern, role.name, matcher, m)]
+    return None if not fitting else fitting[-1] if until is not None else fitting[0]
+
+
+def _fits(pattern: Pattern, free: str | None, matcher: Matcher, message: Message) -> bool:
+    """The pattern, with the role that is being looked for left open; another role in it has to be known and right."""
+    if message.kind not in pattern.messages:
+        return False
+    for name, end, other in ((pattern.src, message.src, message.dst), (pattern.dst, message.dst, message.src)):
+        if name is None:
+            continue
+        role = matcher.rule.role(name)
+        if name == free:
+            taken_by_other = any(end.address in host.addresses for r, host in matcher.scope.roles.items()
+                                 if r != name and host.source == "site" and matcher.rule.role(r).kind == role.kind)
+            if taken_by_other or end.address in matcher.scope.device.addresses:
+                return False
+        elif matcher.plays(name, end, other, {}) is not True:
+            return False
+    return holds_all(pattern.where, message, matcher.scope, {}) is True

@@ -1,0 +1,349 @@
+"""What the words of a rule mean for one message: fields, parameters, references, checks and conditions.
+
+Every answer has three values. True and False are what the capture shows; None means that it cannot tell: the message is
+cut, the field sealed, the reference not yet known. None never becomes a finding.
+"""
+
+from __future__ import annotations
+
+import re
+from collections.abc import Iterable, Mapping
+from dataclasses import dataclass, field
+from functools import lru_cache
+from typing import Any
+from urllib.parse import urlsplit
+
+from ..model import Device, Message
+from ..rulebook.patterns import matches as pattern_matches
+from ..rulebook.rule import Binding, Check, Condition, Reference, Site
+
+ABSENT = object()
+
+
+@dataclass(frozen=True, slots=True)
+class Host:
+    """What is known of a role: names in lower case without the final dot, and addresses."""
+
+    names: frozenset[str] = frozenset()
+    addresses: frozenset[str] = frozenset()
+    source: str = ""                     # "site", "inferred", "learned"; empty while nothing is known
+
+    def __bool__(self) -> bool:
+        return bool(self.names or self.addresses)
+
+
+@dataclass(frozen=True, slots=True)
+class Scope:
+    """Everything a rule may refer to, apart from what an attempt binds on its way."""
+
+    site: Site
+    device: Device
+    roles: Mapping[str, Host]
+    remembered: Mapping[str, Any] = field(default_factory=dict)     # $device.<name>
+    resolved: Mapping[str, frozenset[str]] = field(default_factory=dict)   # DNS name -> addresses in this capture
+
+    def host(self, role: str, bound: Mapping[str, Any]) -> Host:
+        """The role's names and addresses, with what the attempt has bound and the DNS has answered."""
+        known = self.roles.get(role, Host())
+        names = known.names | _strings(bound.get(f"{role}.name"))
+        addresses = known.addresses | _strings(bound.get(f"{role}.address"))
+        literal = {name for name in names if _is_address(name)}
+        addresses |= literal
+        names -= literal
+        for name in names:
+            addresses |= self.resolved.get(name, frozenset())
+        return Host(names, addresses, known.source or ("learned" if names or addresses else ""))
+
+    def resolve(self, reference: Reference, bound: Mapping[str, Any]) -> Any:
+        """The value a reference stands for, ABSENT while it is unknown."""
+        head, *rest = reference.path
+        if head == "site":
+            return _site_value(self.site, rest)
+        if head == "device":
+            return self.remembered.get(".".join(rest), ABSENT)
+        dotted = ".".join(reference.path)
+        if head in self.roles and rest in (["name"], ["address"]):
+            host = self.host(head, bound)
+            return tuple(sorted(host.names if rest == ["name"] else host.addresses)) or ABSENT
+        return bound.get(dotted, ABSENT)
+
+
+def _site_value(site: Site, path: list[str]) -> Any:
+    value: Any = site
+    for part in path:
+        value = value.get(part, ABSENT) if isinstance(value, Mapping) else getattr(value, part, ABSENT)
+        if value is ABSENT:
+            return ABSENT
+    return value
+
+
+def get_field(fields: Mapping[str, Any], name: str) -> Any:
+    """A field by its dotted name: as a whole first, then step by step; lists give the list of what their items hold."""
+    if name in fields:
+        return fields[name]
+    value: Any = fields
+    for part in name.split("."):
+        if isinstance(value, Mapping):
+            value = value.get(part, ABSENT)
+        elif isinstance(value, (list, tuple)):
+            value = [item[part] for item in value if isinstance(item, Mapping) and part in item] or ABSENT
+        else:
+            return ABSENT
+        if value is ABSENT:
+            return ABSENT
+    return value
+
+
+def parameters(fields: Mapping[str, Any], patterns: Iterable[str]) -> dict[str, Any]:
+    """The entries of the message's ParameterList whose names match one of the patterns."""
+    listed = fields.get("ParameterList")
+    if isinstance(listed, Mapping):
+        found = listed
+    elif isinstance(listed, (list, tuple)):
+        found = {str(item.get("Name") if isinstance(item, Mapping) else item): item for item in listed}
+    else:
+        return {}
+    wanted = tuple(patterns)
+    return {name: value for name, value in found.items() if any(pattern_matches(p, name) for p in wanted)}
+
+
+def partly_hidden(message: Message) -> bool:
+    """Is some of the message out of sight, cut off by the capture or sealed? Then an absent field proves nothing."""
+    fields = message.fields
+    return message.incomplete or fields.get("decrypted") is False or bool(fields.get("encrypted"))
+
+
+# ------------------------------------------------------------------------------------------------- checks
+
+@dataclass(frozen=True, slots=True)
+class Outcome:
+    """How one check went, in words for the report."""
+
+    check: Check
+    holds: bool | None
+    target: str                 # the field or parameter the check is about
+    expected: str = ""
+    observed: str = ""
+    absent: bool = False
+
+
+def evaluate(check: Check, messages: Iterable[Message], scope: Scope, bound: Mapping[str, Any]) -> list[Outcome]:
+    """One Outcome per name that the check lists (`fields`), or one for all patterns together (`parameters`)."""
+    messages = tuple(messages)
+    blind = any(partly_hidden(m) for m in messages)
+    names = scope.resolve(check.names, bound) if isinstance(check.names, Reference) else check.names
+    if names is ABSENT:
+        return [Outcome(check, None, str(check.names))]
+    if isinstance(names, str):
+        names = (names,)
+    wanted = scope.resolve(check.value, bound) if isinstance(check.value, Reference) else check.value
+    if isinstance(wanted, (list, tuple)):
+        wanted = tuple(scope.resolve(w, bound) if isinstance(w, Reference) else w for w in wanted)
+    if check.target in ("parameter", "parameters"):
+        found: dict[str, Any] = {}
+        for message in messages:
+            found.update(parameters(message.fields, names))
+        label = check.names.path[-1] if isinstance(check.names, Reference) else ", ".join(names)
+        value = list(found.values()) if found else ABSENT
+        return [_outcome(check, label, value, wanted, blind, found)]
+    outcomes = []
+    for name in names:
+        values = [v for m in messages if (v := get_field(m.fields, name)) is not ABSENT]
+        value = ABSENT if not values else values[0] if len(values) == 1 else [x for v in values for x in _listed(v)]
+        outcomes.append(_outcome(check, name, value, wanted, blind, None))
+    return outcomes
+
+
+def _outcome(check: Check, label: str, value: Any, wanted: Any, blind: bool, found: Mapping[str, Any] | None) -> Outcome:
+    expected = _expected(check, wanted)
+    empty = value is ABSENT or value is None or value == "" or value == [] or (found is not None and not any(
+        v not in (None, "") for v in found.values()))
+    if value is ABSENT and blind:
+        return Outcome(check, None, label, expected, "cut or sealed")
+    if wanted is ABSENT:
+        return Outcome(check, None, label, expected, _shown(value, found))
+    if found is not None and value is not ABSENT and check.test not in ("present", "at_least", "at_most"):
+        results = [TESTS[check.test](v, wanted) for v in found.values()]
+        holds: bool | None = any(results)
+    else:
+        holds = TESTS[check.test](value, wanted)
+    if holds is False and blind and check.test in ("at_least", "present", "in", "equals") and check.target.startswith("param"):
+        return Outcome(check, None, label, expected, "cut or sealed")
+    return Outcome(check, holds, label, expected, _shown(value, found), empty)
+
+
+def _present(value: Any, wanted: Any) -> bool:
+    there = not (value is ABSENT or value is None or value == "" or value == [])
+    return there == bool(wanted)
+
+
+def _equals(value: Any, wanted: Any) -> bool:
+    allowed = _listed(wanted)
+    return value is not ABSENT and any(_same(v, w) for v in _listed(value) for w in allowed)
+
+
+def _count(value: Any) -> float:
+    if value is ABSENT or value is None:
+        return 0
+    if isinstance(value, (list, tuple)):
+        return sum(1 for v in value if v not in (None, ""))
+    if isinstance(value, Mapping):
+        return len(value)
+    if isinstance(value, bool):
+        return int(value)
+    if isinstance(value, (int, float)):
+        return value
+    text = str(value)
+    return float(text) if re.fullmatch(r"-?\d+(\.\d+)?", text) else int(text != "")
+
+
+TESTS = {
+    "present": _present,
+    "equals": _equals,
+    "in": _equals,
+    "not": lambda value, wanted: not _equals(value, wanted),
+    "matches": lambda value, wanted: value is not ABSENT and any(_regex(wanted).search(str(v)) for v in _listed(value)),
+    "at_least": lambda value, wanted: _count(value) >= wanted,
+    "at_most": lambda value, wanted: _count(value) <= wanted,
+}
+
+
+@lru_cache(maxsize=512)
+def _regex(pattern: str) -> re.Pattern[str]:
+    return re.compile(pattern)
+
+
+def _listed(value: Any) -> tuple[Any, ...]:
+    return tuple(value) if isinstance(value, (list, tuple, set, frozenset)) else (value,)
+
+
+def _same(one: Any, other: Any) -> bool:
+    if one == other:
+        return True
+    if isinstance(one, bool) or isinstance(other, bool):
+        return str(one).lower() in ("true", "1") and str(other).lower() in ("true", "1") or \
+            str(one).lower() in ("false", "0") and str(other).lower() in ("false", "0")
+    return str(one).strip().rstrip(".").lower() == str(other).strip().rstrip(".").lower()
+
+
+def _expected(check: Check, wanted: Any) -> str:
+    shown = ", ".join(str(w) for w in _listed(wanted)) if wanted is not ABSENT else str(check.value)
+    return {"present": "present" if wanted else "absent", "equals": shown, "in": f"one of {shown}", "not": f"not {shown}",
+            "matches": f"matching {shown}", "at_least": f"at least {shown}", "at_most": f"at most {shown}"}[check.test]
+
+
+def _shown(value: Any, found: Mapping[str, Any] | None) -> str:
+    if value is ABSENT:
+        return "absent"
+    if found is not None:
+        return ", ".join(f"{name}={v}" for name, v in list(found.items())[:8])
+    return ", ".join(str(v) for v in _listed(value)) or "empty"
+
+
+def holds_all(checks: Iterable[Check], message: Message, scope: Scope, bound: Mapping[str, Any]) -> bool | None:
+    """Do all of a `where` hold? False wins over unknown."""
+    unknown = False
+    for check in checks:
+        for outcome in evaluate(check, (message,), scope, bound):
+            if outcome.holds is False:
+                return False
+            unknown |= outcome.holds is None
+    return None if unknown else True
+
+
+# ------------------------------------------------------------------------------------------------- bindings
+
+def taken(binding: Binding, message: Message, scope: Scope, bound: Mapping[str, Any]) -> Any:
+    """The value that a `bind` or `remember` takes out of a message, ABSENT if it is not there."""
+    names = scope.resolve(binding.names, bound) if isinstance(binding.names, Reference) else binding.names
+    if names is ABSENT:
+        return ABSENT
+    if binding.source == "parameter":
+        values = [v for v in parameters(message.fields, names).values() if v not in (None, "")]
+    else:
+        values = [v for name in names if (v := get_field(message.fields, name)) is not ABSENT and v not in (None, "")]
+        values = [x for v in values for x in _listed(v)]
+    if not values:
+        return ABSENT
+    return tuple(part for v in values if (part := _part(str(v), binding.take))) if binding.take else tuple(map(str, values))
+
+
+def _part(text: str, take: str) -> str:
+    """Host, port or path of a URL; a bare host or host:port is understood too."""
+    try:
+        parts = urlsplit(text if "//" in text else "//" + text)
+        found = {"host": parts.hostname, "port": parts.port, "path": parts.path}.get(take)
+    except ValueError:
+        return ""
+    return str(found).lower() if found not in (None, "") else ""
+
+
+# ------------------------------------------------------------------------------------------------- conditions
+
+def holds(condition: Condition, scope: Scope, bound: Mapping[str, Any], seen: frozenset[str]) -> bool | None:
+    """Is the condition true, false or unknown here? `seen` names the steps matched so far."""
+    arguments = condition.arguments
+    match condition.test:
+        case "not":
+            inner = holds(arguments[0], scope, bound, seen)
+            return None if inner is None else not inner
+        case "all":
+            results = [holds(c, scope, bound, seen) for c in arguments]
+            return False if False in results else None if None in results else True
+        case "any":
+            results = [holds(c, scope, bound, seen) for c in arguments]
+            return True if True in results else None if None in results else False
+        case "seen":
+            return arguments[0] in seen
+        case "known":
+            return _is_known(arguments[0], scope, bound)
+        case "equals":
+            one, other = (scope.resolve(a, bound) if isinstance(a, Reference) else a for a in arguments)
+            return None if one is ABSENT or other is ABSENT else _equals(one, other)
+        case "is_name":
+            host = scope.host(str(arguments[0]), bound)
+            return True if host.names else False if host.addresses else None
+        case "needs_lookup":
+            return _needs_lookup(str(arguments[0]), scope, bound)
+        case "same_host":
+            return _same_host(*(str(a) for a in arguments), scope=scope, bound=bound)
+    raise ValueError(condition.test)
+
+
+def _is_known(name: Any, scope: Scope, bound: Mapping[str, Any]) -> bool:
+    text = ".".join(name.path) if isinstance(name, Reference) else str(name)
+    if text.startswith("device."):
+        return text[7:] in scope.remembered
+    return text in bound or bool(scope.host(text, bound))
+
+
+def _needs_lookup(role: str, scope: Scope, bound: Mapping[str, Any]) -> bool | None:
+    """Must the device look this role's name up here? Not if it is a literal address, or was resolved in this capture."""
+    host = scope.host(role, bound)
+    if not host.names:
+        return False if host.addresses else None
+    return None
+
+
+def _same_host(one: str, other: str, scope: Scope, bound: Mapping[str, Any]) -> bool | None:
+    """The order of the decision: site profile, equal names, equal addresses (TS 32.583 5.1.1 step 7)."""
+    a, b = scope.host(one, bound), scope.host(other, bound)
+    for group in scope.site.same_entity:
+        members = {str(name).lower() for name in group}
+        if members & a.names and members & b.names:
+            return True
+    if a.names & b.names or a.addresses & b.addresses:
+        return True
+    if a and b and (a.names and b.names or a.addresses and b.addresses):
+        return False
+    return None
+
+
+def _strings(value: Any) -> frozenset[str]:
+    if value is None or value is ABSENT:
+        return frozenset()
+    return frozenset(str(v).lower().rstrip(".") for v in _listed(value))
+
+
+def _is_address(text: str) -> bool:
+    return bool(re.fullmatch(r"\d+(\.\d+){3}", text)) or ":" in text

@@ -1,0 +1,127 @@
+"""Why a step that was not seen may have happened all the same.
+
+A missing message is a failure only if the capture could have shown it. Each skipped step is asked, in this order: was it
+before the capture began, does a recorded gap cover its place, does the procedure go on as if it had happened, is it inside
+a layer that is sealed here, does its deadline lie beyond the capture's end. Each yes is a reason in words.
+"""
+
+from __future__ import annotations
+
+from collections.abc import Sequence
+from dataclasses import dataclass
+
+from ..model import Message, Opaque, Timeline
+from ..rulebook.rule import Reference, Rule, Step
+from .values import ABSENT, Scope, partly_hidden
+
+LAYER_KINDS = {"ipsec": ("esp",), "tls": ("tls", "dtls", "ssh")}
+DATAGRAMS = frozenset(("dns", "ike", "sctp", "hnbap", "s1ap", "rua", "ranap", "gtp", "gtpv2", "coap", "nas", "emm", "gmm"))
+PATIENCE = 30.0             # seconds given to a step that has no deadline of its own
+SLACK = 2_000_000_000       # ns by which a sealed burst may lie outside an interval
+
+
+@dataclass(frozen=True, slots=True)
+class Visibility:
+    """What the capture can show of one attempt. `messages` are the attempt's, in order."""
+
+    rule: Rule
+    scope: Scope
+    timeline: Timeline
+    messages: Sequence[Message]
+    midway: bool                # entered at a step that is not an opening one, with nothing of the device before it
+    gave_up: str                # how somebody ended the attempt, empty where nobody did
+    limit: int                  # the attempt's place in time ends here: the next attempt, or the end of the capture
+
+    def hidden(self, step: Step, index: int) -> str | None:
+        """Why the step, skipped before message `index`, cannot be expected in the capture; None if it can."""
+        before = self.messages[index - 1].time if index else None
+        after = self.messages[index].time if index < len(self.messages) else None
+        return (self._before_the_capture(index) or self._in_a_gap(before, after) or self._implied(step, index)
+                or self._sealed(step, before, after) or self._after_the_capture(step, index)
+                or self._outcome_sealed(step, index))
+
+    def _before_the_capture(self, index: int) -> str | None:
+        return "before the capture began, or outside what it could see" if index == 0 and self.midway else None
+
+    def _in_a_gap(self, before: int | None, after: int | None) -> str | None:
+        start, end = before if before is not None else self.timeline.window[0], after if after is not None else self.limit
+        for gap in self.timeline.gaps:
+            if gap.end >= start and gap.start <= end:
+                return f"packets are missing from the capture here: {gap.reason}"
+        return None
+
+    def _implied(self, step: Step, index: int) -> str | None:
+        if index >= len(self.messages):
+            return None
+        following = self.messages[index]
+        if any(other.answers == step.step and following.kind in other.messages for other in self.rule.steps()):
+            return "its answer is in the capture, so the message itself was lost by the capture"
+        protocol = step.messages[0].partition(".")[0]
+        if step.answers is not None and protocol in DATAGRAMS and not following.kind.endswith(".query"):
+            if any(m.kind in self.rule.step(step.answers).messages for m in self.messages[:index]):
+                return "the procedure went on, so the answer was lost by the capture"
+        return None
+
+    def _sealed(self, step: Step, before: int | None, after: int | None) -> str | None:
+        layer = step.inside or step.perhaps_inside
+        if layer is None and "tls" not in (step.inside, step.perhaps_inside):
+            layers: tuple[str, ...] = ()
+        else:
+            layers = (layer,) if layer == "tls" else ("ipsec", "tls")
+        if not layers:
+            return None
+        start = before if before is not None else self.timeline.window[0]
+        end = after if after is not None else self.limit
+        for name in layers:
+            for opaque in self.timeline.opaque:
+                if opaque.kind in LAYER_KINDS[name] and _active(opaque, start, end):
+                    why = opaque.fields.get("keys") if isinstance(opaque.fields, dict) else None
+                    tail = f"; the keys given {why}" if why else ""
+                    return f"may be inside {opaque.kind.upper()} traffic that this capture cannot open{tail}"
+        return None
+
+    def _after_the_capture(self, step: Step, index: int) -> str | None:
+        if index < len(self.messages) or self.gave_up or not self.messages:
+            return None
+        request = self._request(step)
+        if request is not None:
+            if request.repeats:
+                return None
+            since, patience = request.time, self.seconds(step)
+        else:
+            since, patience = self.messages[-1].time, max(PATIENCE, self.seconds(step))
+        left = (self.timeline.window[1] - since) / 1e9
+        if left < patience:
+            return f"the capture ends {left:.1f} s later, before the {patience:.0f} s this may take"
+        return None
+
+    def _outcome_sealed(self, step: Step, index: int) -> str | None:
+        """After an answer that may have been a refusal, nothing more can be expected for certain."""
+        if index < len(self.messages):
+            return None
+        for message in reversed(self.messages):
+            if message.kind == "ike.auth.response":
+                if partly_hidden(message) and not any(m.time > message.time and m.protocol != "ike" for m in self.messages):
+                    return "the answer to IKE_AUTH is sealed and may have been a refusal"
+                return None
+        return None
+
+    def seconds(self, step: Step) -> float:
+        if step.within is None:
+            return PATIENCE
+        value = step.within.seconds
+        if isinstance(value, Reference):
+            value = self.scope.resolve(value, {})
+        return PATIENCE if value is ABSENT else float(value)
+
+    def _request(self, step: Step) -> Message | None:
+        if step.answers is None:
+            return None
+        kinds = self.rule.step(step.answers).messages
+        return next((m for m in reversed(self.messages) if m.kind in kinds), None)
+
+
+def _active(opaque: Opaque, start: int, end: int) -> bool:
+    """Does the sealed traffic flow in this interval?"""
+    bursts = opaque.fields.get("bursts") or [(opaque.start, opaque.end)]
+    return any(first <= end + SLACK and last >= start - SLACK for first, last in bursts)

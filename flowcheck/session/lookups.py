@@ -1,0 +1,93 @@
+"""Name resolution as the user of a name sees it: one question, one outcome.
+
+A resolver asks for A and AAAA side by side, repeats a truncated answer over TCP and may ask several servers. Each is a DNS
+transaction of its own, but a procedure needs just one address, so the questions for one name within a moment are judged
+together: the lookup succeeded if any of them brought an address, and failed only if none did.
+"""
+
+from __future__ import annotations
+
+from collections import defaultdict
+from collections.abc import Sequence
+from dataclasses import dataclass, field, replace
+
+from ..model import Message
+
+TOGETHER = 1_000_000_000    # ns between the questions of one lookup
+ADDRESS_TYPES = frozenset(("A", "AAAA"))
+
+
+@dataclass(slots=True)
+class _Lookup:
+    queries: list[Message] = field(default_factory=list)
+    responses: list[Message] = field(default_factory=list)
+
+
+def fold(messages: Sequence[Message]) -> list[Message]:
+    """The messages with the parts of each lookup folded into one query and at most one response."""
+    lookups: dict[tuple, _Lookup] = {}
+    of_transaction: dict[int, _Lookup] = {}
+    out: list[Message] = []
+    finished: list[_Lookup] = []
+    for message in messages:
+        if message.protocol != "dns" or message.fields.get("qtype") not in ADDRESS_TYPES:
+            out.append(message)
+        elif message.kind == "dns.query":
+            key = (message.src.address, str(message.fields.get("qname") or "").lower())
+            lookup = lookups.get(key)
+            if lookup is None or not _belongs(message, lookup):
+                lookup = lookups[key] = _Lookup()
+                finished.append(lookup)
+            lookup.queries.append(message)
+            of_transaction[message.transaction] = lookup
+        elif message.answers in of_transaction:
+            of_transaction[message.answers].responses.append(message)
+        else:
+            out.append(message)
+    for lookup in finished:
+        out += _outcome(lookup)
+    out.sort(key=lambda m: (m.time, m.frames[-1]))
+    return out
+
+
+def _belongs(query: Message, lookup: _Lookup) -> bool:
+    """Is this question part of the lookup? Not after it failed: asking the same again is a new try."""
+    first = lookup.queries[0]
+    if query.time - first.time > TOGETHER:
+        return False
+    same_type = [q for q in lookup.queries if q.fields.get("qtype") == query.fields.get("qtype")]
+    answered = {r.answers for r in lookup.responses if not r.fields.get("truncated")}
+    return not any(q.transaction in answered for q in same_type)
+
+
+def _outcome(lookup: _Lookup) -> list[Message]:
+    queries, responses = lookup.queries, lookup.responses
+    best = min(responses, key=_rank, default=None)
+    asked = next((q for q in queries if best is not None and q.transaction == best.answers), queries[0])
+    again = max(sum(q.fields.get("qtype") == kind for q in queries) - 1 for kind in ADDRESS_TYPES)
+    query = replace(asked, time=queries[0].time, copies=_refs([q for q in queries if q is not asked], asked),
+                    repeats=max(again, *(q.repeats for q in queries)))
+    if best is None:
+        return [query]
+    return [query, replace(best, copies=_refs([r for r in responses if r is not best], best))]
+
+
+def _rank(response: Message) -> tuple:
+    """Best first: addresses, then an answer without any, then a truncated or refusing one."""
+    fields = response.fields
+    return (not fields.get("answers.address"), fields.get("rcode") != "NOERROR" if not fields.get("truncated") else True,
+            fields.get("qtype") != "A", response.time)
+
+
+def _refs(others: list[Message], kept: Message) -> tuple:
+    return (*kept.copies, *(ref for m in others for ref in (*m.frames, *m.copies)))
+
+
+def names_by_address(messages: Sequence[Message]) -> dict[str, set[str]]:
+    """Which names the DNS of this capture gave each address: what turns an address into a host a rule may name."""
+    names: dict[str, set[str]] = defaultdict(set)
+    for message in messages:
+        if message.kind == "dns.response":
+            for address in message.fields.get("answers.address") or ():
+                names[str(address)].add(str(message.fields.get("qname") or "").lower().rstrip("."))
+    return names
