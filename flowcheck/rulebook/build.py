@@ -103,8 +103,10 @@ class _Builder:
         return tuple(self.pattern(item) for item in ([data] if isinstance(data, Map) else data or ()))
 
     def pattern(self, data: Map) -> Pattern:
-        return Pattern(texts(data["message"]), data.get("from"), data.get("to"), self.checks(data.get("where")),
-                       _line(data.get("hint", "")), data.get("side"), self.place(data.mark))
+        return Pattern(
+            texts(data["message"]), data.get("from"), data.get("to"), self.checks(data.get("where")),
+            _line(data.get("hint", "")), data.get("side"), self.place(data.mark),
+            self.pattern(data["before"]) if "before" in data else None, data.get("name_from"), texts(data.get("unless_known")))
 
     def condition(self, data: Map | None) -> Condition | None:
         if data is None:

@@ -126,11 +126,10 @@ def _device_names(meanings: list[meaning.Meaning], paths: Sequence[str | Path] |
     remembered = {name for one in meanings for name in one.remembered}
     if paths is not None and any(use[0] not in remembered for one in meanings for use in one.device_uses):
         remembered.update(_remembered_by_default())
-    known = remembered | set(meaning.IDENTITY)
     for one in meanings:
         for name, mark, owner in one.device_uses:
-            if name not in known:
-                guess = did_you_mean(name, known) or f"; remembered are {listed(sorted(remembered))}"
+            if name not in remembered:
+                guess = did_you_mean(name, remembered) or f"; remembered are {listed(sorted(remembered))}"
                 one.say(mark, owner, f"'$device.{name}': no step of any rule remembers it{guess}")
 
 

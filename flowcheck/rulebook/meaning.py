@@ -17,9 +17,7 @@ from .mistakes import Mark, Mistakes, did_you_mean, listed
 from .yamltree import List, Map
 
 ANY_ORDER_LIMIT = 6                      # items of an `order: any` group; their orders double with each
-ATTRIBUTES = ("name", "address", "port", "path", "url")              # what is known of a role once it is known
-IDENTITY = ("manufacturer", "oui", "product_class", "serial_number", "private_id", "imsi", "hnb_id", "enb_id", "ike_id",
-            "mac")                       # what is known of a device: the identity keys of the JSON contract
+ATTRIBUTES = ("name", "address")         # what is known of a role once it is known
 SITE_SECTIONS = ("hosts", "ports", "timers", "parameters", "fields", "bindings", "deprovisioned")
 
 Kinds = Mapping[str, tuple[str, ...]]
@@ -165,7 +163,7 @@ class Meaning:
                 self.binding(name, source, step[key].keys_at[name], owner, key, kinds)
         self.bound.update(step.get("bind", ()))
         for key in ("from", "to"):                               # a matched message shows where its ends are
-            self.bound.update(f"{step.get(key)}.{attribute}" for attribute in ("address", "port"))
+            self.bound.add(f"{step.get(key)}.address")
         self.checks(step.get("expect"), owner, kinds)
 
     def repeat(self, item: Map, owner: str) -> None:
@@ -174,7 +172,8 @@ class Meaning:
             self.say(item.keys_at["repeat"], owner, f"'repeat': min {repeat['min']} is more than max {repeat['max']}")
 
     def seconds(self, container: Map, key: str, owner: str) -> None:
-        self.value(container.get(key), container.keys_at.get(key), owner)
+        if key in container:
+            self.value(container[key], container.keys_at[key], owner)
 
     def binding(self, name: str, source: Any, mark: Mark, owner: str, key: str, kinds: list[str] | None) -> None:
         first, dot, _ = name.partition(".")
@@ -193,13 +192,9 @@ class Meaning:
         for check in checks or ():
             self.target(check, owner, kinds)
             self.condition(check.get("when"), owner)
-            for key in ("equals", "not", "at_least", "at_most"):
-                self.value(check.get(key), check.keys_at.get(key), owner)
-            if isinstance(check.get("in"), list):
-                for value, mark in _entries(check["in"]):
+            for key in ("equals", "not", "in"):
+                for value, mark in _entries(check.get(key), check.keys_at.get(key, check.mark)):
                     self.value(value, mark, owner)
-            else:
-                self.value(check.get("in"), check.keys_at.get("in"), owner)
             if check.get("matches", "").startswith("$site.bindings."):
                 self.reference(check["matches"], check.keys_at["matches"], owner)
             elif "matches" in check:
@@ -224,7 +219,7 @@ class Meaning:
                 elif section == "fields":
                     self.field(name, place, owner, key, kinds)
 
-    def value(self, value: Any, mark: Mark | None, owner: str) -> None:
+    def value(self, value: Any, mark: Mark, owner: str) -> None:
         if is_reference(value):
             self.reference(value, mark, owner)
 
@@ -271,6 +266,11 @@ class Meaning:
                 if key in pattern:
                     self.role_name(pattern[key], pattern.keys_at[key], owner, key)
             self.checks(pattern.get("where"), owner, kinds)
+            self.patterns(pattern.get("before"), owner)
+            if "name_from" in pattern:
+                self.field(pattern["name_from"], pattern.keys_at["name_from"], owner, "name_from", kinds)
+            for name, mark in _entries(pattern.get("unless_known"), pattern.keys_at.get("unless_known", pattern.mark)):
+                self.role_name(name, mark, owner, "unless_known")
 
     # ------------------------------------------------------------------------------------------- conditions
 
@@ -292,12 +292,12 @@ class Meaning:
                 self.value(part, place, owner)
         elif test == "known":
             self.subject(value, mark, owner, test)
-        else:                                                    # same_host, is_name
+        else:                                                    # same_host, is_name, needs_lookup
             for part, place in _entries(value, mark):
-                self.subject(part, place, owner, test)
+                self.role_name(part, place, owner, test)
 
     def subject(self, text: str, mark: Mark, owner: str, test: str) -> None:
-        """What a condition is about: a role, one of its attributes, a bound or a remembered name; with or without `$`."""
+        """What `known` asks for: a role, a bound or a remembered name; with or without `$`."""
         path = text.removeprefix("$").split(".")
         if path[0] in ("site", "device"):
             self.reference("$" + ".".join(path), mark, owner)

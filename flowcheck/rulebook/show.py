@@ -220,6 +220,8 @@ def condition(one: Condition) -> str:
             return f"{parts[0]} and {parts[1]} are one host"
         case "is_name":
             return f"{parts[0]} is known by name"
+        case "needs_lookup":
+            return f"the name of {parts[0]} has to be looked up"
         case "equals":
             return f"{parts[0]} = {parts[1]}"
         case test:
