@@ -72,6 +72,8 @@ class Flow:
             sequence = int.from_bytes(data[at + 3:at + 11], "big")
             size = data[at + 11] << 8 | data[at + 12]
             if data[at + 1:at + 3] not in _VERSIONS or size > _LARGEST_RECORD:
+                if data[at] >> 5 == 1 and self.facts.version is not None:    # protected record of DTLS 1.3 (RFC 9147, 4)
+                    self.sealed[context.src != self.client].add(context, 1, len(data) - at)
                 return
             fragment = data[at + _HEADER:at + _HEADER + size]
             at += _HEADER + size

@@ -72,7 +72,7 @@ _SSLV2_VERSIONS = {(0, 2), (3, 0), (3, 1), (3, 2), (3, 3)}
 class _Side:
     """How far one direction has been read."""
 
-    __slots__ = ("handshake", "sealed", "doubtful", "skip", "wanted", "scanning", "partial", "opaque", "ended", "certified")
+    __slots__ = ("handshake", "sealed", "doubtful", "skip", "wanted", "scanning", "partial", "opaque", "ended", "place")
 
     def __init__(self) -> None:
         self.handshake = Assembly()
@@ -84,7 +84,7 @@ class _Side:
         self.partial: tuple[bytes, Context] | None = None   # beginning of an unfinished handshake record
         self.opaque = Sealed("tls")
         self.ended = False
-        self.certified = False     # a Certificate was sent
+        self.place: Context | None = None                   # of the last record that was read
 
 
 class Conversation:
@@ -97,6 +97,7 @@ class Conversation:
         self.session: Any = None           # decrypt.tls.Session, where a key fits
         self.transcript: bytearray | None = bytearray() if context.secrets is not None else None
         self.refused = False
+        self.client = 0                    # the side that sent the ClientHello, where the driver's guess was wrong: 1
 
     # ------------------------------------------------------------------------------------------------ records
 
@@ -164,7 +165,9 @@ class Conversation:
             one.skip, one.scanning = 0, True
             most = 2 + size // _SMALLEST_RECORD
         if self.session:
-            self.session.missed(side, most)
+            self.session.missed(side ^ self.client, most)
+            if one.place:                  # the stream inside lacks bytes too
+                yield Inner(side, b"", one.place.within("tls", missing=size))
 
     def end(self, side: int) -> Iterator[Found]:
         one = self.sides[side]
@@ -185,20 +188,22 @@ class Conversation:
         data = bytes(one.handshake.data)
         if len(data) > 4:
             place = one.handshake.place(len(data))
-            kind, fields, problems = read(data[0], data, 4, Facts() if data[0] < 3 else self.facts, side, place.time,
-                                          cut=True)
+            facts = Facts() if data[0] < 3 else self.facts
+            kind, fields, problems = read(data[0], data, 4, facts, side ^ self.client, place.time, cut=True)
             if fields:
                 yield place.message(f"tls.{kind}", fields, problems, incomplete=True)
         one.handshake.clear()
 
     def _record(self, side: int, kind: int, number: int, fragment: bytes, context: Context) -> Iterator[Found]:
         one = self.sides[side]
+        one.place = context
         if self.session and not one.sealed and not self.facts.is13 and (
                 kind == _DATA or (kind == _HANDSHAKE and one.doubtful and not trustworthy(fragment))):
             one.sealed, one.doubtful = True, False      # its ChangeCipherSpec is among the missing bytes
-            slack = self.session.slack[side]
-            self.session.change_cipher_spec(side)
-            self.session.missed(side, slack)
+            role = side ^ self.client
+            slack = self.session.slack[role]
+            self.session.change_cipher_spec(role)
+            self.session.missed(role, slack)
         if kind == _CHANGE_CIPHER_SPEC:
             yield from self._change_cipher_spec(side, fragment, context)
         elif self.session and (one.sealed or (self.facts.is13 and kind == _DATA)):
@@ -206,21 +211,24 @@ class Conversation:
         elif kind == _HANDSHAKE:
             yield from self._handshake(side, fragment, context)
         elif kind == _ALERT:
-            yield _alert(side, fragment, context)
+            yield _alert(self._sender(side), fragment, context)
         elif kind == _DATA:
             one.opaque.add(context, 1, len(fragment))
+
+    def _sender(self, side: int) -> str:
+        return ("client", "server")[side ^ self.client]
 
     def _change_cipher_spec(self, side: int, fragment: bytes, context: Context) -> Iterator[Found]:
         if fragment != b"\x01":
             return
         one = self.sides[side]
-        fields = {"side": ("client", "server")[side]}
+        fields: dict[str, Any] = {"side": self._sender(side)}
         if not self.facts.is13:            # in TLS 1.3 it is there for middleboxes only (RFC 8446, D.4)
             one.sealed, one.doubtful = True, False
             one.handshake.clear()
             if self.session:
-                self.session.change_cipher_spec(side)
-            if side == 1 and self.facts.version is not None:
+                self.session.change_cipher_spec(side ^ self.client)
+            if side != self.client and self.facts.version is not None:
                 fields["resumed"] = self.facts.resumed
         yield context.message("tls.change_cipher_spec", fields)
 
@@ -232,7 +240,7 @@ class Conversation:
             if not trustworthy(fragment) or (one.sealed and fragment[0] not in (1, 2)):
                 if not self.facts.is13 and (one.sealed or self.facts.version is None):
                     yield context.message("tls.encrypted_handshake",
-                                          {"side": ("client", "server")[side], "size": len(fragment)})
+                                          {"side": self._sender(side), "size": len(fragment)})
                 return
             one.sealed = one.doubtful = False
         one.handshake.add(fragment, context)
@@ -240,11 +248,13 @@ class Conversation:
             yield from self._message(side, number, message, place)
 
     def _message(self, side: int, number: int, message: bytes, place: Context) -> Iterator[Found]:
-        if number == 1 and side == 0:
-            self._begin()
+        if number in (1, 2) and not self.facts.client_random:
+            self.client = side if number == 1 else 1 - side
+        if number == 1 and self.transcript is not None and not self.facts.is13:
+            self.transcript.clear()        # a new handshake; after a HelloRetryRequest it is still the old one
         if self.transcript is not None and number != 0 and len(self.transcript) + len(message) <= 1 << 19:
             self.transcript += message
-        kind, fields, problems = read(number, message, 4, self.facts, side, place.time)
+        kind, fields, problems = read(number, message, 4, self.facts, side ^ self.client, place.time)
         yield place.message(f"tls.{kind}", fields, problems)
         if number == 2 and not fields.get("hello_retry") and self.secrets is not None and not problems:
             self._unlock()
@@ -252,12 +262,7 @@ class Conversation:
             self.session.client_key_exchange(message[4:], bytes(self.transcript or b""),
                                              self.facts.extended_master_secret)
         elif number == 24 and self.session and self.facts.is13:
-            self.session.key_update(side)
-
-    def _begin(self) -> None:
-        """A new handshake. In a renegotiation the old keys go on until the next ChangeCipherSpec."""
-        if self.transcript is not None and not self.facts.is13:
-            self.transcript.clear()
+            self.session.key_update(side ^ self.client)
 
     def _unlock(self) -> None:
         facts = self.facts
@@ -273,7 +278,7 @@ class Conversation:
 
     def _open(self, side: int, kind: int, number: int, fragment: bytes, context: Context) -> Iterator[Found]:
         one = self.sides[side]
-        opened = self.session.open(side, kind, number, fragment)
+        opened = self.session.open(side ^ self.client, kind, number, fragment)
         if opened is None:
             if self.session.rejected and not self.refused:
                 self.refused = True
@@ -283,8 +288,10 @@ class Conversation:
                 self.session = None
             if kind == _DATA:
                 one.opaque.add(context, 1, len(fragment))
+                if self.session:
+                    yield Inner(side, b"", context.within("tls", missing=len(fragment)))
             elif kind == _ALERT:
-                yield _alert(side, fragment, context)
+                yield _alert(self._sender(side), fragment, context)
             return
         kind, data = opened
         inner = context.within("tls")
@@ -293,7 +300,7 @@ class Conversation:
             for message in one.handshake.messages():
                 yield from self._message(side, *message)
         elif kind == _ALERT:
-            yield _alert(side, data, inner)
+            yield _alert(self._sender(side), data, inner)
         elif kind == _DATA and data:
             carrier = {"sni": self.facts.sni, "alpn": self.facts.alpn}
             yield Inner(side, data, replace(inner, carrier=carrier))
@@ -311,9 +318,8 @@ class Conversation:
             "session_id": session_id.hex(), "cipher_suites": names, "extensions": [], "sslv2": True})
 
 
-def _alert(side: int, data: bytes, context: Context) -> Message:
+def _alert(sender: str, data: bytes, context: Context) -> Message:
     """An alert of two octets can be read; protected ones are longer (RFC 5246, 7.2)."""
-    sender = ("client", "server")[side]
     if len(data) != 2 or data[0] not in LEVELS:
         return context.message("tls.encrypted_alert", {"side": sender})
     return context.message("tls.alert", {"level": LEVELS[data[0]], "side": sender,
@@ -326,21 +332,24 @@ def _may_be_sslv2(data: bytes) -> bool:
 
 def _synchronise(one: _Side, tape: Tape) -> bool:
     """Moves the tape to the next header that another header, or the end of what is there, confirms."""
-    data, have = tape.data, len(tape.data)
+    data = bytes(tape.data)
+    at, found = _boundary(data)
+    tape.skip(at)
+    one.scanning = not found
+    return found
+
+
+def _boundary(data: bytes) -> tuple[int, bool]:
+    """How many octets can be passed over, and whether a record is known to begin behind them."""
+    have = len(data)
     for match in _HEADER.finditer(data):
         at = match.start()
         if at + 5 > have:
-            tape.skip(at)
-            return False
-        if not _plausible(data, at):
-            continue
-        end = at + 5 + (data[at + 3] << 8 | data[at + 4])
-        if end == have or (end < have and _begins_record(data, end)):
-            tape.skip(at)
-            one.scanning = False
-            return True
-        if end > have:
-            tape.skip(at)
-            return False
-    tape.skip(max(have - 2, 0))
-    return False
+            return at, False
+        if _plausible(data, at):
+            end = at + 5 + (data[at + 3] << 8 | data[at + 4])
+            if end > have:                 # wait: what follows the record will tell
+                return at, False
+            if end == have or _begins_record(data, end):
+                return at, True
+    return max(have - 2, 0), False
