@@ -132,7 +132,7 @@ class Flow:
             if opened is not None:
                 if opened.data is not None:
                     return self._payload(opened.next_header, opened.data, context)
-                sa.keys = "do not fit"
+                sa.keys = opened.refused
         if sa.null is None and sa.seen <= _NULL_TRIES:
             sa.null = _null_sizes(data, context)
         if sa.null is not None:
@@ -163,7 +163,7 @@ class Flow:
             fields |= {"spi": f"0x{sa.spi:08x}", "lowest_sequence": sa.lowest, "highest_sequence": sa.highest,
                        "missing": max(0, sa.skipped - sa.late)}
         if sa.keys:
-            fields["keys"] = sa.keys
+            fields |= {"keys": "do not fit", "keys_reason": sa.keys}
         layers = (*sa.layers, "esp") if self._carried else sa.layers
         return Opaque("esp", sa.bursts[0][0], sa.bursts[-1][1], sa.src, sa.dst, layers, sa.packets, sa.size, sa.stream,
                       (sa.first, sa.last), fields)

@@ -17,7 +17,7 @@ from ._ike_payloads import chain, read, read_v1
 from .wire import Short
 
 _FIELDS = ("version", "exchange", "spi_i", "spi_r", "message_id", "initiator", "response", "payloads", "notifies", "notify",
-           "proposals", "key_exchange", "nonce", "vendor_ids", "fragment", "length", "decrypted", "keys", "id_i", "id_r",
+           "proposals", "key_exchange", "nonce", "vendor_ids", "fragment", "length", "decrypted", "keys", "keys_reason", "id_i", "id_r",
            "id_i_type", "id_r_type", "certificates", "certificate_requests", "auth_method", "configuration",
            "traffic_selectors", "eap", "deletes", "rekeys")
 _FIELDS_V1 = ("version", "exchange", "spi_i", "spi_r", "message_id", "initiator", "response", "payloads", "notifies",
@@ -170,7 +170,7 @@ def _payloads(data: bytes, kind: int, end: int, fields: dict[str, Any], problems
         if opened is None:
             return
         if opened.data is None:
-            fields["keys"] = "do not fit"
+            fields |= {"keys": "do not fit", "keys_reason": opened.refused}
             return
         inner = opened.data
         if place.kind == names.SKF:
