@@ -12,16 +12,17 @@ LARGEST_HEAD = 1 << 16
 LARGEST_BODY = 8 << 20         # octets of a body that are kept; beyond them it is only counted
 _MOST_HEADERS = 500
 
-_METHODS = ("GET", "POST", "HEAD", "PUT", "DELETE", "OPTIONS", "TRACE", "CONNECT", "PATCH", "PROPFIND", "PROPPATCH", "MKCOL",
-            "COPY", "MOVE", "LOCK", "UNLOCK", "REPORT", "SEARCH", "NOTIFY", "SUBSCRIBE", "UNSUBSCRIBE", "M-SEARCH", "M-POST")
+_METHODS = ("GET", "POST", "HEAD", "PUT", "DELETE", "OPTIONS", "TRACE", "CONNECT", "PATCH", "PROPFIND", "PROPPATCH",
+            "MKCOL", "COPY", "MOVE", "LOCK", "UNLOCK", "REPORT", "SEARCH", "NOTIFY", "SUBSCRIBE", "UNSUBSCRIBE", "M-SEARCH", "M-POST")
 _REQUEST = re.compile(rb"([!#$%&'*+.^_`|~0-9A-Za-z-]{1,32}) +([^\x00-\x1f\x7f]+?) +HTTP/(1\.\d)[ \t]*\r?\Z")
 _RESPONSE = re.compile(rb"HTTP/(1\.\d) +(\d{3})(?: +([^\x00-\x08\x0a-\x1f]*?))?[ \t]*\r?\Z")
-_BEGUN_REQUEST = re.compile(rb"(?:" + b"|".join(m.encode() for m in _METHODS) + rb") (?:/|\*|https?://|[\w.-]+:\d)[^\x00-\x1f\x7f]*\r?\Z")
+_BEGUN_REQUEST = re.compile(rb"(?:" + b"|".join(m.encode() for m in _METHODS)
+                            + rb") (?:/|\*|https?://|[\w.-]+:\d)[^\x00-\x1f\x7f]*\r?\Z")
 _BEGUN_RESPONSE = re.compile(rb"HTTP/1\.\d \d{3}(?: [^\x00-\x08\x0a-\x1f]*)?\r?\Z")
 _NAME = re.compile(rb"[!#$%&'*+.^_`|~0-9A-Za-z-]+")
 _HEX = re.compile(rb"[0-9A-Fa-f]{1,15}\Z")
-_ENVELOPE = re.compile(rb"(?:\xef\xbb\xbf)?\s*(?:<\?.{0,300}?\?>\s*)?(?:<!--.{0,2000}?-->\s*)*<(?:[A-Za-z_][\w.-]{0,60}:)?Envelope[\s/>]",
-                       re.DOTALL)
+_ENVELOPE = re.compile(rb"(?:\xef\xbb\xbf)?\s*(?:<\?.{0,300}?\?>\s*)?(?:<!--.{0,2000}?-->\s*){0,4}"
+                       rb"<(?:[A-Za-z_][\w.-]{0,60}:)?Envelope[\s/>]", re.DOTALL)
 _STARTS = tuple(m.encode() + b" " for m in _METHODS) + (b"HTTP/1.",)
 
 
@@ -33,7 +34,7 @@ class Head(NamedTuple):
     status: int
     reason: str
     version: str
-    headers: dict[str, Any]      # lower-case name -> value; a repeated Set-Cookie is a list, others are joined (RFC 9110 5.3)
+    headers: dict[str, Any]      # lower-case name -> value; repeated ones joined (RFC 9110 5.3), but a list of Set-Cookie
     problems: tuple[Problem, ...]
 
 
@@ -91,7 +92,8 @@ def _headers(data: bytes, offset: int) -> tuple[dict[str, Any], list[Problem]]:
             fields.append((offset, line))
         offset += len(line) + 1
     if len(fields) > _MOST_HEADERS:
-        problems.append(Problem(fields[_MOST_HEADERS][0], f"{len(fields)} header fields, of which {_MOST_HEADERS} are read"))
+        at, _ = fields[_MOST_HEADERS]
+        problems.append(Problem(at, f"{len(fields)} header fields, of which {_MOST_HEADERS} are read"))
     for at, line in fields[:_MOST_HEADERS]:
         name, colon, value = line.partition(b":")
         if not colon or not _NAME.fullmatch(name.rstrip(b" \t")):
@@ -124,7 +126,8 @@ def framing(head: Head, request_method: str) -> tuple[str, int, list[Problem]]:
         if coding.lower().replace(" ", "").split(",")[-1].split(";")[0] == "chunked":
             return "chunked", 0, problems
         if coding.lower().strip() != "identity":
-            return ("close" if status else "none"), 0, [*problems, Problem(0, f"Transfer-Encoding {coding!r} that does not end")]
+            problems.append(Problem(0, f"Transfer-Encoding {coding!r} that does not end"))
+            return ("close" if status else "none"), 0, problems
     if length is not None:
         values = {value.strip() for value in length.split(",")}
         value = values.pop()
@@ -158,8 +161,8 @@ def content_type(headers: dict[str, Any]) -> str:
 def inflate(body: bytes, headers: dict[str, Any], whole: bool) -> tuple[bytes | None, list[Problem]]:
     """The body as it was before it was compressed; None where that cannot be read. Bounded by LARGEST_BODY."""
     problems: list[Problem] = []
-    codings = [c.strip() for name in ("content-encoding", "transfer-encoding") for c in headers.get(name, "").lower().split(",")]
-    codings = [c for c in codings if c and c not in ("identity", "chunked")]
+    said = headers.get("content-encoding", "") + "," + headers.get("transfer-encoding", "")
+    codings = [coding for coding in said.lower().replace(" ", "").split(",") if coding not in ("", "identity", "chunked")]
     for coding in codings[:4]:
         if coding not in ("gzip", "x-gzip", "deflate"):
             return None, problems
@@ -167,8 +170,8 @@ def inflate(body: bytes, headers: dict[str, Any], whole: bool) -> tuple[bytes | 
             continue
         try:
             # Said to be gzip or zlib, and in practice either of them, or bare deflate (RFC 9110 8.4.1.2).
-            wrapped = body[:2] == b"\x1f\x8b" or (body[0] & 0x0F == 8 and len(body) > 1 and (body[0] << 8 | body[1]) % 31 == 0)
-            engine = zlib.decompressobj(47 if wrapped else -15)
+            zlib_header = body[0] & 0x0F == 8 and int.from_bytes(body[:2], "big") % 31 == 0
+            engine = zlib.decompressobj(47 if zlib_header or body[:2] == b"\x1f\x8b" else -15)
             body = engine.decompress(body, LARGEST_BODY)
         except zlib.error as error:
             return None, [*problems, Problem(0, f"the body is not {coding}: {error}")]

@@ -64,7 +64,8 @@ def _envelope(envelope: _soap.Envelope, data: bytes, context: Context) -> Iterat
                                 else f"an envelope of the unknown namespace {spoken!r}"))
     if not calls:
         if not envelope.cut and (version or _declared(root)):
-            yield context.message("cwmp.empty", flags | {"cwmp_version": _version(version or _declared(root), flags)}, tuple(problems))
+            flags["cwmp_version"] = _version(version or _declared(root), flags)
+            yield context.message("cwmp.empty", flags, tuple(problems))
         return
     if len(calls) > 1:
         problems.append(Problem(0, f"{len(calls)} RPCs in one Body"))
@@ -81,7 +82,8 @@ def _envelope(envelope: _soap.Envelope, data: bytes, context: Context) -> Iterat
             _arguments(call, fields, worse, "")
         fields["cwmp_version"] = _version(own if own in _VERSIONS else version or _declared(root), fields)
         if not envelope.cut:
-            worse += _cwmp_checks.problems(name, fields, [child.tag for child in call], data, context.carrier.get("direction"))
+            tags = [child.tag for child in call]
+            worse += _cwmp_checks.problems(name, fields, tags, data, context.carrier.get("direction"))
         yield context.message("cwmp." + name, fields, tuple(worse), incomplete=envelope.cut)
 
 

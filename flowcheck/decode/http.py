@@ -24,7 +24,8 @@ from .wire import Tape
 _COMMON = ("version", "headers", "body_length", "content_length", "content_type", "content_encoding", "trailers")
 KINDS = {
     "http.request": ("method", "target", "path", "query", "host", "authorization_scheme", *_COMMON),
-    "http.response": ("status", "reason", "challenge_scheme", "request_method", "request_target", "request_host", *_COMMON),
+    "http.response": ("status", "reason", "challenge_scheme", "request_method", "request_target", "request_host",
+                      *_COMMON),
 }
 PORTS = {80, 591, 3128, 5357, 7547, 8000, 8008, 8080, 8081, 8088, 8888, 10301, 30005, 58000}
 
@@ -54,8 +55,8 @@ class _Asked(NamedTuple):
 class _Direction:
     """One direction, and the message being read in it. That stays on the tape until it is complete or too long."""
 
-    __slots__ = ("tape", "synced", "stray", "scanned", "head", "cut_head", "asked", "plan", "left", "at", "chunk", "body",
-                 "counted", "missing", "over", "time", "frames", "problems", "trailers")
+    __slots__ = ("tape", "synced", "stray", "scanned", "head", "cut_head", "asked", "plan", "left", "at", "chunk",
+                 "body", "counted", "missing", "over", "time", "frames", "problems", "trailers")
 
     def __init__(self) -> None:
         self.tape: Tape | None = None
@@ -153,7 +154,8 @@ class Conversation:
         found = _HEAD_END.search(data, max(0, here.scanned - 3))
         if found is None:
             line_end = data.find(b"\n", 0, LARGEST_HEAD)
-            if len(data) > LARGEST_HEAD or not here.scanned and line_end >= 0 and parse_head(bytes(data[:line_end])) is None:
+            begun = line_end >= 0 and not here.scanned           # the first line has just become whole
+            if len(data) > LARGEST_HEAD or begun and parse_head(bytes(data[:line_end])) is None:
                 here.stray += 1
                 return _astray(here)
             here.scanned = len(data) if line_end >= 0 else 0
@@ -175,7 +177,8 @@ class Conversation:
             problems.append(Problem(0, "what came before this message is no HTTP"))
             here.stray = 0
         here.problems = [*head.problems, *problems]
-        if head.status and not asked.method and here.left and looks_like_start(bytes(here.tape.data[here.at:here.at + 64])):
+        after = bytes(here.tape.data[here.at:here.at + 64])
+        if head.status and not asked.method and here.left and looks_like_start(after):
             here.plan, here.left = "none", 0                     # the request was not seen: it must have been a HEAD
 
     def _pair(self, head: Head) -> _Asked:
@@ -225,8 +228,8 @@ class Conversation:
         else:
             time, frames = here.time, tuple(sorted(set(here.frames)))
         media, headers = content_type(head.headers), head.headers
-        fields: dict[str, Any] = {"version": head.version, "headers": headers, "body_length": _body_length(here, incomplete),
-                                  "content_type": media}
+        fields: dict[str, Any] = {"version": head.version, "headers": headers,
+                                  "body_length": _body_length(here, incomplete), "content_type": media}
         if here.plan == "length":
             fields["content_length"] = _declared(headers)
         if "content-encoding" in headers:
@@ -241,15 +244,16 @@ class Conversation:
             problems += worse
         context = replace(tape.context, time=time, frames=frames, exchange=asked.exchange)
         here.reset()
-        yield context.message(f"http.{'response' if head.status else 'request'}", fields, tuple(problems), incomplete=incomplete)
+        direction = "response" if head.status else "request"
+        yield context.message(f"http.{direction}", fields, tuple(problems), incomplete=incomplete)
         if body:
-            carrier = {"protocol": "http", "direction": "response" if head.status else "request", "content_type": media,
-                       "headers": headers, "method": asked.method, "target": asked.target, "path": asked.path,
-                       "host": asked.host}
+            carrier = {"protocol": "http", "direction": direction, "content_type": media, "headers": headers,
+                       "method": asked.method, "target": asked.target, "path": asked.path, "host": asked.host}
             if head.status:
                 carrier["status"] = head.status
             missing = max(missing, 1) if incomplete else 0
-            yield Payload("cwmp" if is_envelope(body) else media, body, context.within("http", carrier=carrier, missing=missing))
+            inside = context.within("http", carrier=carrier, missing=missing)
+            yield Payload("cwmp" if is_envelope(body) else media, body, inside)
 
 
 def _request_fields(head: Head, asked: _Asked) -> dict[str, Any]:
