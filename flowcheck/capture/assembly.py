@@ -71,8 +71,8 @@ class Half:
         """Where the hole at `next` ends as far as is known; `next` itself where there is none."""
         if self.pending:
             return self.pending[0][0]
-        if self.fin is not None and not self.finished:
-            return self.fin
+        if self.fin is not None:
+            return self.next if self.finished else self.fin
         # Nothing but an acknowledgement of one number more: the FIN that the capture lost, not a byte.
         return self.acked if self.acked > self.next + 1 else self.next
 
@@ -200,7 +200,7 @@ def receive(connection: Connection, half: Half, position: int, payload: bytes, s
     if not payload:
         return
     peer = connection.halves[1 - half.side]
-    first = peer.acked if peer.acked > peer.next + 1 and peer.packets else 0
+    first = peer.acked if peer.packets and peer.next is not None and peer.acked > peer.next + 1 else 0
     if position == half.next and not half.pending and not first:
         half.next += len(payload)
         half.tail = payload

@@ -127,8 +127,9 @@ class Connections:
         return connection, mine, other
 
     def _forget(self, connection: Connection, out: list[Event]) -> None:
-        flush(connection, out)
-        connection.closed = True
+        if not connection.closed:
+            flush(connection, out)
+            connection.closed = True
         for key in connection.keys:
             self._ways.pop(key, None)
         self._open.pop(connection.id, None)
@@ -155,7 +156,7 @@ class Connections:
         silent = mine.next is None
         if silent:
             mine.next, mine.sure = START + (seq & MASK), False
-        if flags & _ACK:
+        if flags & _ACK and not connection.closed:
             acknowledge(other, ack, packet.time)
         if flags & _RST:
             refused = silent and other.syn == "syn" and not other.bytes
