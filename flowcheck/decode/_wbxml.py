@@ -31,7 +31,7 @@ def _numbered(page: int, first: int, names: str) -> dict[tuple[int, int], str]:
 SYNCML = Language(
     _numbered(0, 0x05, """Add Alert Archive Atomic Chal Cmd CmdID CmdRef Copy Cred Data Delete Exec Final Get Item Lang
         LocName LocURI Map MapItem Meta MsgID MsgRef NoResp NoResults Put Replace RespURI Results Search Sequence
-        SessionID SftDel Source SourceRef Status Sync SyncBody SyncHdr SyncML Target TargetRef Reserved VerDTD VerProto
+        SessionID SftDel Source SourceRef Status Sync SyncBody SyncHdr SyncML Target TargetRef - VerDTD VerProto
         NumberOfChanges MoreData Field Filter Record FilterType SourceParent TargetParent Move Correlator""")
     | _numbered(1, 0x05, """Anchor EMI Format FreeID FreeMem Last Mark MaxMsgSize Mem MetInf Next NextNonce SharedMem
         Size Type Version MaxObjSize FieldLevel"""), {}, {}, ("SYNCML:SYNCML1.2", "syncml:metinf"))

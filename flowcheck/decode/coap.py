@@ -244,7 +244,7 @@ class _Talk:
             fields["method"] = request.method
         if context.missing:               # what is wrong at the cut is the capture's doing
             problems = [problem for problem in problems if problem.offset < len(data) - 1]
-        elif parsed.short:
+        elif parsed.short and (not problems or problems[-1].offset != parsed.short.offset):
             problems.append(parsed.short)
         here = replace(context, exchange=request.exchange) if request else context
         yield here.message(kind, fields, tuple(problems), incomplete=bool(context.missing))
