@@ -27,7 +27,7 @@ _LEAST = (view.Detail(), view.Detail(messages=200, value=1_024), view.Detail(mes
 
 def html(result: Result, *, show_secrets: bool = False) -> str:
     """The whole report as one page, however large."""
-    return _page(result if show_secrets else mask.masked(result), CEILING)
+    return _page(result if show_secrets else mask.masked(result), None) or ""
 
 
 def write_html(result: Result, path: str | Path, *, show_secrets: bool = False, ceiling: int = CEILING) -> list[Path]:
@@ -35,8 +35,8 @@ def write_html(result: Result, path: str | Path, *, show_secrets: bool = False, 
     result = result if show_secrets else mask.masked(result)
     path = Path(path)
     path.parent.mkdir(parents=True, exist_ok=True)
-    page = _page(result, ceiling) if sum(len(device.attempts) for device in result.devices) <= 20_000 else ""
-    if page and (_size(page) <= ceiling or not result.devices):
+    page = _page(result, ceiling, only=1 if len(result.devices) == 1 else None)
+    if page is not None:
         _write(path, page)
         return [path]
     folder = path.parent / f"{path.stem}-devices"
@@ -44,42 +44,59 @@ def write_html(result: Result, path: str | Path, *, show_secrets: bool = False, 
     written = [path]
     for number in range(1, len(result.devices) + 1):
         file = folder / f"d{number}.html"
-        _write(file, _page(result, ceiling, only=number, back=f"../{path.name}"))
+        _write(file, _page(result, ceiling, only=number, back=f"../{path.name}") or "")
         written.append(file)
     _write(path, _index(result, folder.name))
     return written
 
 
-def _page(result: Result, ceiling: int, only: int | None = None, back: str = "") -> str:
-    """The page with as much detail as fits; the scantest one where none does."""
-    head = view.page(result)
-    page = ""
+def _page(result: Result, ceiling: int | None, only: int | None = None, back: str = "") -> str | None:
+    """The page with as much detail as fits below the ceiling; None where several devices do not. One device always fits."""
+    head = view.page(result, only)
     for step, detail in enumerate(_LEAST):
-        devices = list(_devices(result, detail, only))
-        if step == 0 and sum(device["size"] for device in devices) <= BUDGET:
+        devices, size, unpacked = [], 0, 0
+        for device in _devices(result, detail, only):
+            devices.append(device)
+            size += sum(_size(attempt["body"]) for attempt in device["full"])
+            unpacked += sum(_size(attempt["body"]) for attempt in device["full"] if not attempt["passed"])
+            if only is None and ceiling is not None and unpacked > ceiling:
+                return None
+        if step == 0 and size <= BUDGET:
             return _render(head, devices, back)
+        if step == len(_LEAST) - 1 and ceiling is not None:
+            _leave_out(devices, ceiling // 2)
         page = _render(head, [_packed(device) for device in devices], back)
-        if _size(page) <= ceiling or only is None:               # a page of many devices is split before it is thinned
+        if ceiling is None or _size(page) <= ceiling:
             return page
+        if only is None:
+            return None
     return page
+
+
+def _leave_out(devices: list[dict[str, Any]], room: int) -> None:
+    """The last resort: attempts for which there is no room any more keep their heading only."""
+    for device in devices:
+        for attempt in device["full"]:
+            room -= _size(attempt["body"])
+            if room < 0:
+                attempt["body"] = "<p>Left out for size; <code>flowcheck check --json</code> holds this attempt in full.</p>"
 
 
 def _index(result: Result, folder: str) -> str:
     devices = [{**view.overview(device, number), "full": [], "href": f"{folder}/d{number}.html"}
-               for number, device in enumerate(result.devices, 1)]
+               for number, device in view.in_order(result)[:view.DEVICES]]
     return _render(view.page(result), devices, "", folder)
 
 
 def _devices(result: Result, detail: view.Detail, only: int | None) -> Iterator[dict[str, Any]]:
-    for number, device in enumerate(result.devices, 1):
+    for number, device in view.in_order(result):
         if only is not None and number != only:
             continue
         full = [(one.verdict == PASS, view.attempt(result, device, number, place, detail)) for place, one in enumerate(device.attempts, 1)]
         for passed, attempt in full:
             attempt["passed"], attempt["body"], attempt["packed"] = passed, _template("attempt.html").render(a=attempt), ""
             del attempt["ladder"], attempt["messages"]           # they stand in the body now
-        yield {**view.overview(device, number), "full": [attempt for _, attempt in full], "href": "",
-               "size": sum(_size(attempt["body"]) for _, attempt in full)}
+        yield {**view.overview(device, number), "full": [attempt for _, attempt in full], "href": ""}
 
 
 def _packed(device: dict[str, Any]) -> dict[str, Any]:

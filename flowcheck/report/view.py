@@ -8,7 +8,7 @@ from __future__ import annotations
 
 import shlex
 from collections.abc import Iterable, Mapping
-from dataclasses import dataclass
+from dataclasses import dataclass, replace
 from typing import Any
 
 from flowcheck.model import FAIL, INCONCLUSIVE, PASS, AttemptResult, CaptureInfo, DeviceResult, Event, Finding, FrameRef, Result
@@ -17,8 +17,12 @@ from flowcheck.report.as_json import plain
 from flowcheck.report.times import clock, day, iso, span
 from flowcheck.report.visible import block, line
 
+DEVICES = 10_000              # rows of the index
+_ATTEMPTS = 1_000             # rows of a device's bring-up
+_OPAQUE = 500
 _ROWS = 400                   # fields of one message that are shown
 _DEPTH = 6                    # levels of nested fields that are shown
+_SENTENCE = 400               # characters of what stands on the first screen
 _TABLES = ("ParameterList", "ParameterListStruct", "headers")
 
 View = dict[str, Any]
@@ -32,20 +36,30 @@ class Detail:
     value: int = 4_096        # characters of one value
 
 
-def page(result: Result) -> View:
-    """What stands once: the first screen, the captures, the tool. `devices` are left to `device`."""
+def in_order(result: Result) -> list[tuple[int, DeviceResult]]:
+    """The devices with their numbers, those with the worst verdict first; numbers follow the result, not this order."""
+    def worst(device: DeviceResult) -> int:
+        return min((words.WORST_FIRST.index(attempt.verdict) for attempt in device.attempts), default=len(words.WORST_FIRST))
+
+    return sorted(enumerate(result.devices, 1), key=lambda row: (worst(row[1]), row[0]))
+
+
+def page(result: Result, only: int | None = None) -> View:
+    """What stands once: the first screen, the captures, the tool; of one device where `only` gives its number."""
+    numbered = [row for row in in_order(result) if only in (None, row[0])]
+    result = replace(result, devices=tuple(device for _, device in numbered))
     names = words.capture_names(result.captures)
     verdict = result.verdict
-    worst = [(d, a, n, attempt) for d, device in enumerate(result.devices, 1) for a, attempt in enumerate(device.attempts, 1)
-             if (n := attempt.verdict) == verdict]
-    head = _headline(result, *worst[0][:2], names) if worst else None
+    worst = next(((number, device, place) for number, device in numbered for place, one in enumerate(device.attempts, 1)
+                  if one.verdict == verdict), None)
+    head = _headline(result, *worst, names) if worst else None
     return {
         "verdict": verdict or "none", "icon": words.ICONS[verdict], "word": words.WORDS[verdict], "tally": words.tally(result),
         "title": _title(result, head), "head": head, "captures": [_capture(c, n) for c, n in zip(result.captures, names)],
-        "opaque": [_opaque(o, names) for o in result.opaque[:500]], "opaque_more": max(0, len(result.opaque) - 500),
+        "opaque": [_opaque(o, names) for o in result.opaque[:_OPAQUE]], "opaque_more": max(0, len(result.opaque) - _OPAQUE),
         "created": iso(result.created), "command": block(result.command), "tool": [(line(k, 80), line(v, 300)) for k, v in result.tool.items()],
-        "causes": _causes(result), "filters": _filters(result), "many": sum(len(d.attempts) for d in result.devices) > 1,
-        "devices_count": len(result.devices),
+        "causes": _causes(numbered), "filters": _filters(numbered), "many": sum(len(device.attempts) for _, device in numbered) > 1,
+        "devices_count": len(numbered), "devices_more": max(0, len(numbered) - DEVICES),
     }
 
 
@@ -53,7 +67,8 @@ def overview(device: DeviceResult, number: int) -> View:
     """A device in a few lines: who it is, which procedures it tried in which order, how far each got."""
     rows = []
     before: AttemptResult | None = None
-    for place, attempt in sorted(enumerate(device.attempts, 1), key=lambda row: (row[1].started, row[0])):
+    numbered = sorted(enumerate(device.attempts, 1), key=lambda row: (words.WORST_FIRST.index(row[1].verdict), row[0]))[:_ATTEMPTS]
+    for place, attempt in sorted(numbered, key=lambda row: (row[1].started, row[0])):
         reached = words.furthest(attempt)
         rows.append({"id": f"d{number}.a{place}", **_verdict(attempt.verdict), "procedure": line(attempt.procedure, 80),
                      "title": line(attempt.title, 200), "started": clock(attempt.started), "day": day(attempt.started),
@@ -65,7 +80,7 @@ def overview(device: DeviceResult, number: int) -> View:
                                for step in attempt.steps[:80]]})
         before = attempt
     verdict = max((a.verdict for a in device.attempts), key=(PASS, INCONCLUSIVE, FAIL).index, default=None)
-    return {"id": f"d{number}", "name": line(device.id, 120) or "unknown", **_verdict(verdict), "attempts": rows,
+    return {"id": f"d{number}", "name": line(device.id, 120) or "unknown", **_verdict(verdict), "attempts": rows, "more": len(device.attempts) - len(rows),
             "identity": [(line(key, 60), line(value, 300)) for key, value in device.identity.items()],
             "addresses": [line(address, 100) for address in device.addresses[:50]],
             "evidence": [line(text, 600) for text in device.evidence[:100]]}
@@ -95,15 +110,17 @@ def attempt(result: Result, device: DeviceResult, number: int, place: int, detai
 
 # ---------------------------------------------------------------------------------------------------- the first screen
 
-def _headline(result: Result, number: int, place: int, names: tuple[str, ...]) -> View:
-    device = result.devices[number - 1]
+def _headline(result: Result, number: int, device: DeviceResult, place: int, names: tuple[str, ...]) -> View:
     one = device.attempts[place - 1]
     cause = words.cause(one)
+    shown = _finding(result, cause, "", names, True) if cause else None
+    if shown:
+        shown = {**shown, "expected": line(cause.expected, _SENTENCE), "observed": line(cause.observed, _SENTENCE), "hint": line(cause.hint, _SENTENCE)}
     return {
         "device": line(device.id, 120), "device_id": f"d{number}", "id": f"d{number}.a{place}", "procedure": line(one.procedure, 80),
-        "title": line(one.title, 200), "clause": line(one.clause, 200), "diagnosis": line(one.diagnosis, 1_000), "side": _side(one),
+        "title": line(one.title, 200), "clause": line(one.clause, 200), "diagnosis": line(one.diagnosis, _SENTENCE), "side": _side(one),
         "reached": _step_words(words.furthest(one)), "steps": len(one.steps), "advice": [line(text, 600) for text in one.advice[:3]],
-        "cause": _finding(result, cause, "", names, True) if cause else None,
+        "cause": shown,
         "others": sum(len(d.attempts) for d in result.devices) - 1,
     }
 
@@ -115,11 +132,11 @@ def _title(result: Result, head: View | None) -> str:
     return f"{word}: {head['procedure']}, {head['device']}" if len(result.devices) == 1 else f"{word}: {words.tally(result)}"
 
 
-def _causes(result: Result) -> list[View]:
+def _causes(numbered: list[tuple[int, DeviceResult]]) -> list[View]:
     """Failed attempts that have one cause in common, the commonest first; nothing where there is only one."""
     groups: dict[str, list[tuple[str, str, str]]] = {}
     sides: dict[str, str] = {}
-    for d, device in enumerate(result.devices, 1):
+    for d, device in numbered:
         for a, one in enumerate(device.attempts, 1):
             if one.verdict == FAIL:
                 code = line(one.cause or one.procedure, 200)
@@ -131,10 +148,10 @@ def _causes(result: Result) -> list[View]:
     return [{"code": code, "side": sides[code], "count": len(rows), "attempts": rows[:30], "more": max(0, len(rows) - 30)} for code, rows in ordered]
 
 
-def _filters(result: Result) -> View:
-    attempts = [attempt for _, attempt in words.attempts(result)]
+def _filters(numbered: list[tuple[int, DeviceResult]]) -> View:
+    attempts = [attempt for _, device in numbered for attempt in device.attempts]
     return {"verdicts": [(v, words.WORDS[v]) for v in words.WORST_FIRST if any(a.verdict == v for a in attempts)],
-            "devices": [(f"d{n}", line(device.id, 80)) for n, device in enumerate(result.devices, 1)],
+            "devices": [(f"d{n}", line(device.id, 80)) for n, device in numbered[:DEVICES]],
             "procedures": sorted({line(a.procedure, 80) for a in attempts}),
             "cites": sorted({(ladder.safe_name(f.cite), line(f.cite, 20)) for a in attempts for f in a.findings}),
             "protocols": sorted({ladder.safe_name(event.kind.partition(".")[0]) for a in attempts for event in a.events})}

@@ -9,7 +9,7 @@ from flowcheck.model import FAIL, INCONCLUSIVE, PASS, AttemptResult, CaptureInfo
 ICONS = {PASS: "✓", FAIL: "✗", INCONCLUSIVE: "?", None: "–"}
 WORDS = {PASS: "Pass", FAIL: "Fail", INCONCLUSIVE: "Inconclusive", None: "Nothing judged"}
 WORST_FIRST = (FAIL, INCONCLUSIVE, PASS)
-STATE_ICONS = {"seen": "✓", "refused": "✗", "missing": "✗", "late": "⏱", "not_observable": "?", "not_applicable": "–",
+STATE_ICONS = {"seen": "✓", "refused": "✗", "missing": "✗", "late": "⚠", "not_observable": "?", "not_applicable": "–",
                "unchecked": "–"}
 STATE_WORDS = {"not_observable": "not observable", "not_applicable": "not applicable"}
 SEVERITY_ICONS = {"error": "✗", "warning": "⚠", "notice": "ℹ"}
