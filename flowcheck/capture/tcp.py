@@ -169,6 +169,7 @@ class Connections:
             if flags & _FIN and mine.fin is None and abs(position - mine.next) < FAR:
                 mine.fin, mine.fin_ref, mine.fin_time = max(position + size, mine.next), ref, packet.time
                 mine.since = mine.since if mine.pending else packet.time
+                mine.sure = True
             for half in connection.halves:
                 half.waited += 1
             self._settle(connection, packet.time, out)
