@@ -10,7 +10,7 @@ from .rule import (Binding, Check, Condition, Deadline, Group, Opening, Pattern,
 from .yamltree import List, Map
 
 _TARGETS = ("field", "fields", "parameter", "parameters")
-_TESTS = ("present", "equals", "in", "matches", "not", "at_least", "at_most")
+_TESTS = ("present", "equals", "in", "matches", "not", "at_least", "at_most", "certifies")
 
 
 def is_reference(value: Any) -> bool:

@@ -92,6 +92,8 @@ def read_rules(paths: Sequence[str | Path] | None, mistakes: Mistakes, kinds: Ma
     for file in rule_files(paths):
         path = str(file)
         text, digest = _text(file, mistakes)
+        if text is None:
+            continue
         data = read(text, path, mistakes)
         if not isinstance(data, Map):
             if data is not None or not text.strip():
@@ -110,7 +112,7 @@ def read_rules(paths: Sequence[str | Path] | None, mistakes: Mistakes, kinds: Ma
     return sources
 
 
-def _text(file: Path, mistakes: Mistakes) -> tuple[str, str]:
+def _text(file: Path, mistakes: Mistakes) -> tuple[str | None, str]:
     try:
         data = file.read_bytes()
         return data.decode("utf-8-sig"), hashlib.sha256(data).hexdigest()
@@ -118,7 +120,7 @@ def _text(file: Path, mistakes: Mistakes) -> tuple[str, str]:
         raise RuleError(f"{file}: {error.strerror}") from error
     except UnicodeDecodeError as error:
         mistakes.add(str(file), (data[:error.start].count(b"\n") + 1, 1), "not UTF-8 text")
-        return "", ""
+        return None, ""
 
 
 def _device_names(meanings: list[meaning.Meaning], paths: Sequence[str | Path] | None, mistakes: Mistakes) -> None:
@@ -143,4 +145,4 @@ def _remembered_by_default() -> Iterator[str]:
                 yield from below(inner)
 
     for file in files_below(default_rules_dir()):
-        yield from below(read(_text(file, Mistakes())[0], str(file), Mistakes()))
+        yield from below(read(_text(file, Mistakes())[0] or "", str(file), Mistakes()))
