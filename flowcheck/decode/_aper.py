@@ -306,23 +306,28 @@ class Application(NamedTuple):
         names = [name for _, *messages in self.procedures.values() for name in messages if name]
         return {f"{self.name}.{name}": fields for name in (*names, "unknown")}
 
-    def likely(self, head: bytes, ports: Any) -> bool:
-        """The frame fits to the octet, and either a port says which protocol it is or the first element does."""
-        if len(head) < 8 or head[0] not in PDUS or head[1] not in self.procedures or head[2] & 0x3F or head[2] > 0x80:
-            return False
+    def fits(self, head: bytes) -> int | None:
+        """The id of the first element (0xFFFF: there is none), if the frame of a known procedure fits to the octet;
+        `head` may be cut."""
+        if len(head) < 7 or head[0] not in PDUS or head[1] not in self.procedures or head[2] & 0x3F or head[2] > 0x80:
+            return None
         bits = Bits(head)
         bits.octets(3)
         try:
             size = _length(bits)
-            start = bits.offset
-            if len(head) > start + size or bits.octets(1)[0] & 0x3F:
-                return False
-            count, first = int.from_bytes(bits.octets(2), "big"), int.from_bytes(bits.octets(2), "big")
+            if len(head) > bits.offset + size or bits.octets(1)[0] & 0x3F:
+                return None
+            count = int.from_bytes(bits.octets(2), "big")
+            if count == 0:
+                return 0xFFFF if size == 3 else None
+            return int.from_bytes(bits.octets(2), "big") if count <= 64 else None
         except (Short, Malformed):
-            return False
-        if not 0 < count <= 64:
-            return False
-        return not self.ports.isdisjoint(ports) or first in self.setup.get(head[1], ())
+            return None
+
+    def likely(self, head: bytes, ports: Any) -> bool:
+        """The frame fits, and either a port says which protocol of the family it is or the first element does."""
+        first = self.fits(head)
+        return first is not None and (not self.ports.isdisjoint(ports) or first in self.setup.get(head[1], ()))
 
     def decode(self, data: bytes, context: Context) -> Iterator[Message | Payload]:
         """The message, then what it carries."""

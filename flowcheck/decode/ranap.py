@@ -141,5 +141,10 @@ _RANAP = Application("ranap", PROCEDURES, ELEMENTS, {"NAS-PDU": "nas"})
 KINDS = _RANAP.kinds()
 
 
+def fits(data: bytes) -> bool:
+    """Could these bytes, whose carrier does not say what they are, be a whole RANAP message?"""
+    return _RANAP.fits(data) is not None
+
+
 def decode(data: bytes, context: Context) -> Iterator[Message | Payload]:
     return _RANAP.decode(data, context)

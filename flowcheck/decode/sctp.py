@@ -72,7 +72,9 @@ class Flow:
 
     def __init__(self, context: Context):
         self._directions: dict[tuple[int, int, int], _Direction] = {}
-        self._streams: dict[tuple[int, int], int] = {}
+        self._tags: dict[tuple[int, int, int], int] = {}
+        self._latest: dict[Any, int] = {}
+        self._count = 0
 
     def datagram(self, data: bytes, context: Context) -> Iterator[Message | Payload]:
         if len(data) < 12:
@@ -80,7 +82,8 @@ class Flow:
         source, destination, tag = unpack_from(">HHI", data)
         layers = context.layers if context.layers[-1:] == ("sctp",) else (*context.layers, "sctp")
         context = replace(context, src=Endpoint(context.src.address, source), dst=Endpoint(context.dst.address, destination),
-                          layers=layers, stream=self._stream(source, destination, context.stream))
+                          layers=layers)
+        context = replace(context, stream=self._association(source, destination, tag, data, context))
         at, end = 12, len(data)
         while at + 4 <= end:
             kind, flags, size = data[at], data[at + 1], unpack_from(">H", data, at + 2)[0]
@@ -98,15 +101,25 @@ class Flow:
     def end(self) -> Iterator[Message | Payload]:
         return iter(())
 
-    def _stream(self, source: int, destination: int, stream: int) -> int:
-        """A number of its own for each pair of ports; the first keeps that of the flow."""
-        pair = (source, destination) if source < destination else (destination, source)
-        index = self._streams.get(pair)
-        if index is None:
-            if len(self._streams) >= _DIRECTIONS:
-                return stream
-            index = self._streams[pair] = len(self._streams)
-        return stream if not index else stream + (index << 32)
+    def _association(self, source: int, destination: int, tag: int, data: bytes, context: Context) -> int:
+        """The stream number of the association. INIT and INIT ACK tell which two tags belong together; an association
+        seen from the middle is that of its addresses and ports."""
+        tags, latest = self._tags, self._latest
+        pair = frozenset((context.src, context.dst))
+        chunk = data[12] if len(data) >= 20 else None
+        announced = (destination, source, unpack_from(">I", data, 16)[0]) if chunk in (INIT, INIT_ACK) else None
+        if chunk == INIT:
+            stream = tags.get(announced)
+        else:
+            stream = tags.get((source, destination, tag), latest.get(pair))
+        if stream is None:
+            stream = context.stream + (self._count << 32)       # the first keeps the number of the flow
+            self._count += 1
+        for table, key in ((tags, announced or (source, destination, tag)), (latest, pair)):
+            if key not in table and len(table) >= _DIRECTIONS:
+                del table[next(iter(table))]
+            table[key] = stream
+        return stream
 
     def _data(self, kind: int, flags: int, body: bytes, cut: int, key: tuple[int, int, int],
               context: Context) -> Iterator[Payload]:
