@@ -95,18 +95,18 @@ class Session:
                 del readers[:i]
                 self.opened += 1
                 self.failed[side] = self.slack[side] = 0
+                self.budget[side] = _BUDGET
                 return found
         self.budget[side] -= guesses
         self.failed[side] += 1
-        if readers[0].opened or len(readers) == 1:
-            readers[0].sequence += 1
         if not self.opened and (self.failed[side] >= _HOPELESS or self._certain(side, sequence)):
             self.rejected = "the secret that the keys hold for this connection does not open it"
+        self.slack[side] += 1              # this record may have taken a number under one of these keys
         return None
 
     def _certain(self, side: int, sequence: int | None) -> bool:
         """Does the failure of the first record prove that the key is wrong? Not where records may be missing."""
-        return not self.slack[side] and sequence is None
+        return self.failed[side] > 2 if sequence is not None else not self.slack[side]
 
     def missed(self, side: int, most: int) -> None:
         """At most that many records of a direction are missing."""
