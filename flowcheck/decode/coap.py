@@ -237,7 +237,7 @@ class _Talk:
             request = self._request(parsed, context, again)
         elif kind == "coap.response":
             request = self._by_token.get((context.dst, fields.get("token", "")))
-        elif kind == "coap.empty" and fields["type"] in ("ACK", "RST"):
+        elif kind == "coap.empty" and fields.get("type") in ("ACK", "RST"):
             request = self._by_id.get((context.dst, fields["message_id"]))
         if request and kind != "coap.request":
             fields.setdefault("uri_path", request.uri_path)

@@ -246,6 +246,11 @@ def test_over_tcp(step):
     assert messages[3].fields["uri_path"] == "/msgin5g/provision"
 
 
+def test_empty_over_tcp_has_neither_type_nor_id():
+    (found,) = talk([(0, b"\x00\x00")])
+    assert found.kind == "coap.empty" and found.fields == {"code": "0.00", "token": ""}
+
+
 def test_after_a_loss_a_message_has_to_prove_itself():
     conversation, tape = coap.Conversation(UP), Tape(UP)
     list(conversation.lost(0, 100))
