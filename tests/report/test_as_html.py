@@ -1,0 +1,159 @@
+import base64
+import hashlib
+import re
+import zlib
+from dataclasses import replace
+
+import pytest
+from lxml import html as lxml_html
+
+from flowcheck.report import as_html, as_json
+
+ALL = ["refused", "several", "hidden", "passed", "hostile", "secret", "empty"]
+
+
+def parsed(text):
+    return lxml_html.document_fromstring(text.encode())
+
+
+def words(element):
+    return " ".join(" ".join(element.itertext()).split())
+
+
+@pytest.mark.parametrize("name", ALL)
+def test_one_file_without_network(name, request):
+    text = as_html.html(request.getfixturevalue(name))
+    page = parsed(text)
+    policy = page.xpath("//meta[@http-equiv='Content-Security-Policy']/@content")[0]
+    assert policy.startswith("default-src 'none'; ")
+    for tag in ("style", "script"):
+        inline = re.findall(f"<{tag}>(.*?)</{tag}>", text, re.S)
+        assert len(inline) == 1
+        digest = base64.b64encode(hashlib.sha256(inline[0].encode()).digest()).decode()
+        assert f"{tag}-src 'sha256-{digest}'" in policy
+    assert not page.xpath("//img | //iframe | //object | //embed | //link | //base | //*[@style] | //*[@src] | //*[@*[starts-with(name(), 'on')]]")
+    for href in page.xpath("//@href"):
+        assert href.startswith("#"), href
+
+
+@pytest.mark.parametrize("name", ALL)
+def test_ids_are_unique_and_every_link_arrives(name, request):
+    page = parsed(as_html.html(request.getfixturevalue(name)))
+    ids = page.xpath("//@id")
+    assert len(ids) == len(set(ids))
+    assert {href[1:] for href in page.xpath("//@href")} <= set(ids)
+    assert {target for labels in page.xpath("//@aria-labelledby") for target in labels.split()} <= set(ids)
+
+
+@pytest.mark.parametrize("name", ALL)
+def test_the_same_result_gives_the_same_bytes(name, request):
+    result = request.getfixturevalue(name)
+    assert as_html.html(result) == as_html.html(result)
+    if name not in ("hostile", "secret"):
+        assert as_html.html(as_json.loads(as_json.dumps(result))) == as_html.html(result)
+
+
+def test_the_first_screen_says_cause_side_frame_and_quality(refused):
+    hero = words(parsed(as_html.html(refused)).get_element_by_id("summary"))
+    for text in ("✗ Fail ts32.583-5.1.1", "The SeGW (initial) refused IKE_AUTH", "Who should act the network", "hnb_outer.pcap frames 9, 10, 11",
+                 "00193B-HNB-U21-LF21A000101", "Furthest step reached 2.3", "fair", "frame.number in {9,10,11}", "certificate chain"):
+        assert text in hero, text
+
+
+def test_inconclusive_says_what_would_decide(hidden):
+    hero = words(parsed(as_html.html(hidden)).get_element_by_id("summary"))
+    assert "? Inconclusive" in hero and "What would decide it" in hero and "ip xfrm state" in hero
+
+
+def test_failures_stand_open_and_passes_closed(several):
+    attempts = parsed(as_html.html(several)).xpath("//details[contains(@class, 'attempt')]")
+    assert [(a.get("data-verdict"), "open" in a.attrib) for a in attempts] == [
+        ("fail", True), ("fail", True), ("inconclusive", True), ("pass", False)]
+
+
+def test_every_step_has_frames_or_a_reason(several):
+    rows = parsed(as_html.html(several)).xpath("//table[contains(@class, 'steps')]/tbody/tr")
+    assert len(rows) > 30
+    for row in rows:
+        cells = [words(cell) for cell in row]
+        assert cells[3] or cells[5], cells
+
+
+def test_the_deviating_field_is_marked(several):
+    page = parsed(as_html.html(several))
+    inform = page.get_element_by_id("d1.a2.m9")
+    marked = [words(row) for row in inform.xpath(".//tr[@class='marked']") if not row.xpath(".//tr[@class='marked']")]
+    assert marked == ["DeviceId.SerialNumber absent ✗ field-absent: expected DeviceId.SerialNumber present",
+                      "Device.FAP.GPS.LockedLatitude 999999999 ⚠ field-wrong: expected Device.FAP.GPS.LockedLatitude at most 90000000"]
+
+
+def test_headings_and_landmarks(several):
+    page = parsed(as_html.html(several))
+    levels = [int(h.tag[1]) for h in page.xpath("//h1 | //h2 | //h3 | //h4 | //h5")]
+    assert levels[0] == 1 and levels.count(1) == 1
+    assert all(after <= before + 1 for before, after in zip(levels, levels[1:]))
+    assert page.xpath("//main") and page.xpath("//header//nav") and page.xpath("//a[@class='skip']")
+    assert all(table.xpath(".//th[@scope]") or table.get("class") == "fields" for table in page.xpath("//table"))
+
+
+def test_hostile_text_stays_text(hostile):
+    text = as_html.html(hostile)
+    page = parsed(text)
+    assert len(page.xpath("//script")) == 1 and not page.xpath("//x | //b")
+    assert not set(text) & set("\x00\x1b\u202e\u2066\r") and "49" not in words(page.get_element_by_id("verdict"))
+    assert "\\u202e" in text and "\\x1b[31m" in text and "more characters not shown" in text
+    assert "{{7*7}}" in words(page.get_element_by_id("summary"))
+    assert len(text) < 250_000
+    text.encode()
+
+
+def test_secrets_are_masked_unless_asked_for(secret, secrets):
+    text = as_html.html(secret)
+    assert [planted for planted in secrets if planted in text or planted.encode().hex() in text] == []
+    assert secrets[0] in as_html.html(secret, show_secrets=True)
+
+
+def test_nothing_judged_is_no_pass(empty):
+    hero = words(parsed(as_html.html(empty)).get_element_by_id("summary"))
+    assert "Nothing judged" in hero and "Pass" not in hero
+
+
+def test_three_hundred_devices_are_packed(crowd):
+    text = as_html.html(crowd)
+    page = parsed(text)
+    packed = page.xpath("//*[@data-packed]")
+    assert len(packed) == 290 and len(text) < 2_000_000
+    body = zlib.decompress(base64.b64decode(packed[0].get("data-packed"))).decode()
+    assert "registers with the HNB-GW" in body
+    assert [d.get("id") for d in page.xpath("//section[@class='device']")][:2] == ["d1", "d2"]
+    assert "10 fail, 290 pass" in words(page.get_element_by_id("summary"))
+    assert words(page.get_element_by_id("causes")).startswith("Causes Attempts Cause Who should act Where 10 ")
+
+
+def test_devices_that_fail_come_first_and_keep_their_numbers(crowd):
+    turned = replace(crowd, devices=crowd.devices[::-1])
+    assert parsed(as_html.html(turned)).xpath("//section[@class='device']/@id")[:2] == ["d291", "d292"]
+
+
+def test_past_the_ceiling_each_device_has_a_file(crowd, tmp_path):
+    ceiling = 300_000
+    written = as_html.write_html(replace(crowd, devices=crowd.devices[:30]), tmp_path / "r.html", ceiling=ceiling)
+    assert [path.name for path in written[:3]] == ["r.html", "d1.html", "d2.html"] and len(written) == 31
+    assert all(path.stat().st_size <= ceiling for path in written)
+    index = parsed(written[0].read_text())
+    links = {href for href in index.xpath("//@href") if not href.startswith("#")}
+    assert len(links) > 30
+    for href in links:
+        file, _, anchor = href.partition("#")
+        assert not anchor or anchor in parsed((tmp_path / file).read_text()).xpath("//@id")
+    second = parsed(written[20].read_text())
+    assert second.get_element_by_id("d20") is not None and "✓ Pass" in words(second.get_element_by_id("summary"))
+    assert "../r.html" in second.xpath("//@href")
+
+
+def test_one_device_too_large_is_thinned(several, tmp_path):
+    attempt = several.devices[0].attempts[1]
+    long = replace(several, devices=(replace(several.devices[0], attempts=(replace(attempt, events=attempt.events * 300),)),))
+    written = as_html.write_html(long, tmp_path / "r.html", ceiling=400_000)
+    assert len(written) == 1 and written[0].stat().st_size <= 400_000
+    assert "left out here" in written[0].read_text()
