@@ -20,7 +20,7 @@ from flowcheck.report.visible import line
 LIFELINES = 9                 # more hosts than these share the last line
 ROWS = 200                    # more messages than these are folded around the findings
 _NEAR = 12                    # rows kept either side of a finding when folding
-_GUTTER, _MARGIN, _HEAD = 132, 86, 52
+_GUTTER, _MARGIN, _HEAD = 136, 12, 52
 _EVENT, _MARKED, _MISSING, _FOLD, _BAND = 40, 62, 44, 28, 46
 _CHARACTER, _BOLD = 7.0, 7.7   # average width of a 12 px letter of a wide sans-serif (DejaVu Sans)
 OTHERS = "other hosts"
@@ -263,9 +263,8 @@ class _Drawing:
         self.add("<title>{}</title>", line(f"{event.kind}: {label} ({frames})", 600))
         self.add('<rect class="hit" x="0" y="{}" width="{}" height="{}"/>', y, self.width, height)
         self.add('<text class="small" x="4" y="{}">{}</text>', y + 16, clock(event.time))
-        if before is not None:
-            self.add('<text class="small" x="4" y="{}">+{}</text>', y + 30, span(max(0, event.time - before)))
-        self.add('<text class="small" x="{}" y="{}">#{}</text>', self.right + 6, y + 30, self.fit(_numbers(event), _MARGIN - 12))
+        since = "" if before is None else f"  +{span(max(0, event.time - before))}"
+        self.add('<text class="small" x="4" y="{}">{}</text>', y + 30, self.fit(f"#{_numbers(event)}{since}", _GUTTER * 1.1))
         tip = self.arrow(event.src, event.dst, y + 26, "stroke")
         self.label(label, event.src, event.dst, y + 17)
         if finding is not None:

@@ -1,0 +1,82 @@
+"""Writes the reports a command asked for, and the short summary."""
+
+from __future__ import annotations
+
+import os
+import sys
+from collections.abc import Callable
+from pathlib import Path
+from typing import Any
+
+from ..errors import UsageError
+from ..model import Result
+
+DEFAULT_DIRECTORY = "reports"
+_FORMATS = ("html", "json", "junit", "sarif")
+_SUFFIX = {"html": ".html", "json": ".json", "junit": ".junit.xml", "sarif": ".sarif"}
+
+
+def reports(result: Result, options: Any) -> list[Path]:
+    """Writes every file named in the options; with none named, all formats into the output directory.
+
+    `-` is standard output, for one format at a time. Returns the files written. Raises UsageError where one cannot be.
+    """
+    wanted = {name: getattr(options, name) for name in _FORMATS if getattr(options, name)}
+    if list(wanted.values()).count("-") > 1:
+        raise UsageError("only one report can go to standard output")
+    if options.output_dir or not wanted:
+        folder = Path(options.output_dir or DEFAULT_DIRECTORY)
+        stem = _stem(result)
+        wanted = {name: str(folder / (stem + _SUFFIX[name])) for name in _FORMATS} | wanted
+    written: list[Path] = []
+    for name, target in wanted.items():
+        written += _write(name, result, target, options.show_secrets)
+    if not options.quiet:
+        _summary(result, written, "-" in wanted.values(), options)
+    return written
+
+
+def _stem(result: Result) -> str:
+    first = result.captures[0].path
+    return "stdin" if first == "-" else Path(first).name.partition(".")[0] or "capture"
+
+
+def _write(name: str, result: Result, target: str, show_secrets: bool) -> list[Path]:
+    if target == "-":
+        sys.stdout.write(_text(name)(result, show_secrets=show_secrets))
+        return []
+    path = Path(target)
+    try:
+        path.parent.mkdir(parents=True, exist_ok=True)
+        if name == "html":
+            from .as_html import write_html
+            return write_html(result, path, show_secrets=show_secrets)
+        waiting = path.with_name(path.name + ".part")
+        waiting.write_text(_text(name)(result, show_secrets=show_secrets), encoding="utf-8")
+        waiting.replace(path)
+    except OSError as error:
+        raise UsageError(f"{target}: cannot be written: {error.strerror}") from error
+    return [path]
+
+
+def _text(name: str) -> Callable[..., str]:
+    if name == "html":
+        from .as_html import html
+        return html
+    if name == "junit":
+        from .as_junit import junit
+        return junit
+    if name == "sarif":
+        from .as_sarif import dumps
+        return dumps
+    from .as_json import dumps
+    return dumps
+
+
+def _summary(result: Result, written: list[Path], taken: bool, options: Any) -> None:
+    from .text import summary
+    out = sys.stderr if taken else sys.stdout
+    colour = options.color == "always" or options.color == "auto" and out.isatty() and "NO_COLOR" not in os.environ
+    out.write(summary(result, color=colour, verbose=options.verbose, show_secrets=options.show_secrets))
+    for path in written:
+        print(f"wrote {path}", file=sys.stderr)
