@@ -19,6 +19,10 @@ from .matching import Matcher
 from .values import ABSENT, get_field, holds_all
 
 
+BEGAN_ANEW = "the device began anew"
+TUNNEL_DELETED = "the tunnel was deleted"
+
+
 @dataclass(slots=True)
 class Attempt:
     messages: list[Message] = field(default_factory=list)
@@ -29,7 +33,8 @@ class Attempt:
     refused: bool = False
     seen: set[str] = field(default_factory=set)
     key: object = None
-    limit: int = 0
+    limit: int = 0                  # its time ends here: the next attempt, or the end of the capture
+    after: int = 0                  # the attempt before it ended here
 
     @property
     def started(self) -> int:
@@ -68,7 +73,7 @@ class _Cutter:
             self._close("")
             now = None
         if now is not None and (opener or resumer) and self._begins_anew(message, opener or resumer):
-            self._close("" if self._complete(now) else "the device began anew")
+            self._close("" if self._complete(now) else BEGAN_ANEW)
             now = None
         if now is None:
             if opener or resumer:
@@ -79,24 +84,26 @@ class _Cutter:
                 return
         now.messages.append(message)
         now.seen.update(step.step for step in relevant if message.kind in step.messages)
-        if message.repeats and self.rule.attempt.key is None:
-            now.key = now.key
         self._note_end(now, message)
 
     def finish(self) -> list[Attempt]:
         if self.open is not None:
             self._close("")
-        for index, attempt in enumerate(self.closed):
-            following = self.closed[index + 1] if index + 1 < len(self.closed) else None
+        for earlier, later in zip(self.closed, self.closed[1:]):
+            later.after = earlier.ended
+        real = [attempt for attempt in self.closed if self._is_one(attempt)]
+        for attempt, following in zip(real, [*real[1:], None]):
             attempt.limit = following.started if following else self.timeline.window[1]
-        return [attempt for attempt in self.closed if self._is_one(attempt)]
+            if following is None and attempt.gave_up == BEGAN_ANEW:
+                attempt.gave_up = ""               # what began was not this procedure after all
+        return real
 
     def _start(self, step: Step, message: Message, resumed: bool) -> Attempt:
         attempt = Attempt(opened_by=step.step, key=self._key(message))
         earlier = self.closed[-1] if self.closed else None
         if resumed:
             before = self._before(step.step)
-            if earlier is not None and not earlier.gave_up.startswith("tunnel"):
+            if earlier is not None and earlier.gave_up != TUNNEL_DELETED:
                 attempt.carried = frozenset(before & (earlier.seen | earlier.carried))
             attempt.midway = True
         elif self.rule.attempt.opens_at and step.step != self.rule.attempt.opens_at[0]:
@@ -154,9 +161,9 @@ class _Cutter:
         if message.kind == "cwmp.session_end" and not message.fields.get("complete"):
             now.gave_up = str(message.fields.get("reason") or "the session was broken off")
         elif message.kind == "ike.informational.request" and message.fields.get("deletes"):
-            now.gave_up = "tunnel deleted"
-        elif message.protocol not in ("tcp", "cwmp") and now.gave_up:
-            now.gave_up = now.gave_up if now.refused else ""
+            now.gave_up = now.gave_up or TUNNEL_DELETED
+        elif now.gave_up == TUNNEL_DELETED and message.kind.startswith("ike.sa_init"):
+            now.gave_up = ""                       # only rebuilt
 
     def _close(self, reason: str) -> None:
         if reason and not self.open.gave_up:
@@ -165,11 +172,13 @@ class _Cutter:
         self.open = None
 
     def _is_one(self, attempt: Attempt) -> bool:
-        """Does the traffic meet the rule's `requires` and avoid its `unless`?"""
+        """A message of `requires` proves that this procedure is meant; without one, a message of `unless` denies it."""
         opening = self.rule.attempt
-        if any(self.matcher.pattern(p, m) for p in opening.unless for m in attempt.messages):
-            return False
-        return not opening.requires or any(self.matcher.pattern(p, m) for p in opening.requires for m in attempt.messages)
+        since = max(attempt.started - self.quiet, attempt.after)
+        near = [m for m in self.timeline.messages if since <= m.time <= attempt.ended]
+        if any(self.matcher.pattern(p, m) for p in opening.requires for m in near):
+            return True
+        return not any(self.matcher.pattern(p, m) for p in opening.unless for m in near)
 
 
 def _seconds(rule: Rule, matcher: Matcher) -> float:

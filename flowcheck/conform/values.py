@@ -10,6 +10,7 @@ import re
 from collections.abc import Iterable, Mapping
 from dataclasses import dataclass, field
 from functools import lru_cache
+from ipaddress import ip_address, ip_network
 from typing import Any
 from urllib.parse import urlsplit
 
@@ -75,6 +76,29 @@ def _site_value(site: Site, path: list[str]) -> Any:
         if value is ABSENT:
             return ABSENT
     return value
+
+
+def of_message(message: Message, name: str) -> Any:
+    """A field of a message; besides the protocol's own there are `layers` and the scope of either end's address."""
+    if name == "layers":
+        return list(message.layers)
+    if name in ("src.scope", "dst.scope"):
+        return address_scope((message.src if name[0] == "s" else message.dst).address)
+    return get_field(message.fields, name)
+
+
+@lru_cache(maxsize=4096)
+def address_scope(address: str) -> str:
+    """"private" for the addresses of RFC 1918, RFC 6598 and RFC 4193 and link-local ones, else "public"."""
+    try:
+        parsed = ip_address(address)
+    except ValueError:
+        return "unknown"
+    return "private" if any(parsed in net for net in _PRIVATE if net.version == parsed.version) else "public"
+
+
+_PRIVATE = tuple(map(ip_network, ("10.0.0.0/8", "172.16.0.0/12", "192.168.0.0/16", "100.64.0.0/10", "169.254.0.0/16",
+                                  "fc00::/7", "fe80::/10")))
 
 
 def get_field(fields: Mapping[str, Any], name: str) -> Any:
@@ -148,7 +172,7 @@ def evaluate(check: Check, messages: Iterable[Message], scope: Scope, bound: Map
         return [_outcome(check, label, value, wanted, blind, found)]
     outcomes = []
     for name in names:
-        values = [v for m in messages if (v := get_field(m.fields, name)) is not ABSENT]
+        values = [v for m in messages if (v := of_message(m, name)) is not ABSENT]
         value = ABSENT if not values else values[0] if len(values) == 1 else [x for v in values for x in _listed(v)]
         outcomes.append(_outcome(check, name, value, wanted, blind, None))
     return outcomes
@@ -158,8 +182,8 @@ def _outcome(check: Check, label: str, value: Any, wanted: Any, blind: bool, fou
     expected = _expected(check, wanted)
     empty = value is ABSENT or value is None or value == "" or value == [] or (found is not None and not any(
         v not in (None, "") for v in found.values()))
-    if value is ABSENT and blind:
-        return Outcome(check, None, label, expected, "cut or sealed")
+    if value is ABSENT and (blind or check.test == "certifies"):
+        return Outcome(check, None, label, expected, "cut or sealed" if blind else "no certificate")
     if wanted is ABSENT:
         return Outcome(check, None, label, expected, _shown(value, found))
     if found is not None and value is not ABSENT and check.test not in ("present", "at_least", "at_most"):
@@ -197,7 +221,24 @@ def _count(value: Any) -> float:
     return float(text) if re.fullmatch(r"-?\d+(\.\d+)?", text) else int(text != "")
 
 
+def _certifies(chain: Any, names: Any) -> bool:
+    """Does the first certificate of the chain carry one of the names (RFC 6125: SAN, else CN; one left-most wildcard label)?"""
+    leaf = next((c for c in _listed(chain) if isinstance(c, Mapping)), None)
+    if leaf is None:
+        return True
+    offered = [str(n).lower() for n in leaf.get("san") or [leaf.get("subject_cn")] if n]
+    return any(_covers(pattern, str(name).lower()) for name in _listed(names) for pattern in offered)
+
+
+def _covers(pattern: str, name: str) -> bool:
+    pattern = pattern.rpartition(":")[2] if pattern.startswith(("dns:", "ip:")) else pattern
+    if pattern.startswith("*."):
+        return name.partition(".")[2] == pattern[2:]
+    return pattern.rstrip(".") == name.rstrip(".")
+
+
 TESTS = {
+    "certifies": _certifies,
     "present": _present,
     "equals": _equals,
     "in": _equals,
@@ -228,13 +269,15 @@ def _same(one: Any, other: Any) -> bool:
 
 def _expected(check: Check, wanted: Any) -> str:
     shown = ", ".join(str(w) for w in _listed(wanted)) if wanted is not ABSENT else str(check.value)
-    return {"present": "present" if wanted else "absent", "equals": shown, "in": f"one of {shown}", "not": f"not {shown}",
+    return {"certifies": f"a certificate for {shown}", "present": "present" if wanted else "absent", "equals": shown, "in": f"one of {shown}", "not": f"not {shown}",
             "matches": f"matching {shown}", "at_least": f"at least {shown}", "at_most": f"at most {shown}"}[check.test]
 
 
 def _shown(value: Any, found: Mapping[str, Any] | None) -> str:
     if value is ABSENT:
         return "absent"
+    if isinstance(value, (list, tuple)) and value and isinstance(value[0], Mapping) and "subject_cn" in value[0]:
+        return f"a certificate for {', '.join(map(str, value[0].get('san') or [value[0].get('subject_cn')]))}"
     if found is not None:
         return ", ".join(f"{name}={v}" for name, v in list(found.items())[:8])
     return ", ".join(str(v) for v in _listed(value)) or "empty"

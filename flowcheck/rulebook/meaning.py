@@ -24,6 +24,9 @@ Kinds = Mapping[str, tuple[str, ...]]
 SiteNames = Mapping[str, frozenset[str]]
 
 
+ANY_MESSAGE = ("layers", "src.scope", "dst.scope")     # what every message has besides its protocol's fields
+
+
 def check(rule: Map, path: str, kinds: Kinds, site_names: SiteNames, mistakes: Mistakes) -> Meaning:
     """Adds every mistake of meaning; returns what other files need to know of this one."""
     meaning = Meaning(rule, path, kinds, site_names, mistakes)
@@ -232,6 +235,8 @@ class Meaning:
     def field(self, name: str, mark: Mark, owner: str, key: str, kinds: list[str] | None) -> None:
         """A field some of these kinds declare, or a part of one. None: Wireshark's own names, not ours to check."""
         if kinds is None:
+            return
+        if name in ANY_MESSAGE:
             return
         declared = [self.fields_of(kind) for kind in kinds]
         if any(fields is None for fields in declared):           # an unknown kind is reported where it stands

@@ -1,0 +1,59 @@
+"""From captures to a Result: the whole way in one function.
+
+    observe ─► timelines ─► judge ─► Result
+"""
+
+from __future__ import annotations
+
+import hashlib
+from collections.abc import Sequence
+from datetime import datetime, timezone
+from typing import Any
+
+from . import __version__
+from .conform.judge import judge
+from .errors import UsageError
+from .model import DeviceResult, Result
+from .observation import Observation, observe
+from .rulebook.loader import load_rules
+from .rulebook.rule import Rule
+from .rulebook.site import load_site
+from .session.timeline import timelines
+
+
+def check(captures: Sequence[str], *, rules: Sequence[str] = (), site: str | None = None, keys: Sequence[str] = (),
+          procedures: Sequence[str] = (), decode_as: dict[tuple[str, int], str] | None = None, command: str = "",
+          progress: Any = None) -> tuple[Result, Observation]:
+    """Judges one observation. Raises CaptureError, RuleError, SiteError, KeyFileError or UsageError."""
+    profile = load_site(site)
+    book = load_rules(rules or None, site=profile)
+    unknown = [name for name in procedures if name not in {rule.procedure for rule in book}]
+    if unknown:
+        known = ", ".join(rule.procedure for rule in book)
+        raise UsageError(f"--procedure {unknown[0]}: no rule describes it; the rules are {known}")
+    ring = key_ring(keys)
+    observation = observe(captures, ring, decode_as, progress)
+    return judged(observation, book, profile, procedures, command), observation
+
+
+def judged(observation: Observation, book: Sequence[Rule], profile: Any, procedures: Sequence[str] = (), command: str = "") -> Result:
+    """The verdicts of an observation that has been read already."""
+    today = datetime.now(timezone.utc)
+    devices = []
+    for timeline in timelines(observation.messages, observation.opaque, observation.gaps, observation.window, observation.taps):
+        attempts = judge(book, profile, timeline, procedures, today.date()) if timeline.device.id != "unknown" else ()
+        device = timeline.device
+        if attempts or device.identity:
+            devices.append(DeviceResult(device.id, device.identity, device.addresses, attempts, device.evidence))
+    digest = hashlib.sha256("".join(sorted(rule.digest for rule in book)).encode()).hexdigest()
+    tool = {"version": __version__, "rules": f"sha256:{digest}", "site": profile.name}
+    return Result(observation.captures, tuple(devices), tool, command, int(today.timestamp() * 1e9), observation.opaque)
+
+
+def key_ring(paths: Sequence[str]) -> Any:
+    """The keys of all files and directories named; secrets inside a pcapng join it while reading."""
+    from .decrypt.keys import KeyRing
+    ring = KeyRing()
+    for path in paths:
+        ring.load(path)
+    return ring
