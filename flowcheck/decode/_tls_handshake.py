@@ -13,7 +13,8 @@ from typing import Any
 
 from ..model import Context, Problem
 from . import certificates
-from ._tls_names import (CERTIFICATE_TYPES, EXTENSIONS, GROUPS, HANDSHAKES, KEY_UPDATES, SIGNATURES, name, suite, version)
+from ._tls_names import (CERTIFICATE_TYPES, EXTENSIONS, GROUPS, HANDSHAKES, KEY_UPDATES, SIGNATURES, is_grease, name, suite,
+                         version)
 from .wire import Cursor, Short
 
 LARGEST = 1 << 18            # octets of a handshake message that are kept; real chains stay far below
@@ -23,6 +24,7 @@ TLS13 = 0x0304
 _RETRY = bytes.fromhex("cf21ad74e59a6111be1d8c021e65b891c2a211167abb8c5e079e09e2c8a8339c")
 
 Fields = dict[str, Any]
+Reader = Callable[[Cursor, Fields, "Facts"], None]      # of one extension
 
 
 @dataclass(slots=True)
@@ -38,6 +40,7 @@ class Facts:
     alpn: str | None = None
     offered: int | None = None          # highest version of the ClientHello
     resumed: bool = False
+    by_psk: bool = False                # the server took a pre-shared key of TLS 1.3
     encrypt_then_mac: bool = False      # RFC 7366
     extended_master_secret: bool = False   # RFC 7627
 
@@ -101,19 +104,18 @@ def read(number: int, message: bytes, header: int, facts: Facts, side: int, time
         elif number not in HANDSHAKES:
             fields.update(type=number, size=len(message) - header)
     except Short as short:
-        if cut:
-            fields = _drop_undecided(number, fields)
-        else:
+        if not cut:
             problems.append(Problem(short.offset, f"{kind} ends before its fields do"))
+    if cut:
+        _drop_undecided(number, fields)
     return kind, fields, tuple(problems)
 
 
-def _drop_undecided(number: int, fields: Fields) -> Fields:
-    """Without what the missing end might have changed: `supported_versions` overrides the version of a hello."""
+def _drop_undecided(number: int, fields: Fields) -> None:
+    """Takes out what the missing end might have changed: `supported_versions` overrides the version of a hello."""
     if number in (1, 2) and "supported_versions" not in fields.get("extensions", ()):
         fields.pop("version", None)
         fields.pop("resumed", None)
-    return fields
 
 
 # ---------------------------------------------------------------------------------------------------- pieces
@@ -140,7 +142,7 @@ def _part(cursor: Cursor, size: int) -> Iterator[Cursor]:
         raise Short(start, size)
 
 
-def _each_extension(cursor: Cursor, readers: dict[int, Callable[[Cursor, Fields], None]], fields: Fields,
+def _each_extension(cursor: Cursor, readers: dict[int, Reader], fields: Fields, facts: Facts,
                     problems: list[Problem]) -> None:
     """The names of all, and what the known ones say. One that ends early is a problem of its own and spares the others."""
     names = fields["extensions"] = []
@@ -153,46 +155,55 @@ def _each_extension(cursor: Cursor, readers: dict[int, Callable[[Cursor, Fields]
                 names.append(name(EXTENSIONS, number, "EXTENSION"))
                 try:
                     if number in readers:
-                        readers[number](content, fields)
+                        readers[number](content, fields, facts)
                 except Short as short:
                     problems.append(Problem(short.offset, f"extension {names[-1]} ends before its fields do"))
 
 
-def _server_name(content: Cursor, fields: Fields) -> None:
+def _server_name(content: Cursor, fields: Fields, facts: Facts) -> None:
     """RFC 6066, 3: a list, of which host_name (0) is the only type ever defined."""
     with content.window(content.u16()) as names:
         while names.left:
             kind, value = names.u8(), _vector(names, 2)
             if kind == 0:
-                fields.setdefault("sni", _text(value))
+                facts.sni = fields.setdefault("sni", _text(value))
 
 
-def _alpn_offer(content: Cursor, fields: Fields) -> None:
+def _alpn_offer(content: Cursor, fields: Fields, facts: Facts) -> None:
     with content.window(content.u16()) as names:
         protocols = fields["alpn"] = []
         while names.left:
             protocols.append(_text(_vector(names, 1)))
 
 
-def _alpn_choice(content: Cursor, fields: Fields) -> None:
+def _alpn_choice(content: Cursor, fields: Fields, facts: Facts) -> None:
     with content.window(content.u16()) as names:
-        fields["alpn"] = _text(_vector(names, 1))
+        facts.alpn = fields["alpn"] = _text(_vector(names, 1))
 
 
-def _offered_versions(content: Cursor, fields: Fields) -> None:
+def _offered_versions(content: Cursor, fields: Fields, facts: Facts) -> None:
     numbers = _numbers(_vector(content, 1))
     fields["supported_versions"] = [name_of_version(n) for n in numbers]
-    fields["_versions"] = [n for n in numbers if n >> 8 in (0x03, 0x7F, 0xFE)]
+    known = [TLS13 if n >> 8 == 0x7F else n for n in numbers if n >> 8 in (0x03, 0x7F, 0xFE)]
+    if known:
+        facts.offered = max(known, key=_newer)
+        fields["version"] = version(facts.offered)
+
+
+def _chosen_version(content: Cursor, fields: Fields, facts: Facts) -> None:
+    number = content.u16()
+    facts.version = TLS13 if number >> 8 == 0x7F else number
+    fields["version"] = version(facts.version)
 
 
 def name_of_version(number: int) -> str:
     """RFC 8446 drafts used 0x7F and the draft's number."""
     if number >> 8 == 0x7F:
         return f"TLS 1.3 (draft {number & 0xFF})"
-    return "GREASE" if number & 0x0F0F == 0x0A0A else version(number)
+    return "GREASE" if is_grease(number) else version(number)
 
 
-def _offered_shares(content: Cursor, fields: Fields) -> None:
+def _offered_shares(content: Cursor, fields: Fields, facts: Facts) -> None:
     with content.window(content.u16()) as shares:
         groups = fields["key_share"] = []
         while shares.left:
@@ -200,7 +211,7 @@ def _offered_shares(content: Cursor, fields: Fields) -> None:
             _vector(shares, 2)
 
 
-def _offered_psk(content: Cursor, fields: Fields) -> None:
+def _offered_psk(content: Cursor, fields: Fields, facts: Facts) -> None:
     with content.window(content.u16()) as identities:
         count = 0
         while identities.left:
@@ -210,17 +221,17 @@ def _offered_psk(content: Cursor, fields: Fields) -> None:
     fields["psk"] = count
 
 
-def _names_of(key: str, table: dict[int, str], unknown: str) -> Callable[[Cursor, Fields], None]:
-    def reader(content: Cursor, fields: Fields) -> None:
+def _names_of(key: str, table: dict[int, str], unknown: str) -> Reader:
+    def reader(content: Cursor, fields: Fields, facts: Facts) -> None:
         fields[key] = [name(table, n, unknown) for n in _numbers(_vector(content, 2))]
     return reader
 
 
-def _flag(key: str) -> Callable[[Cursor, Fields], None]:
-    return lambda content, fields: fields.__setitem__(key, True)
+def _fact(key: str) -> Reader:
+    return lambda content, fields, facts: setattr(facts, key, True)
 
 
-def _authorities(content: Cursor, fields: Fields) -> None:
+def _authorities(content: Cursor, fields: Fields, facts: Facts) -> None:
     with content.window(content.u16()) as names:
         found = fields["authorities"] = []
         while names.left:
@@ -229,11 +240,12 @@ def _authorities(content: Cursor, fields: Fields) -> None:
 
 _SIGNATURE_LIST = _names_of("signature_algorithms", SIGNATURES, "SIGNATURE")
 _OFFERS = {0: _server_name, 10: _names_of("supported_groups", GROUPS, "GROUP"), 13: _SIGNATURE_LIST, 16: _alpn_offer,
-           35: lambda content, fields: fields.__setitem__("ticket", content.left > 0),
-           41: _offered_psk, 42: _flag("early_data"), 43: _offered_versions, 51: _offered_shares}
-_CHOICES = {16: _alpn_choice, 22: _flag("_encrypt_then_mac"), 23: _flag("_extended_master_secret"), 41: _flag("_psk"),
-            43: lambda content, fields: fields.__setitem__("_version", content.u16()),
-            51: lambda content, fields: fields.__setitem__("key_share", name(GROUPS, content.u16(), "GROUP"))}
+           35: lambda content, fields, facts: fields.__setitem__("ticket", content.left > 0), 41: _offered_psk,
+           42: lambda content, fields, facts: fields.__setitem__("early_data", True), 43: _offered_versions,
+           51: _offered_shares}
+_CHOICES = {16: _alpn_choice, 22: _fact("encrypt_then_mac"), 23: _fact("extended_master_secret"), 41: _fact("by_psk"),
+            43: _chosen_version, 51: lambda content, fields, facts: fields.__setitem__(
+                "key_share", name(GROUPS, content.u16(), "GROUP"))}
 _REQUESTS = {13: _SIGNATURE_LIST, 47: _authorities}
 
 
@@ -255,11 +267,9 @@ def _client_hello(cursor: Cursor, facts: Facts, fields: Fields, problems: list[P
         fields["cookie"] = _vector(cursor, 1).hex()
     fields["cipher_suites"] = [suite(n) for n in _numbers(_vector(cursor, 2))]
     _vector(cursor, 1)                            # compression methods
-    _each_extension(cursor, _OFFERS, fields, problems)
-    offered = max(fields.pop("_versions", None) or [legacy], key=_newer)
-    fields["version"] = "TLS 1.3" if offered >> 8 == 0x7F else version(offered)
     facts.client_random, facts.session_id = random, session_id
-    facts.offered, facts.sni = offered, fields.get("sni")
+    facts.offered, facts.sni = legacy, None
+    _each_extension(cursor, _OFFERS, fields, facts, problems)
 
 
 def _server_hello(cursor: Cursor, facts: Facts, fields: Fields, problems: list[Problem], side: int, time: int) -> None:
@@ -271,19 +281,15 @@ def _server_hello(cursor: Cursor, facts: Facts, fields: Fields, problems: list[P
     fields["session_id"] = session_id.hex()
     number = cursor.u16()
     fields["cipher_suite"] = suite(number)
-    if legacy >> 8 != 0x7F:
+    if legacy >> 8 == 0x7F:
+        fields["version"], legacy = "TLS 1.3", TLS13
+    else:
         cursor.u8()                               # compression method
-    _each_extension(cursor, _CHOICES, fields, problems)
-    chosen = fields.pop("_version", legacy)
-    fields["version"] = "TLS 1.3" if chosen >> 8 == 0x7F else version(chosen)
-    facts.version = TLS13 if chosen >> 8 == 0x7F else chosen
-    facts.suite, facts.server_random = number, random
-    facts.encrypt_then_mac = fields.pop("_encrypt_then_mac", False)
-    facts.extended_master_secret = fields.pop("_extended_master_secret", False)
-    facts.alpn = fields.get("alpn")
-    by_psk = fields.pop("_psk", False)
+    facts.version, facts.suite, facts.server_random, facts.alpn = legacy, number, random, None
+    facts.encrypt_then_mac = facts.extended_master_secret = facts.by_psk = False
+    _each_extension(cursor, _CHOICES, fields, facts, problems)
     # Up to TLS 1.2 the server echoes the session ID it resumes (RFC 5246, 7.4.1.3); in TLS 1.3 it always echoes.
-    facts.resumed = by_psk if facts.is13 else bool(session_id) and session_id == facts.session_id
+    facts.resumed = facts.by_psk if facts.is13 else bool(session_id) and session_id == facts.session_id
     fields["resumed"] = facts.resumed
 
 
@@ -308,13 +314,13 @@ def _certificate_request(cursor: Cursor, facts: Facts, fields: Fields, problems:
                          time: int) -> None:
     if facts.is13:
         _vector(cursor, 1)
-        _each_extension(cursor, _REQUESTS, fields, problems)
+        _each_extension(cursor, _REQUESTS, fields, facts, problems)
         fields.pop("extensions")
         return
     fields["certificate_types"] = [name(CERTIFICATE_TYPES, n, "CERTIFICATE_TYPE") for n in _vector(cursor, 1)]
     if facts.version in (0x0303, 0xFEFD):         # RFC 5246, 7.4.4
-        _SIGNATURE_LIST(cursor, fields)
-    _authorities(cursor, fields)
+        _SIGNATURE_LIST(cursor, fields, facts)
+    _authorities(cursor, fields, facts)
 
 
 def _server_key_exchange(cursor: Cursor, facts: Facts, fields: Fields, problems: list[Problem], side: int,
@@ -357,8 +363,7 @@ def _new_session_ticket(cursor: Cursor, facts: Facts, fields: Fields, problems: 
 
 def _encrypted_extensions(cursor: Cursor, facts: Facts, fields: Fields, problems: list[Problem], side: int,
                           time: int) -> None:
-    _each_extension(cursor, {16: _alpn_choice}, fields, problems)
-    facts.alpn = fields.get("alpn")
+    _each_extension(cursor, {16: _alpn_choice}, fields, facts, problems)
 
 
 def _finished(cursor: Cursor, facts: Facts, fields: Fields, problems: list[Problem], side: int, time: int) -> None:
@@ -437,13 +442,19 @@ class Assembly:
         return replace(contexts[-1], frames=tuple(frames))
 
 
+# What can stand in a record in clear, and its length where that is fixed. HelloRequest is not among them: the explicit
+# nonce of a sealed record often begins with zeros too.
+_IN_CLEAR = {1: None, 2: None, 3: None, 4: None, 11: None, 12: None, 13: None, 14: 0, 15: None, 16: None, 22: None}
+
+
 def trustworthy(fragment: bytes) -> bool:
     """Does a handshake record begin with a message in clear, where it may as well be sealed or the middle of one?"""
     offset, size = 0, len(fragment)
     while offset + 4 <= size:
         number, length = fragment[offset], int.from_bytes(fragment[offset + 1:offset + 4], "big")
         body = offset + 4
-        if number not in HANDSHAKES or (number in (1, 2, 3) and body < size and fragment[body] not in (0x03, 0x7F)):
+        if (_IN_CLEAR.get(number, -1) not in (None, length)
+                or (number in (1, 2, 3) and body < size and fragment[body] not in (0x03, 0x7F))):
             return False
         offset = body + length
         if offset > size:    # goes on in the next record: only where its content agrees with its length

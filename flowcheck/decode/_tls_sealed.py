@@ -13,7 +13,7 @@ _QUIET = 500_000_000          # ns without a record that end a burst of activity
 class Sealed:
     """One direction's unreadable application data, folded into one `Opaque` however much there is."""
 
-    __slots__ = ("kind", "context", "start", "end", "packets", "records", "size", "first", "last", "bursts", "quiet")
+    __slots__ = ("kind", "context", "start", "end", "packets", "records", "size", "first", "last", "bursts")
 
     def __init__(self, kind: str):
         self.kind = kind
@@ -22,7 +22,6 @@ class Sealed:
         self.first: FrameRef | None = None
         self.last: FrameRef | None = None
         self.bursts: list[list[int]] = []
-        self.quiet = _QUIET
 
     def add(self, context: Context, records: int, size: int) -> None:
         frames, time = context.frames, context.time
@@ -35,19 +34,14 @@ class Sealed:
         self.end = max(self.end, time)
         if frames:
             self.last = frames[-1]
-        if self.bursts and time - self.bursts[-1][1] <= self.quiet:
+        if self.bursts and time - self.bursts[-1][1] <= _QUIET:
             self.bursts[-1][1] = max(time, self.bursts[-1][1])
             return
         self.bursts.append([time, time])
-        while len(self.bursts) > _MOST_BURSTS:     # coarser, until they fit again
-            self.quiet *= 2
-            joined = [self.bursts[0]]
-            for burst in self.bursts[1:]:
-                if burst[0] - joined[-1][1] <= self.quiet:
-                    joined[-1][1] = max(joined[-1][1], burst[1])
-                else:
-                    joined.append(burst)
-            self.bursts = joined
+        if len(self.bursts) > _MOST_BURSTS:        # the two that lie closest together become one
+            bursts = self.bursts
+            i = min(range(1, len(bursts)), key=lambda i: bursts[i][0] - bursts[i - 1][1])
+            bursts[i - 1][1] = max(bursts[i - 1][1], bursts.pop(i)[1])
 
     def opaque(self, **fields: Any) -> Opaque | None:
         """What was counted; None where everything could be read."""

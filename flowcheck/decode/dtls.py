@@ -15,7 +15,7 @@ from ._tls_handshake import LARGEST, Facts, kinds, read
 from ._tls_names import ALERTS, HANDSHAKES, LEVELS
 from ._tls_sealed import Sealed
 
-KINDS = {kind: fields for kind, fields in kinds("dtls").items() if kind not in ("dtls.key_update", "dtls.end_of_early_data")}
+KINDS = kinds("dtls")
 PORTS = {4433, 4740, 5061, 5246, 5247, 5349, 5684, 8883}
 
 _CHANGE_CIPHER_SPEC, _ALERT, _HANDSHAKE, _DATA, _HEARTBEAT = 20, 21, 22, 23, 24

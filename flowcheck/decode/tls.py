@@ -18,7 +18,7 @@ from ._tls_names import ALERTS, LEVELS, suite, version
 from ._tls_sealed import Sealed
 from .wire import Cursor, Short, Tape
 
-KINDS = {kind: fields for kind, fields in kinds("tls").items() if kind != "tls.hello_verify_request"}
+KINDS = kinds("tls")
 PORTS = {443, 465, 636, 853, 989, 990, 993, 995, 5061, 7548, 8443}
 
 _CHANGE_CIPHER_SPEC, _ALERT, _HANDSHAKE, _DATA, _HEARTBEAT = 20, 21, 22, 23, 24
@@ -117,6 +117,8 @@ class Conversation:
                     return
                 one.scanning = True
             elif not _plausible(data, 0):
+                if len(data) < 11 and not self.facts.client_random and _may_be_sslv2(data):
+                    return
                 if side == 0 and not self.facts.client_random and _is_sslv2_hello(data):
                     size = 2 + ((data[0] & 0x7F) << 8 | data[1])
                     if len(data) < size:
@@ -238,7 +240,7 @@ class Conversation:
         one = self.sides[side]
         if one.sealed or (one.doubtful and not one.handshake.data):
             if not trustworthy(fragment) or (one.sealed and fragment[0] not in (1, 2)):
-                if not self.facts.is13 and (one.sealed or self.facts.version is None):
+                if one.sealed:
                     yield context.message("tls.encrypted_handshake",
                                           {"side": self._sender(side), "size": len(fragment)})
                 return
