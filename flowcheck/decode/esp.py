@@ -136,7 +136,7 @@ class Flow:
         if sa.null is None and sa.seen <= _NULL_TRIES:
             sa.null = _null_sizes(data, context)
         if sa.null is not None:
-            found = _null_payload(data, *sa.null, context)
+            found = _null_payload(data, *sa.null, context, dummies=True)
             if found is not None:
                 return self._payload(*found, context)
         return None
@@ -180,7 +180,8 @@ def _null_sizes(data: bytes, context: Context) -> tuple[int, int] | None:
     return None
 
 
-def _null_payload(data: bytes, iv: int, icv: int, context: Context) -> tuple[int, bytes] | None:
+def _null_payload(data: bytes, iv: int, icv: int, context: Context, dummies: bool = False) -> tuple[int, bytes] | None:
+    """Next header and content, None where anything does not fit. `dummies`: packets of padding alone fit too."""
     trailer = len(data) - icv - 2
     start = 8 + iv
     if trailer < start:
@@ -190,6 +191,8 @@ def _null_payload(data: bytes, iv: int, icv: int, context: Context) -> tuple[int
     if end <= start or data[end:trailer] != _PADDING[:padding]:
         return None
     inner = data[start:end]
+    if dummies and next_header == _DUMMY:
+        return next_header, inner
     check = _CHECKS.get(next_header)
     return (next_header, inner) if check is not None and check(inner, context) else None
 
