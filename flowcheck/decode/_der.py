@@ -74,7 +74,7 @@ def attributes(name: Cursor) -> list[tuple[str, str]]:
 
 
 def time(cursor: Cursor) -> str:
-    """UTCTime or GeneralizedTime as ISO 8601 in UTC (RFC 5280, 4.1.2.5: two-digit years below 50 are of this century)."""
+    """UTCTime or GeneralizedTime as ISO 8601 in UTC (RFC 5280, 4.1.2.5: years below 50 are of this century)."""
     start = cursor.offset
     tag, content = element(cursor)
     written = content.rest().decode("ascii", "replace")

@@ -153,7 +153,8 @@ HANDSHAKES = {   # message type: last part of the message kind
 
 EXTENSIONS = {
     0: "server_name", 1: "max_fragment_length", 2: "client_certificate_url", 3: "trusted_ca_keys", 4: "truncated_hmac",
-    5: "status_request", 6: "user_mapping", 7: "client_authz", 8: "server_authz", 9: "cert_type", 10: "supported_groups",
+    5: "status_request", 6: "user_mapping", 7: "client_authz", 8: "server_authz", 9: "cert_type",
+    10: "supported_groups",
     11: "ec_point_formats", 12: "srp", 13: "signature_algorithms", 14: "use_srtp", 15: "heartbeat",
     16: "application_layer_protocol_negotiation", 17: "status_request_v2", 18: "signed_certificate_timestamp",
     19: "client_certificate_type", 20: "server_certificate_type", 21: "padding", 22: "encrypt_then_mac",
@@ -177,7 +178,7 @@ GROUPS = {
     4587: "SecP256r1MLKEM768", 4588: "X25519MLKEM768", 4589: "SecP384r1MLKEM1024", 25497: "X25519Kyber768Draft00",
     65281: "arbitrary_explicit_prime_curves", 65282: "arbitrary_explicit_char2_curves"}
 
-SIGNATURES = {   # SignatureScheme (RFC 8446, 4.2.3); TLS 1.2 pairs of hash and signature that have no scheme name follow
+SIGNATURES = {   # SignatureScheme (RFC 8446, 4.2.3), and pairs of hash and signature of TLS 1.2 without such a name
     0x0201: "rsa_pkcs1_sha1", 0x0202: "dsa_sha1", 0x0203: "ecdsa_sha1", 0x0301: "rsa_pkcs1_sha224",
     0x0303: "ecdsa_sha224", 0x0401: "rsa_pkcs1_sha256", 0x0402: "dsa_sha256", 0x0403: "ecdsa_secp256r1_sha256",
     0x0501: "rsa_pkcs1_sha384", 0x0503: "ecdsa_secp384r1_sha384", 0x0601: "rsa_pkcs1_sha512",

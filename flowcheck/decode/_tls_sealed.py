@@ -49,6 +49,6 @@ class Sealed:
         if context is None:
             return None
         frames = (self.first, self.last) if self.first and self.last else ()
-        return Opaque(self.kind, self.start, self.end, context.src, context.dst, context.layers, self.packets, self.size,
-                      context.stream, frames,
+        return Opaque(self.kind, self.start, self.end, context.src, context.dst, context.layers, self.packets,
+                      self.size, context.stream, frames,
                       {"records": self.records, "bursts": tuple(map(tuple, self.bursts)), **fields})

@@ -70,7 +70,7 @@ def _described(der: bytes) -> dict[str, Any]:
 
 
 def name(der: bytes) -> str:
-    """An X.501 Name in DER as text, most significant part first as the certificate has it: `C=AA, O=Example, CN=host`."""
+    """An X.501 Name in DER as text, in the order of the certificate: `C=AA, O=Example, CN=host`."""
     try:
         return _text(_der.attributes(_der.expect(Cursor(der), _der.SEQUENCE)))
     except Short:
@@ -191,9 +191,9 @@ _EXTENSIONS = {"2.5.29.15": _usage, "2.5.29.17": _alternative_names, "2.5.29.19"
 def faults(chain: Sequence[dict[str, Any]], name: str | None, at: int) -> list[dict[str, Any]]:
     """What is wrong with a chain of `describe`d certificates, leaf first, for a host name at a time (ns).
 
-    Each is {"fault", "certificate" (index in the chain), "text"}, where `fault` is one of `unreadable`, `name_mismatch`,
-    `expired`, `not_yet_valid`, `self_signed`, `chain_order`, `weak_key`, `weak_signature`, `no_server_auth`. A chain
-    that leaves out its root is in order (RFC 5246, 7.4.2). Without a name, names are not looked at.
+    Each is {"fault", "certificate" (index in the chain), "text"}, where `fault` is one of `unreadable`,
+    `name_mismatch`, `expired`, `not_yet_valid`, `self_signed`, `chain_order`, `weak_key`, `weak_signature`,
+    `no_server_auth`. A chain that leaves out its root is in order (RFC 5246, 7.4.2). Without a name, names are not looked at.
     """
     found = []
 
@@ -235,7 +235,7 @@ def _names(certificate: dict[str, Any]) -> list[str]:
 
 
 def matches(certificate: dict[str, Any], host: str) -> bool:
-    """Is the certificate for this host name or address? A wildcard stands for one whole left-most label (RFC 6125, 6.4.3)."""
+    """Is the certificate for this name or address? A wildcard is one whole left-most label (RFC 6125, 6.4.3)."""
     host = host.strip("[]").rstrip(".").lower()
     try:
         address = ip_address(host)

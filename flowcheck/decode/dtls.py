@@ -11,7 +11,9 @@ from dataclasses import replace
 from typing import Any
 
 from ..model import Context, Message, Opaque, Payload, Problem
-from ._tls_handshake import LARGEST, Facts, kinds, read
+from ._tls_assembly import LARGEST
+from ._tls_extensions import Facts
+from ._tls_handshake import kinds, read
 from ._tls_names import ALERTS, HANDSHAKES, LEVELS
 from ._tls_sealed import Sealed
 
@@ -72,7 +74,7 @@ class Flow:
             sequence = int.from_bytes(data[at + 3:at + 11], "big")
             size = data[at + 11] << 8 | data[at + 12]
             if data[at + 1:at + 3] not in _VERSIONS or size > _LARGEST_RECORD:
-                if data[at] >> 5 == 1 and self.facts.version is not None:    # protected record of DTLS 1.3 (RFC 9147, 4)
+                if data[at] >> 5 == 1 and self.facts.version is not None:    # sealed by DTLS 1.3 (RFC 9147, 4)
                     self.sealed[context.src != self.client].add(context, 1, len(data) - at)
                 return
             fragment = data[at + _HEADER:at + _HEADER + size]
@@ -185,7 +187,8 @@ class Flow:
             if self.session is None or before != (facts.client_random, facts.server_random):
                 self.keyed.clear()
                 self.refused = False
-                self.session = self.secrets.open_tls(facts.client_random, facts.server_random, facts.version, facts.suite)
+                self.session = self.secrets.open_tls(facts.client_random, facts.server_random, facts.version,
+                                                     facts.suite)
                 if self.session is not None:
                     self.session.encrypt_then_mac = facts.encrypt_then_mac
         elif kind == 16 and self.session is not None:

@@ -13,7 +13,9 @@ from dataclasses import replace
 from typing import Any
 
 from ..model import Context, Inner, Message, Opaque, Problem
-from ._tls_handshake import Assembly, Facts, kinds, read, trustworthy
+from ._tls_assembly import Assembly, trustworthy
+from ._tls_extensions import Facts
+from ._tls_handshake import kinds, read
 from ._tls_names import ALERTS, LEVELS, suite, version
 from ._tls_sealed import Sealed
 from .wire import Cursor, Short, Tape
@@ -25,6 +27,7 @@ _CHANGE_CIPHER_SPEC, _ALERT, _HANDSHAKE, _DATA, _HEARTBEAT = 20, 21, 22, 23, 24
 _LARGEST_RECORD = (1 << 14) + 2048         # RFC 5246, 6.2.3
 _SMALLEST_RECORD = 5 + 17                  # one protected octet: bounds how many records fit into a hole
 _HEADER = re.compile(rb"[\x14-\x18]\x03[\x00-\x04]", re.DOTALL)
+_TELLING = (b"\x01", b"\x02", b"\x0b")    # hellos and Certificate: first octet of what is worth reading in part
 _KEPT = 4096                               # octets of an unfinished handshake record that are kept for `lost`
 
 Found = Message | Inner | Opaque
@@ -184,7 +187,7 @@ class Conversation:
     def _unfinished(self, side: int) -> Iterator[Found]:
         """The handshake message that bytes are missing of, as far as it goes."""
         one = self.sides[side]
-        if one.partial and (one.handshake.data or not one.doubtful or one.partial[0][:1] in (b"\x01", b"\x02", b"\x0b")):
+        if one.partial and (one.handshake.data or not one.doubtful or one.partial[0][:1] in _TELLING):
             one.handshake.add(*one.partial)
         one.partial = None
         data = bytes(one.handshake.data)

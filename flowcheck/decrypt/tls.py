@@ -17,6 +17,7 @@ _TLS13 = 0x0304
 _AS_TLS = {0xFEFF: 0x0302, 0x0100: 0x0302, 0xFEFD: 0x0303}   # DTLS 1.0 is TLS 1.1 over datagrams (RFC 4347, 1)
 _MOST_GUESSES = 256        # sequence numbers tried for one record after missing bytes
 _BUDGET = 4096             # and for all records of one direction
+_MOST_REJECTED = 1000
 _HOPELESS = 64             # records of a direction that do not open before the key is given up
 _SECRETS13 = (("CLIENT_EARLY_TRAFFIC_SECRET", "CLIENT_HANDSHAKE_TRAFFIC_SECRET", "CLIENT_TRAFFIC_SECRET_0"),
               ("SERVER_HANDSHAKE_TRAFFIC_SECRET", "SERVER_TRAFFIC_SECRET_0"))
@@ -26,20 +27,30 @@ def open_session(keyring: Any, client_random: bytes, server_random: bytes, versi
                  cipher_suite: int) -> Session | None:
     """A session for the connection, None where the key ring holds nothing for it or the suite cannot be opened.
 
-    `keyring.tls` maps (key log label, client random) to a secret, `keyring.rsa_keys` holds servers' private keys.
+    `keyring.tls` maps (key log label, client random) to a secret, `keyring.rsa_keys` holds servers' private keys;
+    `keyring.rejected` is told what does not open.
     """
     version, parts = _AS_TLS.get(version, version), suite(cipher_suite)
-    if parts is None or not 0x0301 <= version <= _TLS13:
+    known = keyring.tls
+    if parts is None or not 0x0301 <= version <= _TLS13 or not (known or keyring.rsa_keys):
         return None
     if version == _TLS13:
-        secrets = [[keyring.tls.get((label, client_random)) for label in labels] for labels in _SECRETS13]
-        return Session13(parts, secrets) if any(map(any, secrets)) else None
-    master = keyring.tls.get(("CLIENT_RANDOM", client_random))
-    if master is None and cipher_suite not in RSA:
-        return None
-    if master is None and not keyring.rsa_keys and not any(label == "RSA" for label, _ in keyring.tls):
-        return None
-    return Session12(keyring, parts, version, client_random, server_random, master)
+        secrets = [[known.get((label, client_random)) for label in labels] for labels in _SECRETS13]
+        if any(map(any, secrets)):
+            return Session13(keyring, client_random, parts, secrets)
+    else:
+        master = known.get(("CLIENT_RANDOM", client_random))
+        by_rsa = cipher_suite in RSA and (keyring.rsa_keys or any(label == "RSA" for label, _ in known))
+        if master is not None or by_rsa:
+            return Session12(keyring, client_random, server_random, parts, version, master)
+    _reject(keyring, client_random, "the keys hold no secret for this connection")
+    return None
+
+
+def _reject(keyring: Any, client_random: bytes, why: str) -> None:
+    """Kept by the key ring for the report: what was not opened, and why."""
+    if len(keyring.rejected) < _MOST_REJECTED:
+        keyring.rejected[f"TLS connection {client_random.hex()}"] = why
 
 
 class _Reader:
@@ -67,7 +78,8 @@ class Session:
 
     encrypt_then_mac = False
 
-    def __init__(self) -> None:
+    def __init__(self, keyring: Any, client_random: bytes) -> None:
+        self.keyring, self.client_random = keyring, client_random
         self.readers: list[list[_Reader]] = [[], []]   # of each direction: the key in use, and those that may follow
         self.rejected = ""
         self.opened = 0                                # records, of both directions
@@ -101,6 +113,7 @@ class Session:
         self.failed[side] += 1
         if not self.opened and (self.failed[side] >= _HOPELESS or self._certain(side, sequence)):
             self.rejected = "the secret that the keys hold for this connection does not open it"
+            _reject(self.keyring, self.client_random, self.rejected)
         self.slack[side] += 1              # this record may have taken a number under one of these keys
         return None
 
@@ -129,11 +142,10 @@ class Session:
 class Session12(Session):
     """TLS 1.0 to 1.2, DTLS 1.0 and 1.2: one master secret, new keys at ChangeCipherSpec."""
 
-    def __init__(self, keyring: Any, parts: Suite, version: int, client_random: bytes, server_random: bytes,
+    def __init__(self, keyring: Any, client_random: bytes, server_random: bytes, parts: Suite, version: int,
                  master: bytes | None):
-        super().__init__()
-        self.keyring, self.suite, self.version, self.master = keyring, parts, version, master
-        self.client_random, self.server_random = client_random, server_random
+        super().__init__(keyring, client_random)
+        self.server_random, self.suite, self.version, self.master = server_random, parts, version, master
 
     def change_cipher_spec(self, side: int) -> None:
         if self.master is not None:
@@ -147,8 +159,8 @@ class Session12(Session):
         parts, mac = self.suite, _MAC_KEYS.get(self.suite.mac, 0)
         iv = parts.salt if parts.tag else parts.block
         size = 2 * (mac + parts.key + iv)
-        block = prf(self.version, parts.prf, self.master or b"", b"key expansion", self.server_random + self.client_random,
-                    size)
+        seed = self.server_random + self.client_random
+        block = prf(self.version, parts.prf, self.master or b"", b"key expansion", seed, size)
         at = 0
         pieces = []
         for length in (mac, parts.key, iv):
@@ -158,7 +170,8 @@ class Session12(Session):
         if parts.tag:
             return Aead(parts, key, start)
         if parts.block:
-            return Block(parts, key, start, mac_key, chained=self.version == 0x0301, encrypt_then_mac=self.encrypt_then_mac)
+            return Block(parts, key, start, mac_key, chained=self.version == 0x0301,
+                         encrypt_then_mac=self.encrypt_then_mac)
         return Stream(parts, key, mac_key)
 
     def client_key_exchange(self, body: bytes, transcript: bytes, extended: bool) -> None:
@@ -168,7 +181,8 @@ class Session12(Session):
         encrypted = body[2:2 + size] if size == len(body) - 2 else body
         premaster = self.keyring.tls.get(("RSA", encrypted[:8])) or _premaster(self.keyring.rsa_keys, encrypted)
         if premaster:
-            self.master = master_secret(self.version, self.suite.prf, premaster, self.client_random + self.server_random,
+            randoms = self.client_random + self.server_random
+            self.master = master_secret(self.version, self.suite.prf, premaster, randoms,
                                         transcript if extended else None)
 
 
@@ -195,8 +209,8 @@ class Session13(Session):
     missing from the key log, and a Finished from the capture.
     """
 
-    def __init__(self, parts: Suite, secrets: list[list[bytes | None]]):
-        super().__init__()
+    def __init__(self, keyring: Any, client_random: bytes, parts: Suite, secrets: list[list[bytes | None]]):
+        super().__init__(keyring, client_random)
         self.suite = parts
         self.readers = [[self._reader(secret) for secret in side if secret] for side in secrets]
         self.application = [side[-1] for side in secrets]

@@ -1,4 +1,4 @@
-"""Takes the protection off one record: AEAD ciphers, block and stream ciphers with HMAC (RFC 5246, 6.2.3; RFC 8446, 5.2).
+"""Takes the protection off one record: AEAD, block and stream ciphers (RFC 5246, 6.2.3; RFC 8446, 5.2).
 
 A protection has two calls, because after missing bytes the sequence number has to be guessed: `prepare` does what
 depends on the order of records only and is called once a record; `finish` checks one sequence number.

@@ -123,7 +123,7 @@ def ring(log=None, rsa_keys=()):
             continue
         label, client_random, secret = line.split()
         secrets[label, bytes.fromhex(client_random)] = bytes.fromhex(secret)
-    keys = SimpleNamespace(tls=secrets, rsa_keys=list(rsa_keys))
+    keys = SimpleNamespace(tls=secrets, rsa_keys=list(rsa_keys), rejected={})
     keys.open_tls = lambda *facts: open_session(keys, *facts)
     return keys
 
@@ -208,13 +208,16 @@ def test_a_wrong_secret_is_refused_and_said_once(server, tmp_path, version):
     closed = [item for item in out if isinstance(item, Opaque)]
     assert {item.fields["keys"] for item in closed} == {"do not fit"} and sum(item.size for item in closed) > 20000
     assert all(m.problems for m in out if isinstance(m, Message) and m.kind == "tls.wrong_key")
+    assert len(secrets.rejected) == 1 and "does not open" in str(secrets.rejected)
 
 
 def test_secrets_of_another_connection_open_nothing(server, tmp_path):
     sent, _, _ = connection(server, tmp_path, TLS13)
     _, log, _ = connection(server, tmp_path, TLS13)
-    out = decode(sent, ring(log))
+    secrets = ring(log)
+    out = decode(sent, secrets)
     assert "tls.wrong_key" not in kinds(out) and "tls.certificate" not in kinds(out)
+    assert list(secrets.rejected.values()) == ["the keys hold no secret for this connection"]
     assert len([item for item in out if isinstance(item, Opaque)]) == 2
 
 
