@@ -207,22 +207,22 @@ def _joined(notes: list[str]) -> str:
     return f"  ({'; '.join(notes)})" if notes else ""
 
 
-def condition(one: Condition) -> str:
-    """A condition in words."""
-    parts = [condition(part) if isinstance(part, Condition) else str(part) for part in one.arguments]
-    match one.test:
-        case "not":
-            return f"not ({parts[0]})" if one.arguments[0].test in ("all", "any") else f"not {parts[0]}"
-        case "all" | "any":
-            joined = (" and " if one.test == "all" else " or ").join(parts)
-            return f"({joined})" if len(parts) > 1 else joined
-        case "same_host":
-            return f"{parts[0]} and {parts[1]} are one host"
-        case "is_name":
-            return f"{parts[0]} is known by name"
-        case "needs_lookup":
-            return f"the name of {parts[0]} has to be looked up"
-        case "equals":
-            return f"{parts[0]} = {parts[1]}"
-        case test:
-            return f"{parts[0]} is {test}"
+_PHRASES = {                             # a test that holds, and one that does not
+    "same_host": ("{} is the same host as {}", "{} is another host than {}"),
+    "is_name": ("{} is known by name", "{} is known by address"),
+    "needs_lookup": ("the name of {} has to be looked up", "the name of {} needs no lookup"),
+    "known": ("{} is known", "{} is not known"),
+    "seen": ("{} was seen", "{} was not seen"),
+    "equals": ("{} = {}", "{} differs from {}"),
+}
+
+
+def condition(one: Condition, holds: bool = True, inner: bool = False) -> str:
+    """A condition in words; its contrary where it shall not hold."""
+    if one.test == "not":
+        return condition(one.arguments[0], not holds, inner)
+    if one.test in ("all", "any"):
+        parts = [condition(part, holds, inner=True) for part in one.arguments]
+        joined = (" and " if (one.test == "all") is holds else " or ").join(parts)
+        return f"({joined})" if inner and len(parts) > 1 else joined
+    return _PHRASES[one.test][not holds].format(*one.arguments)
