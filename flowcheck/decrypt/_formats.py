@@ -77,7 +77,7 @@ _UAT = re.compile(r'^"?(?:-o\s+)?"?uat:\w+:')
 def _lines(text: str, origin: str, found: Found) -> None:
     understood, first_unknown = 0, 0
     for number, line in enumerate(text.splitlines(), 1):
-        line = _UAT.sub("", line.strip().lstrip("\ufeff"))
+        line = _UAT.sub("", line.strip())
         if not line or line.startswith("#"):
             continue
         for reader in _LINE_READERS:

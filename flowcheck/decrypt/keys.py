@@ -69,10 +69,11 @@ class KeyRing:
             raw = path.read_bytes()
         except OSError as error:
             raise KeyFileError(f"{path}: {error.strerror or 'cannot be read'}") from None
-        encoding = "utf-16" if raw[:2] in (b"\xff\xfe", b"\xfe\xff") else "utf-8"
-        if b"\0" in raw[:4096] and encoding == "utf-8":
+        encoding = "utf-16" if raw[:2] in (b"\xff\xfe", b"\xfe\xff") else "utf-8-sig"
+        if b"\0" in raw[:4096] and encoding != "utf-16":
             raise KeyFileError(f"{path}: not a key file (binary)")
-        self._add(_formats.read(raw.decode(encoding, "replace"), str(path)), str(path))
+        text = raw.decode(encoding, "replace").replace("\r\n", "\n")
+        self._add(_formats.read(text, str(path)), str(path))
 
     def add_secrets_block(self, kind: int, data: bytes) -> None:
         """Secrets that a pcapng file brings itself (Decryption Secrets Block)."""
