@@ -70,8 +70,8 @@ CAUSES = {
     112: "APN restriction value incompatible with active EPS bearer context",
 }
 
-KINDS = kinds("esm", LAYOUTS, ("security_header", "bearer", "pti", *CAUSE_FIELDS, "apn", "pdn_type", "pdn_address", "interface_identifier",
-                               "request_type", "linked_bearer"))
+KINDS = kinds("esm", LAYOUTS, ("security_header", "sequence_number", "bearer", "pti", *CAUSE_FIELDS, "apn", "pdn_type",
+                               "pdn_address", "interface_identifier", "request_type", "linked_bearer"))
 
 
 def decode(data: bytes, context: Context, fields: dict[str, Any] | None = None) -> Iterator[Message]:

@@ -44,10 +44,10 @@ CAUSES = {1: "Invalid Stream Identifier", 2: "Missing Mandatory Parameter", 3: "
           164: "Request Refused - No Authorization", 261: "Unsupported HMAC Identifier"}
 
 _ASSIGNED = range(1, 256)            # IANA assigns from the bottom; what is above was never registered or has its octets swapped
-_REMEMBERED = 4096                   # TSNs of a direction by which retransmissions are known
+_REMEMBERED = 1024                   # TSNs of a direction by which retransmissions are known
 _FRAGMENTS = 512                     # of one direction, waiting for the rest of their messages
 _WAITING = 1 << 20                   # octets of the same
-_DIRECTIONS = 1024                   # of one flow; the longest idle is forgotten
+_DIRECTIONS = 16384                  # and as many tags and address pairs; the oldest is forgotten
 
 
 def likely(head: bytes, ports: tuple[int, ...] = ()) -> bool:
