@@ -1,4 +1,5 @@
 import random
+import re
 from pathlib import Path
 
 import pytest
@@ -104,9 +105,20 @@ def test_the_schemas_keep_to_the_words_that_are_read(name):
     walk(structure.schema(name))
 
 
+PAGE = Path(__file__).resolve().parents[2] / "docs" / "rule-language.md"
+
+
+def test_the_examples_of_the_language_page_are_right():
+    rule, profile = re.findall(r"```yaml\n(.*?)```", PAGE.read_text(), re.DOTALL)
+    for text, name in ((rule, "schema.json"), (profile, "site-schema.json")):
+        mistakes = Mistakes()
+        structure.check(read(text, name, mistakes), name, name, mistakes)
+        assert mistakes.lines() == []
+
+
 def test_the_language_page_explains_every_key():
     """docs/rule-language.md is kept in step with the schemas: every key and every word of a choice stands in it."""
-    page = (Path(__file__).resolve().parents[2] / "docs" / "rule-language.md").read_text()
+    page = PAGE.read_text()
     words = set()
 
     def walk(rules):
@@ -121,5 +133,5 @@ def test_the_language_page_explains_every_key():
 
     for name in ("schema.json", "site-schema.json"):
         walk(structure.schema(name))
-    missing = sorted(word for word in words if f"`{word}`" not in page and f"`{word}:" not in page)
+    missing = sorted(word for word in words if not any(form in page for form in (f"`{word}`", f"`{word}:", f"`{{{word}:")))
     assert not missing
