@@ -20,6 +20,7 @@ _URL = re.compile(r"([A-Za-z][A-Za-z0-9+.-]*)://\S+\Z")
 _SCHEMES = ("http", "https", "ftp", "ftps", "sftp", "tftp")
 _MOST_EVENTS = 64
 _LONGEST_NAME = 256
+_SHORT = 32                    # no limit but that of the OUI, which has a check of its own, is lower
 
 
 def problems(rpc: str, fields: dict[str, Any], tags: list[str], data: bytes, direction: str | None) -> list[Problem]:
@@ -38,6 +39,8 @@ def problems(rpc: str, fields: dict[str, Any], tags: list[str], data: bytes, dir
 
 
 def _schema(rpc: str, tags: list[str], found: list[str]) -> None:
+    if tuple(tags) == ARGUMENTS[rpc]:
+        return
     names = tuple(local(tag) for tag in tags)
     if names != ARGUMENTS[rpc]:
         absent = [name for name in REQUIRED[rpc] if name not in names]
@@ -52,7 +55,7 @@ def _schema(rpc: str, tags: list[str], found: list[str]) -> None:
 
 def _lengths(fields: dict[str, Any], found: list[str]) -> None:
     for name, value in fields.items():
-        if isinstance(value, str) and len(value) > 6:
+        if isinstance(value, str) and len(value) > _SHORT:
             last = name.rpartition(".")[2]
             if len(value) > LONGEST.get(last, 1 << 30):
                 found.append(f"{name} has {len(value)} characters, {LONGEST[last]} are allowed")

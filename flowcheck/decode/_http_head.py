@@ -87,7 +87,7 @@ def _headers(data: bytes, offset: int) -> tuple[dict[str, Any], list[Problem]]:
     for line in data.split(b"\n"):
         if line[:1] in (b" ", b"\t") and fields:                 # RFC 9112 5.2: folded
             at, begun = fields.pop()
-            fields.append((at, begun + b" " + line.strip()))
+            fields.append((at, begun.rstrip() + b" " + line.strip()))
         elif line.strip(b"\r"):
             fields.append((offset, line))
         offset += len(line) + 1

@@ -19,6 +19,7 @@ SOAP_1_2 = "http://www.w3.org/2003/05/soap-envelope"
 XSI_TYPE = "{http://www.w3.org/2001/XMLSchema-instance}type"
 ARRAY_TYPE = "{http://schemas.xmlsoap.org/soap/encoding/}arrayType"
 
+_UTF_16 = (b"\xff\xfe", b"\xfe\xff")
 _MOST_ENVELOPES = 64
 _ENVELOPE_END = re.compile(rb"</(?:[A-Za-z_][\w.-]*:)?Envelope\s*>")
 _LAST_END = re.compile(rb"</[^<>]*>|<[^<>]*/>")
@@ -39,12 +40,14 @@ def envelopes(data: bytes, missing: bool) -> list[Envelope]:
     """The envelopes of one body; usually one. `missing` says that the capture lacks its end."""
     if b"<!DOCTYPE" in data or b"<!ENTITY" in data:
         return [Envelope(None, [Problem(max(0, data.find(b"<!")), "XML with a DTD is not read")], missing)]
+    if data[:2] not in _UTF_16:
+        data = data.strip(b"\0 \t\r\n")
     try:
-        return [Envelope(_parse(data.strip(b"\0 \t\r\n")), [], False)]
+        return [Envelope(_parse(data), [], False)]
     except _syntax_error() as error:
         reason = error
     pieces = _split(data)
-    if len(pieces) == 1:
+    if len(pieces) == 1 and pieces[0] == data:
         return [_salvage(data, missing, reason)]
     found = []
     for number, piece in enumerate(pieces):
@@ -52,12 +55,14 @@ def envelopes(data: bytes, missing: bool) -> list[Envelope]:
             found.append(Envelope(_parse(piece.strip(b"\0 \t\r\n")), [], False))
         except _syntax_error() as error:
             found.append(_salvage(piece, missing and number == len(pieces) - 1, error))
+    if len(pieces) == 1:
+        found[0].problems.append(Problem(len(pieces[0]), "the body does not end with the envelope"))
     return found
 
 
 def local(tag: str) -> str:
     """The name without its namespace."""
-    return tag[tag.rfind("}") + 1:]
+    return tag[tag.rfind("}") + 1:] if tag[:1] == "{" else tag
 
 
 def namespace(tag: str) -> str:
@@ -90,7 +95,7 @@ def _parse(data: bytes, recover: bool = False) -> Any:
 
 
 def _split(data: bytes) -> list[bytes]:
-    """One piece for each envelope; what follows the last one counts only if it is another."""
+    """One piece for each envelope; what follows the last one counts only if it is the beginning of another."""
     pieces, start = [], 0
     for end in _ENVELOPE_END.finditer(data):
         pieces.append(data[start:end.end()])
@@ -99,9 +104,7 @@ def _split(data: bytes) -> list[bytes]:
             return pieces
     if not pieces or b"Envelope" in data[start:]:
         pieces.append(data[start:])
-    elif len(pieces) == 1 and start < len(data):
-        pieces.append(b"")                       # something else follows: read the envelope by itself
-    return [piece for piece in pieces if piece.strip()] if len(pieces) != 2 or pieces[1] else [pieces[0], *pieces[2:]]
+    return pieces
 
 
 def _salvage(data: bytes, missing: bool, reason: Exception) -> Envelope:

@@ -34,8 +34,8 @@ def decode(data: bytes, context: Context) -> Iterator[Message]:
         if number == 1:
             problems.append(Problem(0, "several envelopes in one HTTP message"))
         if envelope.root is None:
-            if problems or _NAMESPACE.encode() in data:
-                yield context.message("cwmp.malformed", {}, tuple(problems), incomplete=envelope.cut)
+            if not envelope.cut and _NAMESPACE.encode() in data:
+                yield context.message("cwmp.malformed", {}, tuple(problems))
         elif local(envelope.root.tag) == "Envelope":
             yield from _envelope(envelope, data, context)
 
@@ -80,6 +80,8 @@ def _envelope(envelope: _soap.Envelope, data: bytes, context: Context) -> Iterat
             if not own.startswith(_NAMESPACE):
                 worse.append(Problem(0, f"{name} is in {own!r}, which is no CWMP namespace"))
             _arguments(call, fields, worse, "")
+        if envelope.cut:
+            worse = list(problems)               # what is missing is no fault of the peer's
         fields["cwmp_version"] = _version(own if own in _VERSIONS else version or _declared(root), fields)
         if not envelope.cut:
             tags = [child.tag for child in call]
@@ -136,8 +138,7 @@ def _version(spoken: str, fields: dict[str, Any]) -> str | None:
 def _arguments(call: Any, fields: dict[str, Any], problems: list[Problem], prefix: str, depth: int = 0) -> None:
     """The children of an RPC or a struct, each under its name."""
     for element in call:
-        tag = element.tag
-        name = local(tag)
+        name = local(element.tag)
         if name == "ParameterList":
             fields[prefix + name] = _parameters(element, problems)
         elif name in ARRAYS or element.get(ARRAY_TYPE) is not None:
@@ -192,9 +193,9 @@ def _array(element: Any, name: str, prefix: str, fields: dict[str, Any], problem
     """A list of texts or structs; what the structs hold is also listed by member, for rules that look at one."""
     items = list(element[:_MOST_ITEMS])
     _count(element, len(items), problems)
-    if items and not any(len(item) for item in items) and (name == "SetParameterValuesFault" or name == "Results"
-                                                          or len({item.tag for item in items}) > 1):
-        items = [element]                        # a struct that is repeated instead of being in an array
+    repeated = name in ("SetParameterValuesFault", "Results")     # by the schema, and by some stacks for other structs
+    if any(not len(item) for item in items) and (repeated or len({item.tag for item in items}) > 1):
+        items = [element]
     found: list[Any] = fields.setdefault(prefix + name, [])
     for item in items:
         if not len(item):

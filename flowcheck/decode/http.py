@@ -55,12 +55,13 @@ class _Asked(NamedTuple):
 class _Direction:
     """One direction, and the message being read in it. That stays on the tape until it is complete or too long."""
 
-    __slots__ = ("tape", "synced", "stray", "scanned", "head", "cut_head", "asked", "plan", "left", "at", "chunk",
-                 "body", "counted", "missing", "over", "time", "frames", "problems", "trailers")
+    __slots__ = ("tape", "synced", "started", "stray", "scanned", "head", "cut_head", "asked", "plan", "left", "at",
+                 "chunk", "body", "counted", "missing", "over", "time", "frames", "problems", "trailers")
 
     def __init__(self) -> None:
         self.tape: Tape | None = None
         self.synced = True                        # the next byte begins a message, or continues this one
+        self.started = False                      # a head was read
         self.stray = 0                            # octets that were no HTTP, before the next message
         self.reset()
 
@@ -151,6 +152,8 @@ class Conversation:
             tape.skip(len(data) - len(data.lstrip(b"\r\n")))
             if not data:
                 return False
+        if not here.started and b"\n" not in data and not may_become_start(bytes(data[:LARGEST_HEAD])):
+            return _astray(here)                                 # the capture begins inside a message
         found = _HEAD_END.search(data, max(0, here.scanned - 3))
         if found is None:
             line_end = data.find(b"\n", 0, LARGEST_HEAD)
@@ -170,7 +173,7 @@ class Conversation:
 
     def _open(self, here: _Direction, head: Head, side: int) -> None:
         self._answering = side if head.status else 1 - side
-        here.head = head
+        here.head, here.started = head, True
         here.asked = asked = self._pair(head)
         here.plan, here.left, problems = framing(head, asked.method if head.status else head.method)
         if here.stray:
