@@ -47,6 +47,7 @@ CONTENT_FORMATS = {
     112: "application/senml+cbor", 310: "application/senml+xml", 11542: "application/vnd.oma.lwm2m+tlv",
     11543: "application/vnd.oma.lwm2m+json", 11544: "application/vnd.oma.lwm2m+cbor",
 }
+_MOST = 256                               # options of a message
 BERT = 7                                  # SZX of blocks of n * 1024 octets over TCP, RFC 8323 6
 
 
@@ -77,6 +78,9 @@ def options(at: Cursor, code: int, problems: list[Problem]) -> list[Option]:
     found, number = [], 0
     while at.left:
         start = at.offset
+        if len(found) >= _MOST:
+            problems.append(Problem(start, f"more than {_MOST} options"))
+            raise Short(start, 1)
         head = at.u8()
         if head == 0xFF:
             if not at.left:

@@ -27,7 +27,7 @@ _TYPES = ("CON", "NON", "ACK", "RST")
 _LIFETIME = 247 * 10**9                   # EXCHANGE_LIFETIME, RFC 7252 4.8.2: until then a message ID is not used again
 _MOST_REQUESTS = 512                      # remembered per flow
 _MOST_BODIES, _LARGEST_BODY = 8, 1 << 20
-_LARGEST_MESSAGE = 8 << 20                # over TCP; more is a lost place in the stream
+_LARGEST_MESSAGE = 2 << 20                # over TCP; more is a lost place in the stream
 _REQUEST_OPTIONS = {3, 7, 11, 15, 35, 39}   # Uri-* and Proxy-*: what a request to somewhere has
 _RESPONSE_OPTIONS = {4, 6, 8, 12, 14, 23, 27}
 

@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import json
+from collections import Counter
 from collections.abc import Iterator
 from math import isfinite
 from typing import Any
@@ -10,22 +11,25 @@ from typing import Any
 from ..model import Context, Message, Problem
 from . import _flat
 
-_FIELDS = ("body", "flat", "names", "protocol", "content_type", "method", "path", "status", "code", "token")
+_FIELDS = ("body", "flat", "names", "unread", "protocol", "content_type", "method", "path", "status", "code", "token")
 KINDS = {"json.request": _FIELDS, "json.response": _FIELDS}
 PAYLOADS = ("application/json", "text/json", "application/problem+json", "application/vnd.api+json",
             "application/ld+json", "application/hal+json", "application/senml+json", "application/merge-patch+json",
             "application/json-patch+json", "application/vnd.oma.lwm2m+json", "application/3gpphal+json",
             "application/vnd.3gpp.seal-info+json")
 
-_LARGEST = 1 << 20
+_LARGEST = 1 << 20                        # octets; a larger body is named, not read
 
 
 def decode(data: bytes, context: Context) -> Iterator[Message]:
     """One body. What is no JSON is still a message: without `body`, and with the reason as a problem."""
     if not data.strip():
         return
-    body, problems = _parse(data) if not context.missing else (None, ())
-    fields = _flat.carried(context.carrier)
+    fields, body, problems = _flat.carried(context.carrier), None, ()
+    if len(data) > _LARGEST:
+        fields["unread"] = f"{len(data)} octets"
+    elif not context.missing:
+        body, problems = _parse(data)
     if body is not None:
         flat, names = _flat.flatten(body)
         fields |= {"body": body, "flat": flat, "names": names}
@@ -34,15 +38,13 @@ def decode(data: bytes, context: Context) -> Iterator[Message]:
 
 
 def _parse(data: bytes) -> tuple[Any, tuple[Problem, ...]]:
-    if len(data) > _LARGEST:
-        return None, (Problem(_LARGEST, f"JSON of {len(data)} octets is not read"),)
     problems: list[Problem] = []
 
     def members(pairs: list[tuple[str, Any]]) -> dict[str, Any]:
         found = dict(pairs)
         if len(found) < len(pairs) and not problems:
-            twice = next(name for i, (name, _) in enumerate(pairs) if any(name == other for other, _ in pairs[:i]))
-            problems.append(Problem(0, f"name {twice!r} given twice in one object"))
+            twice = Counter(name for name, _ in pairs).most_common(1)[0][0]
+            problems.append(Problem(0, f"name {twice[:80]!r} given twice in one object"))
         return found
 
     try:

@@ -13,7 +13,7 @@ from ..model import Context, Message
 from . import _flat, _wbxml, _xml
 
 _FIELDS = ("version", "dpf", "sho", "mcim", "m2m", "applications", "appids", "parms", "characteristics", "names",
-           "protocol", "content_type", "method", "path", "status", "code", "token")
+           "unread", "protocol", "content_type", "method", "path", "status", "code", "token")
 KINDS = {"omacp.bootstrap": _FIELDS}
 PAYLOADS = ("text/vnd.wap.connectivity-xml", "application/vnd.wap.connectivity-wbxml")
 
@@ -24,7 +24,9 @@ _DM_ACCOUNT = "w7"
 def decode(data: bytes, context: Context) -> Iterator[Message]:
     """One document."""
     fields, problems = _flat.carried(context.carrier), ()
-    if not context.missing:
+    if len(data) > _xml.LARGEST:
+        fields["unread"] = f"{len(data)} octets"
+    elif not context.missing:
         try:
             root = _wbxml.parse(data, _wbxml.PROV) if _wbxml.looks_like(data) else _xml.parse(data)
             fields |= _document(root)

@@ -21,7 +21,7 @@ _CARRIED = ("protocol", "content_type", "method", "path", "status_code", "token"
 _HEADER = ("session_id", "msg_id", "source", "target", "ver_proto", "ver_dtd")
 _COMMAND = (*_HEADER, "cmd_id", "msg_ref", "cmd_ref", "cmd", "status", "alert", "data", "correlator", "items", "uris",
             "text", "inside", *_CARRIED)
-KINDS = {"syncml.message": (*_HEADER, "commands", "final", "cred", "max_msg_size", *_CARRIED),
+KINDS = {"syncml.message": (*_HEADER, "commands", "final", "cred", "max_msg_size", "unread", *_CARRIED),
          "syncml.bootstrap": (*_HEADER, "dpf", "sho", "mcim", "m2m", "applications", "appids", "parms", "names", *_CARRIED),
          "syncml.notification": ("version", "ui_mode", "initiator", "session_id", "server_id", "digest", *_CARRIED)} \
     | {f"syncml.{command}": _COMMAND for command in _COMMANDS}
@@ -46,6 +46,9 @@ def decode(data: bytes, context: Context) -> Iterator[Message]:
         return
     if context.missing:
         yield context.message("syncml.message", carried, incomplete=True)
+        return
+    if len(data) > _xml.LARGEST:
+        yield context.message("syncml.message", carried | {"unread": f"{len(data)} octets"})
         return
     try:
         root = _wbxml.parse(data, _wbxml.SYNCML) if _wbxml.looks_like(data) else _xml.parse(data)

@@ -7,8 +7,8 @@ from collections.abc import Iterator
 from ..model import Context, Message, Payload
 from . import _flat, _xml
 
-_FIELDS = ("root", "namespace", "body", "flat", "names", "protocol", "content_type", "method", "path", "status", "code",
-           "token")
+_FIELDS = ("root", "namespace", "body", "flat", "names", "unread", "protocol", "content_type", "method", "path", "status",
+           "code", "token")
 KINDS = {"xml.request": _FIELDS, "xml.response": _FIELDS}
 PAYLOADS = ("application/xml", "text/xml")
 
@@ -27,7 +27,9 @@ def decode(data: bytes, context: Context) -> Iterator[Message | Payload]:
     fields, problems = _flat.carried(context.carrier), ()
     if name:
         fields["root"] = name
-    if not context.missing:
+    if len(data) > _xml.LARGEST:
+        fields["unread"] = f"{len(data)} octets"
+    elif not context.missing:
         try:
             root = _xml.parse(data)
             body = {root.name: _xml.tree(root)}

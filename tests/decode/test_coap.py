@@ -92,6 +92,11 @@ def test_cut_at_every_length(data, kind, fields):
             assert isinstance(m, Payload) or m.kind == kind
 
 
+def test_options_are_bounded():
+    (found,), _ = run(message(CON, 1, 1, b"", options(*[(11, b"")] * 5000)))
+    assert len(found.problems) == 1 and len(found.fields["options"]) == 0
+
+
 def test_lying_lengths_are_problems():
     for data in (b"\x49\x01\0\1" + bytes(9), b"\x40\x01\0\1\x0f", b"\x40\x01\0\1\xb5ab", b"\x40\x01\0\1\xff", b"\x40\0\0\1x",
                  message(CON, 1, 1, b"", options((7, b"abcd")))):

@@ -138,7 +138,7 @@ LIKELY = [(b"220 (vsFTPd 3.0.5)\r\n", (21, 4000), True), (b"220 HMS file server 
           (b"220 mail ESMTP\r\n", (25, 4000), False), (b"220 hello\r\n", (2121, 4000), False), (b"USER pm\r\n", (2121, 4000), True),
           (b"USER x 0 * :real\r\n", (6667, 4000), False), (b"USER x\r\n", (110, 4000), False), (b"GET / HTTP/1.1\r\n", (21, 4000), False),
           (b"SIZE /README\r\n", (21, 4000), True), (b"SIZE /README\r\n", (99, 4000), False), (b"PBSZ 0\r\n", (4000, 4001), True), (b"", (21,), False),
-          (b"SSH-2.0-x\r\n", (21, 22), False), (b"200 OK\r\n", (21, 4000), False)]
+          (b"SSH-2.0-x\r\n", (21, 22), False), (b"200 OK\r\n", (21, 4000), True), (b"200 OK\r\n", (99, 4000), False)]
 
 
 @pytest.mark.parametrize("head, ports, expected", LIKELY)
