@@ -51,7 +51,7 @@ class Fragments:
         self._done: dict[Hashable, frozenset[tuple[int, int]]] = {}     # place and hash of each piece of joined ones
         self._held = 0
         self._lost = 0
-        self.ambiguous = 0           # datagrams given up because fragments contradicted each other
+        self.ambiguous = 0           # given up because fragments contradicted each other, or reached too far
 
     @property
     def incomplete(self) -> int:

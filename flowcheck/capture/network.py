@@ -68,7 +68,7 @@ class Network:
         """One sentence for each thing that limits what could be read."""
         counts = Counter(self._counts)
         counts["{} datagrams are incomplete: a fragment is missing from the capture"] = self._fragments.incomplete
-        counts["{} datagrams were not joined: their fragments contradict each other"] = self._fragments.ambiguous
+        counts["{} datagrams were not joined: their fragments contradict each other or reach beyond the largest datagram"] = self._fragments.ambiguous
         return [text.format(count) for text, count in counts.items() if count]
 
     def packets(self, frame: Frame) -> tuple[Packet, ...] | list[Packet]:

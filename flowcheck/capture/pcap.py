@@ -165,7 +165,9 @@ class _Records:
                 if self.at < len(self.block):
                     capture.cut_off(number + 1, self.base + self.at)
                 return
-            if not captured:                     # nothing was kept of this packet; it is numbered like any other
+            if self.appended():
+                interface = len(capture.interfaces) - 1
+            elif not captured:                   # nothing was kept of this packet; it is numbered like any other
                 number += 1
                 self.at = at + size
                 if second or original:
@@ -176,8 +178,6 @@ class _Records:
                 capture.packets, capture.cut = number, cut
             elif captured <= largest and self.more():
                 continue
-            elif self.appended():
-                interface = len(capture.interfaces) - 1
             elif not self.resynchronise(number, captured):
                 return
 
@@ -193,6 +193,10 @@ class _Records:
 
     def appended(self) -> bool:
         """Does another capture's file header stand where a record should?"""
+        if not _ANY_MAGIC.match(self.block, self.at):
+            return False
+        while len(self.block) - self.at < _FILE_HEADER and self.more():
+            pass
         header = read_header(self.block, self.at)
         if header is None:
             return False
