@@ -118,9 +118,8 @@ def names_of_this_site(source: Source) -> Iterator[Issue]:
 # ------------------------------------------------------------------------------------------------------- steps
 
 def steps_without_hint(source: Source) -> Iterator[Issue]:
-    for step in _steps(source.data["steps"]):
-        expected = "unchecked" not in step and not step.get("optional") and step.get("severity", "error") == "error"
-        if expected and "hint" not in step:
+    for step in _required(source.data["steps"]):
+        if "unchecked" not in step and step.get("severity", "error") == "error" and "hint" not in step:
             yield NOTICE, step.mark, f"step '{step['step']}' has no hint: what should an engineer look at when it goes wrong?"
 
 
@@ -144,12 +143,12 @@ def loose_answers(source: Source) -> Iterator[Issue]:
 
 
 def crossed_answers(source: Source) -> Iterator[Issue]:
-    """An answer comes from where its request went."""
+    """An answer goes between the ends of its request: back, or on in the same stream (an Inform after a TLS handshake)."""
     steps = {step["step"]: step for step in _steps(source.data["steps"])}
     for step in steps.values():
         request = steps.get(step.get("answers", ""))
         if request and {"from", "to"} <= step.keys() & request.keys():
-            if (step["from"], step["to"]) != (request["to"], request["from"]):
+            if {step["from"], step["to"]} != {request["to"], request["from"]}:
                 yield WARNING, step.keys_at["answers"], (
                     f"step '{step['step']}' goes from {step['from']} to {step['to']}, but the request it answers went "
                     f"from {request['from']} to {request['to']}")
@@ -244,6 +243,13 @@ def _steps(items: Iterable[Map]) -> Iterator[Map]:
             yield item
         else:
             yield from _steps(item["steps"])
+
+
+def _required(items: Iterable[Map]) -> Iterator[Map]:
+    """The steps whose absence is a finding: those that are not optional, nor in a group that is."""
+    for item in items:
+        if not item.get("optional"):
+            yield from [item] if "step" in item else _required(item["steps"])
 
 
 def _mappings(value: Any) -> Iterator[Map]:
