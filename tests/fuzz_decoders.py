@@ -30,7 +30,8 @@ _SUFFIXES = (".pcap", ".pcapng", ".cap")
 
 
 def context(ports: tuple[int, int] = (40112, 53), time_: int = 1, **more) -> Context:
-    return Context(time_, (FrameRef(0, 1),), Endpoint("198.51.100.21", ports[0]), Endpoint("192.0.2.53", ports[1]), ("eth", "ip"), 1, **more)
+    src, dst = Endpoint("198.51.100.21", ports[0]), Endpoint("192.0.2.53", ports[1])
+    return Context(time_, (FrameRef(0, 1),), src, dst, ("eth", "ip"), 1, **more)
 
 
 def check(found, depth: int = 0) -> int:
@@ -43,7 +44,8 @@ def check(found, depth: int = 0) -> int:
             assert item.kind in decode.kinds(), f"{item.kind} is in no KINDS"
             assert isinstance(item.frames, tuple) and item.frames, f"{item.kind} without frames"
             assert all(isinstance(name, str) for name in item.fields), f"{item.kind}: field names are text"
-            assert all(isinstance(p, Problem) and p.offset >= 0 and p.text for p in item.problems), f"{item.kind}: {item.problems}"
+            sane = all(isinstance(p, Problem) and p.offset >= 0 and p.text for p in item.problems)
+            assert sane, f"{item.kind}: {item.problems}"
             json.dumps(item.fields, default=str).encode()
         elif isinstance(item, Payload) and depth < _DEEPEST:
             module = decode.payload_decoders().get(item.protocol)
@@ -120,7 +122,8 @@ def seeds(paths: list[Path], most: int = 4000) -> list[tuple[bytes, tuple[int, i
 
     found: dict[tuple[bytes, tuple[int, int]], None] = {}
     streams: dict[tuple, bytearray] = {}
-    for path in sorted(file for path in paths for file in (path.rglob("*") if path.is_dir() else (path,)) if file.suffix in _SUFFIXES):
+    files = (file for path in paths for file in (path.rglob("*") if path.is_dir() else (path,)))
+    for path in sorted(file for file in files if file.suffix in _SUFFIXES):
         try:
             with PcapReader(str(path)) as reader:
                 for packet, _ in zip(reader, range(2000)):
@@ -156,7 +159,8 @@ def main() -> int:
     rounds = 0
     while rounds < args.rounds and time.monotonic() < ends:
         rounds += 1
-        data, ports = rng.choice(known) if known and rng.random() < 0.9 else (rng.randbytes(rng.randrange(300)), (rng.randrange(65536), 53))
+        noise = rng.randbytes(rng.randrange(300)), (rng.randrange(65536), 53)
+        data, ports = rng.choice(known) if known and rng.random() < 0.9 else noise
         takers = [m for m in modules if hasattr(m, "likely") and m.likely(data, ports)] + [rng.choice(modules)]
         damaged = mutate(data, rng)
         for module in takers:
@@ -172,7 +176,8 @@ def main() -> int:
             slowest[name] = max(slowest[name], taken)
             failures[name] += taken > SLOW
             calls[name] += 1
-    print(f"{rounds} rounds, {len(known)} seeds, seed {args.seed}\n{'decoder':<14}{'runs':>8}{'results':>10}{'failures':>10}{'slowest':>11}")
+    print(f"{rounds} rounds, {len(known)} seeds, seed {args.seed}")
+    print(f"{'decoder':<14}{'runs':>8}{'results':>10}{'failures':>10}{'slowest':>11}")
     for name in sorted(calls):
         print(f"{name:<14}{calls[name]:>8}{results[name]:>10}{failures[name]:>10}{slowest[name] * 1000:>8.1f} ms")
     return 1 if sum(failures.values()) else 0

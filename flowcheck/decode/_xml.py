@@ -1,4 +1,4 @@
-"""Untrusted XML: no DTD, no entities, no network, bounded (lxml). Also what the bodies of one root element are read by."""
+"""Untrusted XML: no DTD, no entities, no network, bounded (lxml). WBXML becomes the same elements."""
 
 from __future__ import annotations
 

@@ -248,7 +248,8 @@ class _Talk:
             problems.append(parsed.short)
         here = replace(context, exchange=request.exchange) if request else context
         yield here.message(kind, fields, tuple(problems), incomplete=bool(context.missing))
-        if parsed.body and parsed.whole and not again and not context.missing and kind in ("coap.request", "coap.response"):
+        told = parsed.whole and not context.missing and not again
+        if parsed.body and told and kind in ("coap.request", "coap.response"):
             yield from self._body(parsed, here, request, kind)
 
     def _again(self, parsed: _Parsed, context: Context, data: bytes) -> bool:

@@ -1,4 +1,4 @@
-"""DHCP for IPv6 (RFC 8415; DNS servers RFC 3646): addresses and prefixes a device was given. Relayed ones are opened."""
+"""DHCP for IPv6 (RFC 8415; DNS RFC 3646): addresses and prefixes a device was given. Relayed messages are opened."""
 
 from __future__ import annotations
 
@@ -99,7 +99,8 @@ def _option(code: int, at: Cursor, fields: dict[str, Any]) -> None:
                     _option(inner, value, fields)
     elif code == 5:
         address, preferred, valid = str(IPv6Address(at.octets(16))), at.u32(), at.u32()
-        fields["addresses"] = (*fields.get("addresses", ()), {"address": address, "preferred": preferred, "valid": valid})
+        given = {"address": address, "preferred": preferred, "valid": valid}
+        fields["addresses"] = (*fields.get("addresses", ()), given)
     elif code == 26:
         preferred, valid, length = at.u32(), at.u32(), at.u8()
         prefix = f"{IPv6Address(at.octets(16))}/{length}"

@@ -30,6 +30,7 @@ _UPLOADS = frozenset("STOR STOU APPE".split())
 _COMMAND = re.compile(rb"([A-Za-z]{3,8})(?: ([^\r\n\0]{0,4096}))?\r?\n")
 _GREETING = re.compile(rb"(?:120|220|421)[ -][^\r\n]*\r?\n|(?:120|220|421)[ -][\t\x20-\x7e\x80-\xff]{3,}\Z")
 _ANSWER = re.compile(rb"[1-6][0-9]{2}[ -][^\r\n\0]{0,4096}\r?\n")        # a capture may begin in the middle
+_SAYS_FTP = re.compile(rb"ftp|filezilla", re.I)
 _REPLY = re.compile(rb"([1-6][0-9]{2})([ -]|\Z)")
 _PASSIVE = re.compile(r"(\d{1,3}),(\d{1,3}),(\d{1,3}),(\d{1,3}),(\d{1,3}),(\d{1,3})")
 _EXTENDED = re.compile(r"([!-~])\1\1(\d{1,5})\1")
@@ -53,7 +54,7 @@ def likely(head: bytes, ports: tuple[int, ...] = ()) -> bool:
             or word == "FEAT" and argument is None
     if at_home:
         return _ANSWER.match(head) is not None or _GREETING.match(head) is not None
-    return _GREETING.match(head) is not None and bool(re.search(rb"ftp|filezilla", head[:512], re.I)) and not re.search(rb"E?SMTP", head[:512])
+    return bool(_GREETING.match(head) and _SAYS_FTP.search(head[:512])) and b"SMTP" not in head[:512]
 
 
 class Conversation:

@@ -10,8 +10,8 @@ from ..model import Context, FrameRef, Message, Opaque, Problem
 from .wire import Cursor, Short, Tape
 
 _LISTS = ("kex_algorithms", "server_host_key_algorithms", "encryption_algorithms_client_to_server",
-          "encryption_algorithms_server_to_client", "mac_algorithms_client_to_server", "mac_algorithms_server_to_client",
-          "compression_algorithms_client_to_server", "compression_algorithms_server_to_client",
+          "encryption_algorithms_server_to_client", "mac_algorithms_client_to_server",
+          "mac_algorithms_server_to_client", "compression_algorithms_client_to_server", "compression_algorithms_server_to_client",
           "languages_client_to_server", "languages_server_to_client")
 KINDS = {"ssh.version": ("version", "software", "comments", "banner"), "ssh.kexinit": _LISTS, "ssh.newkeys": (),
          "ssh.disconnect": ("reason", "reason_code", "description")}
@@ -23,8 +23,8 @@ _LARGEST = 256 * 1024                     # octets of a packet; RFC 4253 6.1 ask
 _PREFACE = 16 * 1024                      # octets a server may say before its banner (RFC 4253 4.2)
 _BURSTS = 64
 _PAUSE = 1_000_000_000                    # nanoseconds without a byte end a burst
-_REASONS = {1: "HOST_NOT_ALLOWED_TO_CONNECT", 2: "PROTOCOL_ERROR", 3: "KEY_EXCHANGE_FAILED", 4: "RESERVED", 5: "MAC_ERROR",
-            6: "COMPRESSION_ERROR", 7: "SERVICE_NOT_AVAILABLE", 8: "PROTOCOL_VERSION_NOT_SUPPORTED",
+_REASONS = {1: "HOST_NOT_ALLOWED_TO_CONNECT", 2: "PROTOCOL_ERROR", 3: "KEY_EXCHANGE_FAILED", 4: "RESERVED",
+            5: "MAC_ERROR", 6: "COMPRESSION_ERROR", 7: "SERVICE_NOT_AVAILABLE", 8: "PROTOCOL_VERSION_NOT_SUPPORTED",
             9: "HOST_KEY_NOT_VERIFIABLE", 10: "CONNECTION_LOST", 11: "BY_APPLICATION", 12: "TOO_MANY_CONNECTIONS",
             13: "AUTH_CANCELLED_BY_USER", 14: "NO_MORE_AUTH_METHODS_AVAILABLE", 15: "ILLEGAL_USER_NAME"}
 

@@ -22,7 +22,8 @@ _HEADER = ("session_id", "msg_id", "source", "target", "ver_proto", "ver_dtd")
 _COMMAND = (*_HEADER, "cmd_id", "msg_ref", "cmd_ref", "cmd", "status", "alert", "data", "correlator", "items", "uris",
             "text", "inside", *_CARRIED)
 KINDS = {"syncml.message": (*_HEADER, "commands", "final", "cred", "max_msg_size", "unread", *_CARRIED),
-         "syncml.bootstrap": (*_HEADER, "dpf", "sho", "mcim", "m2m", "applications", "appids", "parms", "names", *_CARRIED),
+         "syncml.bootstrap": (*_HEADER, "dpf", "sho", "mcim", "m2m", "applications", "appids", "parms", "names",
+                              *_CARRIED),
          "syncml.notification": ("version", "ui_mode", "initiator", "session_id", "server_id", "digest", *_CARRIED)} \
     | {f"syncml.{command}": _COMMAND for command in _COMMANDS}
 _NOTIFICATION = "application/vnd.syncml.notification"

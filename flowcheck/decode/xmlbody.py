@@ -7,8 +7,8 @@ from collections.abc import Iterator
 from ..model import Context, Message, Payload
 from . import _flat, _xml
 
-_FIELDS = ("root", "namespace", "body", "flat", "names", "unread", "protocol", "content_type", "method", "path", "status",
-           "code", "token")
+_FIELDS = ("root", "namespace", "body", "flat", "names", "unread", "protocol", "content_type", "method", "path",
+           "status", "code", "token")
 KINDS = {"xml.request": _FIELDS, "xml.response": _FIELDS}
 PAYLOADS = ("application/xml", "text/xml")
 
