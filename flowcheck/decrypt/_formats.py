@@ -114,7 +114,10 @@ def _table_line(line: str, origin: str, number: int, found: Found) -> bool:
     """A line of one of Wireshark's tables."""
     if line.count(",") == 0:
         return False
-    row = [cell.strip() for cell in next(csv.reader([line], skipinitialspace=True))]
+    try:
+        row = [cell.strip() for cell in next(csv.reader([line], skipinitialspace=True))]
+    except csv.Error:
+        return False
     if len(row) >= 8 and row[0].lower() in ("ipv4", "ipv6", "*", "any"):
         found.esp.append(_esp_row(row, origin, number))
     elif len(row) >= 8 and _SPI16.match(row[0]) and _SPI16.match(row[1]):
@@ -164,9 +167,12 @@ def _spi(cell: str, origin: str, number: int) -> tuple[int | None, str]:
     if "*" in text or "?" in text:
         return None, text
     try:
-        return int(text, 16 if text.startswith("0x") else 10), text
+        spi = int(text, 16 if text.startswith("0x") else 10)
     except ValueError:
         raise wrong(origin, number, "the SPI is not a number") from None
+    if not 0 <= spi <= 0xFFFFFFFF:
+        raise wrong(origin, number, "the SPI has more than 32 bits")
+    return spi, text
 
 
 def _ike_row(row: list[str], origin: str, number: int) -> IkeKey:
@@ -189,7 +195,8 @@ def _tcpdump_line(line: str, origin: str, number: int, found: Found) -> bool:
     if suite is None:
         raise wrong(origin, number, f"unknown encryption algorithm {match[3]!r}")
     check = Integrity("ANY 96 bit", 12, None) if match[3].endswith("-hmac96") else NONE
-    found.esp.append(esp_key(EspKey(int(match[1], 16), "*", match[2], suite, bytes.fromhex(match[4]), check, b"", origin), origin, number))
+    found.esp.append(esp_key(EspKey(_spi(match[1], origin, number)[0], "*", match[2], suite,
+                                    _hex(match[4], origin, number, "the key"), check, b"", origin), origin, number))
     return True
 
 
@@ -209,8 +216,8 @@ def _xfrm(text: str, origin: str, found: Found) -> None:
         elif entry and words:
             if words[0] == "proto":
                 entry["proto"] = words[1]
-                if "spi" in words:
-                    entry["spi"] = int(words[words.index("spi") + 1].partition("(")[0], 16)
+                if "spi" in words[:-1]:
+                    entry["spi"] = _spi(words[words.index("spi") + 1].partition("(")[0], origin, number)[0]
             elif words[0] in ("enc", "auth", "auth-trunc", "aead") and len(words) >= 2:
                 entry[words[0]] = words[1:]
             if words[0] == "replay-window" or words[0] == "flag" or "esn" in words:
@@ -219,7 +226,7 @@ def _xfrm(text: str, origin: str, found: Found) -> None:
 
 
 def _xfrm_entry(entry: dict[str, Any], origin: str, found: Found) -> None:
-    if entry.get("proto") != "esp" or "spi" not in entry or not any(k in entry for k in ("enc", "aead")):
+    if entry.get("proto") != "esp" or entry.get("spi") is None or not any(k in entry for k in ("enc", "aead")):
         return
     number = entry["line"]
     words = entry.get("aead") or entry["enc"]
@@ -269,7 +276,7 @@ def _esp_note(number: int, head: str, pairs: dict[str, str], origin: str, found:
     octets = re.search(r"(\d+) octet", said)
     check = (Integrity(f"ANY {int(octets[1]) * 8} bit", int(octets[1]), None) if octets and not key
              else integrity(said.partition(",")[0])) or NONE
-    found.esp.append(esp_key(EspKey(int(spi[0], 16), "*", to[1] if to else "*", suite,
+    found.esp.append(esp_key(EspKey(_spi(spi[0], origin, number)[0], "*", to[1] if to else "*", suite,
                                     _hex(pairs.get("encryption key", ""), origin, number, "the encryption key"), check,
                                     _hex(key, origin, number, "the integrity key"), origin), origin, number))
 
