@@ -24,6 +24,7 @@ _LARGEST_SNAPLEN = 1 << 20   # a snap length stated above that of today's larges
 _SEARCH = 16 << 20           # octets searched for a trustworthy header behind a damaged one
 _CHAIN = 3                   # headers that must follow one another before the first is trusted
 _NANO = 1_000_000_000
+_MOST_APPENDED = 10_000      # captures in one file
 _NEAR = 7 * 86400            # seconds between neighbours of one chain
 _BLIND_SEARCH = 1 << 16      # octets searched where no time of a packet is known yet
 
@@ -193,7 +194,7 @@ class _Records:
 
     def appended(self) -> bool:
         """Does another capture's file header stand where a record should?"""
-        if not _ANY_MAGIC.match(self.block, self.at):
+        if not _ANY_MAGIC.match(self.block, self.at) or len(self.capture.interfaces) >= _MOST_APPENDED:
             return False
         while len(self.block) - self.at < _FILE_HEADER and self.more():
             pass

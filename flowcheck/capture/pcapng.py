@@ -23,6 +23,7 @@ LEAST = 28                    # octets of the shortest section header
 _LARGEST_BLOCK = 32 << 20     # above it a length is damage
 _SEARCH = 16 << 20            # octets searched for a block that can be trusted, behind a damaged one
 _MOST_NAMES = 10_000          # name records and secrets kept of one file
+_MOST_INTERFACES = 1 << 16    # described in one file; packets of further ones are not read
 _NANO = 1_000_000_000
 
 _SHB, _IDB, _PB, _SPB, _NRB, _ISB, _EPB, _DSB = 0x0A0D0D0A, 1, 2, 3, 4, 5, 6, 10
@@ -33,7 +34,8 @@ _KNOWN = (_IDB, _PB, _SPB, _NRB, _ISB, _EPB, _DSB)
 _HEAD = {order: Struct(order + "7I").unpack_from for order in "<>"}      # the fixed part of an enhanced packet block
 _TWO = {order: Struct(order + "II").unpack_from for order in "<>"}
 
-_Clock = tuple[int, int, int]     # nanoseconds = ticks * first // second + third
+_Clock = tuple[int, int, int]          # nanoseconds = ticks * first // second + third
+_Link = tuple[int, int, int, int, int]  # link type, clock, index of the interface in the file
 
 
 def recognised(head: bytes) -> bool:
@@ -76,7 +78,7 @@ class _Blocks:
         self.capture, self.source, self.block = capture, source, block
         self.at = self.base = self.number = 0
         self.first = 0                       # index in the file of this section's first interface
-        self.clocks: list[_Clock] = []       # of this section's interfaces
+        self.links: list[_Link] = []        # this section's interfaces
         self.time: int | None = None         # of the last packet that had one
         self.waiting: list[Frame] = []       # packets without a time, in front of the first that has one
         self.order = ">" if block[8:12] == b"\x1a\x2b\x3c\x4d" else "<"
@@ -88,9 +90,8 @@ class _Blocks:
         while True:
             # The fast path: enhanced packets, whole in the block, on clocks that tick in a decimal fraction
             block, at, size, order = self.block, self.at, len(self.block), self.order
-            unpack, number, first, last = _HEAD[order], self.number, self.first, size - 32
-            links = [(self.capture.interfaces[first + i].link, *clock, first + i) for i, clock in enumerate(self.clocks)]
-            time, known = self.time, len(links)
+            unpack, number, last, time = _HEAD[order], self.number, size - 32, self.time
+            links, known = self.links, len(self.links)
             while at <= last:
                 kind, total, interface, high, low, captured, original = unpack(block, at)
                 end = at + total
@@ -200,12 +201,12 @@ class _Blocks:
             yield from self.packet(interface, high << 32 | low, captured, original, body, 20)
         elif kind == _PB and len(body) >= 20:
             interface, drops, high, low, captured, original = Struct(order + "HHIIII").unpack_from(body)
-            if 0 < drops < 0xFFFF and interface < len(self.clocks):
+            if 0 < drops < 0xFFFF and interface < len(self.links):
                 self.dropped(self.first + interface, drops)
             yield from self.packet(interface, high << 32 | low, captured, original, body, 20)
         elif kind == _SPB and len(body) >= 4:
             original = Struct(order + "I").unpack_from(body)[0]
-            snaplen = self.capture.interfaces[self.first].snaplen if self.clocks else 0
+            snaplen = self.capture.interfaces[self.first].snaplen if self.links else 0
             captured = min(original, snaplen or original, len(body) - 4)
             yield from self.packet(0, None, captured, original, body, 4)
         elif kind in self.handlers:
@@ -217,7 +218,7 @@ class _Blocks:
     def packet(self, interface: int, ticks: int | None, captured: int, original: int, body: bytes, at: int) -> Iterator[Frame]:
         """The packet of one block. One without a time gets that of the packet before it, the first ones of that behind."""
         self.number += 1
-        if interface >= len(self.clocks):
+        if interface >= len(self.links):
             self.capture.count("{} packets of an interface that the file does not describe were not read")
             return
         if at + captured > len(body):
@@ -234,7 +235,7 @@ class _Blocks:
                 self.waiting.append(frame)
                 return
         else:
-            multiply, divide, offset = self.clocks[interface]
+            _, multiply, divide, offset, _ = self.links[interface]
             self.time = ticks * multiply // divide + offset
             frame = frame._replace(time=self.time)
         yield from self.flush(frame.time)
@@ -254,7 +255,7 @@ class _Blocks:
         interface.drops = (interface.drops or 0) + count
 
     def section(self, body: bytes) -> None:
-        self.first, self.clocks = len(self.capture.interfaces), []
+        self.first, self.links = len(self.capture.interfaces), []
 
     def interface(self, body: bytes) -> None:
         if len(body) < 8:
@@ -269,8 +270,9 @@ class _Blocks:
                 resolution = value[0]
             elif code == 14 and len(value) == 8:                 # if_tsoffset
                 offset = int.from_bytes(value, order, signed=True)
-        self.clocks.append(_clock(resolution, offset))
-        self.capture.add_interface(name, link, snaplen)
+        if len(self.capture.interfaces) < _MOST_INTERFACES:
+            self.links.append((link, *_clock(resolution, offset), len(self.capture.interfaces)))
+            self.capture.add_interface(name, link, snaplen)
 
     def names(self, body: bytes) -> None:
         """Records of type 1 (IPv4) and 2 (IPv6): an address and its names, each ended by a zero octet."""
@@ -286,7 +288,7 @@ class _Blocks:
         if len(body) < 12:
             return
         interface = Struct(self.order + "I").unpack_from(body)[0]
-        if interface >= len(self.clocks):
+        if interface >= len(self.links):
             return
         order = "little" if self.order == "<" else "big"
         lost = [int.from_bytes(value, order) for code, value in _options(body, 12, self.order)

@@ -213,15 +213,15 @@ COMPRESSED = {"gzip": gzip.compress, "zstd": zstandard.compress, "xz": lzma.comp
 
 @pytest.mark.parametrize("name", COMPRESSED)
 def test_compression_is_told_by_content(name):
-    data = pcap([(SECOND + i, 0, os.urandom(1000), 1000) for i in range(1500)])
+    data = pcap([(SECOND + i, 0, os.urandom(1000), 1000) for i in range(2500)])
     stored = COMPRESSED[name](data)
     capture, frames = read(stored)
-    assert len(frames) == 1500 and capture.format == f"pcap, {name}" and capture.remarks == []
+    assert len(frames) == 2500 and capture.format == f"pcap, {name}" and capture.remarks == []
     assert capture.sha256 == hashlib.sha256(stored).hexdigest()
     half = len(data) // 2
-    assert len(read(COMPRESSED[name](data[:half]) + COMPRESSED[name](data[half:]))[1]) == 1500, "two members, one capture"
+    assert len(read(COMPRESSED[name](data[:half]) + COMPRESSED[name](data[half:]))[1]) == 2500, "two members, one capture"
     capture, frames = read(stored[:len(stored) // 2])
-    assert 0 < len(frames) < 1500 or name == "bzip2"
+    assert 0 < len(frames) < 2500
     assert capture.truncated and any("ends in the middle" in remark for remark in capture.remarks)
 
 
