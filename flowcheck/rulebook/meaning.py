@@ -225,6 +225,8 @@ class Meaning:
     def value(self, value: Any, mark: Mark, owner: str) -> None:
         if is_reference(value):
             self.reference(value, mark, owner)
+            if value.startswith("$site.hosts.") and value.count(".") == 2:
+                self.say(mark, owner, f"'{value}' is a host; write '{value}.names' or '{value}.addresses'")
 
     def expression(self, text: str, mark: Mark, owner: str) -> None:
         try:
@@ -331,6 +333,9 @@ class Meaning:
             name = path[1] if len(path) > 1 else ""
             guess = did_you_mean(name, names) or f"; {section} are {listed(sorted(names))}"
             self.say(mark, owner, f"'{text}': no site profile default is called '{name}'{guess}")
+        elif len(path) > 2 and (section != "hosts" or path[2] not in ("names", "addresses") or len(path) > 3):
+            within = "'names' and 'addresses'" if section == "hosts" else "nothing"
+            self.say(mark, owner, f"'{text}': '$site.{section}.{path[1]}' has {within} inside")
 
     def bound_reference(self, text: str, path: list[str], mark: Mark, owner: str) -> None:
         name = ".".join(path)

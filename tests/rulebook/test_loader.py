@@ -201,6 +201,15 @@ MISTAKES = {
         "$site.bindings.msgin5g_path", "$sites.bindings.x(", "matches: $sites",
         "step 'inform': 'matches: $sites.bindings.x(' is not a regular expression: missing ), unterminated subpattern at "
         "position 17"),
+    "a host for a value": (
+        "equals: $hms_initial.name", "equals: $site.hosts.hms_initial", "equals: $site.hosts",
+        "step 'ask-hms': '$site.hosts.hms_initial' is a host; write '$site.hosts.hms_initial.names' or "
+        "'$site.hosts.hms_initial.addresses'"),
+    "part of a host that is not there": (
+        "equals: $hms_initial.name", "equals: $site.hosts.hms_initial.address", "equals: $site.hosts",
+        "step 'ask-hms': '$site.hosts.hms_initial.address': '$site.hosts.hms_initial' has 'names' and 'addresses' inside"),
+    "part of a list of names": (
+        "parameters: $site.parameters.location", "fields: $site.fields.result.first", "fields: $site.fields", None),
     "unknown parameters": (
         "parameters: $site.parameters.location", "parameters: $site.parameters.locaton", "parameters: $site.parameters.locaton",
         "step 'inform': '$site.parameters.locaton': no site profile default is called 'locaton' (did you mean 'location'?)"),
