@@ -5,8 +5,8 @@ disorder of the tap itself could still bring them, and a little patience is enou
 bounded by what is held back. Where copies of a byte differ the first one wins, as it does in most receivers, and the
 difference is counted.
 
-The two directions are kept in step: bytes sent after a hole of the other direction had been received wait until that hole
-is filled or lost. So a question is handed on, or known to be lost, before the answer to it.
+The two directions are kept in step: bytes sent after a hole of the other direction had been received wait until that
+hole is filled or lost. So a question is handed on, or known to be lost, before the answer to it.
 
 Sequence numbers are unwrapped to integers that only grow, so nothing here has to think of 2**32 again.
 """
@@ -64,7 +64,8 @@ class Half:
     @property
     def calm(self) -> bool:
         """Everything there was has been handed on, and more may come."""
-        return (self.sure or self.packets > PATIENCE) and not self.pending and self.fin is None and self.acked <= self.next
+        begun = self.sure or self.packets > PATIENCE
+        return begun and not self.pending and self.fin is None and self.acked <= self.next
 
     @property
     def hole(self) -> int:

@@ -83,7 +83,8 @@ def _inform(fields: dict[str, Any], found: list[str]) -> None:
     if len(events) > _MOST_EVENTS:
         found.append(f"{len(events)} events, {_MOST_EVENTS} are allowed")
     for event in events[:_MOST_EVENTS]:
-        code, key = (event.get("EventCode", ""), event.get("CommandKey", "")) if isinstance(event, dict) else (event, "")
+        member = event if isinstance(event, dict) else {"EventCode": event}
+        code, key = member.get("EventCode", ""), member.get("CommandKey", "")
         if not _EVENT.match(code):
             found.append(f"event code {code!r} is none of TR-069's and no vendor's")
         elif key and code[0] not in "MX":

@@ -12,8 +12,9 @@ LARGEST_HEAD = 1 << 16
 LARGEST_BODY = 8 << 20         # octets of a body that are kept; beyond them it is only counted
 _MOST_HEADERS = 500
 
-_METHODS = ("GET", "POST", "HEAD", "PUT", "DELETE", "OPTIONS", "TRACE", "CONNECT", "PATCH", "PROPFIND", "PROPPATCH",
-            "MKCOL", "COPY", "MOVE", "LOCK", "UNLOCK", "REPORT", "SEARCH", "NOTIFY", "SUBSCRIBE", "UNSUBSCRIBE", "M-SEARCH", "M-POST")
+_METHODS = ("GET", "POST", "HEAD", "PUT", "DELETE", "OPTIONS", "TRACE", "CONNECT", "PATCH", "PROPFIND",
+            "PROPPATCH", "MKCOL", "COPY", "MOVE", "LOCK", "UNLOCK", "REPORT", "SEARCH", "NOTIFY", "SUBSCRIBE", "UNSUBSCRIBE",
+            "M-SEARCH", "M-POST")
 _REQUEST = re.compile(rb"([!#$%&'*+.^_`|~0-9A-Za-z-]{1,32}) +([^\x00-\x1f\x7f]+?) +HTTP/(1\.\d)[ \t]*\r?\Z")
 _RESPONSE = re.compile(rb"HTTP/(1\.\d) +(\d{3})(?: +([^\x00-\x08\x0a-\x1f]*?))?[ \t]*\r?\Z")
 _BEGUN_REQUEST = re.compile(rb"(?:" + b"|".join(m.encode() for m in _METHODS)
@@ -34,7 +35,7 @@ class Head(NamedTuple):
     status: int
     reason: str
     version: str
-    headers: dict[str, Any]      # lower-case name -> value; repeated ones joined (RFC 9110 5.3), but a list of Set-Cookie
+    headers: dict[str, Any]      # lower-case name -> value; repeated are joined (RFC 9110 5.3), Set-Cookie is a list
     problems: tuple[Problem, ...]
 
 
@@ -162,7 +163,7 @@ def inflate(body: bytes, headers: dict[str, Any], whole: bool) -> tuple[bytes | 
     """The body as it was before it was compressed; None where that cannot be read. Bounded by LARGEST_BODY."""
     problems: list[Problem] = []
     said = headers.get("content-encoding", "") + "," + headers.get("transfer-encoding", "")
-    codings = [coding for coding in said.lower().replace(" ", "").split(",") if coding not in ("", "identity", "chunked")]
+    codings = [c for c in said.lower().replace(" ", "").split(",") if c not in ("", "identity", "chunked")]
     for coding in codings[:4]:
         if coding not in ("gzip", "x-gzip", "deflate"):
             return None, problems

@@ -1,9 +1,9 @@
 """SOAP envelopes as devices really send them (SOAP 1.1 sections 4 and 6), read with lxml.
 
 XML from a device is untrusted: no DTD, no entities, no network, no huge trees. A document that is not well-formed is
-mended where the defect is known and harmless (a bare ampersand, control characters, Latin-1 said to be UTF-8), otherwise
-read as far as libxml2 can follow it; either way there is a Problem. A document cut by the capture is read up to its last
-whole element, so that no text is taken for more than it is.
+mended where the defect is known and harmless (a bare ampersand, control characters, Latin-1 said to be UTF-8), and is
+otherwise read as far as libxml2 can follow it; either way there is a Problem. A document cut by the capture is read up
+to its last whole element, so that no text is taken for more than it is.
 """
 
 from __future__ import annotations
@@ -77,8 +77,9 @@ def text(element: Any) -> str:
 def _parser(recover: bool) -> Any:
     from lxml import etree
 
-    return etree.XMLParser(resolve_entities=False, no_network=True, huge_tree=False, load_dtd=False, dtd_validation=False,
-                           collect_ids=False, remove_comments=True, remove_pis=True, recover=recover)
+    return etree.XMLParser(resolve_entities=False, no_network=True, huge_tree=False, load_dtd=False,
+                           dtd_validation=False, collect_ids=False, remove_comments=True, remove_pis=True,
+                           recover=recover)
 
 
 @cache
