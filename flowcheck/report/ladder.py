@@ -23,6 +23,7 @@ _NEAR = 12                    # rows kept either side of a finding when folding
 _GUTTER, _MARGIN, _HEAD = 136, 12, 52
 _EVENT, _MARKED, _MISSING, _FOLD, _BAND = 40, 62, 44, 28, 46
 _CHARACTER, _BOLD = 7.0, 7.7   # average width of a 12 px letter of a wide sans-serif (DejaVu Sans)
+_LABEL = 64                   # characters above an arrow
 OTHERS = "other hosts"
 
 
@@ -287,8 +288,7 @@ class _Drawing:
         return (start + end) / 2
 
     def label(self, text: str, src: str, dst: str, y: int) -> None:
-        room = self.right - _GUTTER - 8
-        text = self.fit(text, room)
+        text = self.fit(text, min(self.right - _GUTTER - 8, _LABEL * _CHARACTER))
         half = len(text) * _CHARACTER / 2
         middle = (self.of(src) + self.of(dst)) / 2
         middle = min(max(middle, _GUTTER + 4 + half), self.right - 4 - half)
@@ -303,14 +303,14 @@ class _Drawing:
 
     def missing(self, step: StepResult, also: tuple[StepResult, ...], y: int) -> None:
         finding = self.by_step.get(step.step)
-        severity = "error" if finding is None or finding.severity == "error" else finding.severity
-        sign = words.SEVERITY_ICONS[severity] if severity in words.SEVERITY_ICONS else "✗"
+        severity = finding.severity if finding is not None else "follow" if self.attempt.cause else "error"
+        sign, word = words.SEVERITY_ICONS.get(severity, "–"), "not reached" if severity == "follow" else "missing"
         self.add('<a class="arrow absent {}" href="#{}.{}">', severity, self.anchor, safe_name(step.step))
-        self.add('<title>{}</title><rect class="hit" x="0" y="{}" width="{}" height="{}"/>', line(f"missing: {step.cite} {step.title}", 400), y,
+        self.add('<title>{}</title><rect class="hit" x="0" y="{}" width="{}" height="{}"/>', line(f"{word}: {step.cite} {step.title}", 400), y,
                  self.width, _MISSING)
         if step.src and step.dst:
             self.arrow(step.src, step.dst, y + 28, "stroke")
-        self.label(f"{sign} missing: {step.cite}  {step.title or step.message or step.step}", step.src, step.dst, y + 18)
+        self.label(f"{sign} {word}: {step.cite}  {step.title or step.message or step.step}", step.src, step.dst, y + 18)
         self.out.append(Markup("</a>"))
         if also:
             cites = list(dict.fromkeys(other.cite for other in also))

@@ -69,13 +69,13 @@ def overview(device: DeviceResult, number: int) -> View:
     before: AttemptResult | None = None
     numbered = sorted(enumerate(device.attempts, 1), key=lambda row: (words.WORST_FIRST.index(row[1].verdict), row[0]))[:_ATTEMPTS]
     for place, attempt in sorted(numbered, key=lambda row: (row[1].started, row[0])):
-        reached = words.furthest(attempt)
+        reached, follows = words.furthest(attempt), words.follow_on(attempt)
         rows.append({"id": f"d{number}.a{place}", **_verdict(attempt.verdict), "procedure": line(attempt.procedure, 80),
                      "title": line(attempt.title, 200), "started": clock(attempt.started), "day": day(attempt.started),
                      "since": "" if before is None else span(attempt.started - before.started),
                      "took": span(max(0, attempt.ended - attempt.started)), "reached": _step_words(reached),
                      "diagnosis": line(attempt.diagnosis, 600) if attempt.verdict != PASS else "", "side": _side(attempt),
-                     "strip": [{"state": step.state, "icon": words.STATE_ICONS.get(step.state, "?"), "cite": line(step.cite, 12),
+                     "strip": [{"state": f"{step.state} follow" if step.step in follows else step.state, "icon": words.STATE_ICONS.get(step.state, "?"), "cite": line(step.cite, 12),
                                 "title": f"{line(step.cite, 12)} {line(step.title or step.step, 120)}: {words.state_words(step.state)}"}
                                for step in attempt.steps[:80]]})
         before = attempt
@@ -119,7 +119,7 @@ def _headline(result: Result, number: int, device: DeviceResult, place: int, nam
     return {
         "device": line(device.id, 120), "device_id": f"d{number}", "id": f"d{number}.a{place}", "procedure": line(one.procedure, 80),
         "title": line(one.title, 200), "clause": line(one.clause, 200), "diagnosis": line(one.diagnosis, _SENTENCE), "side": _side(one),
-        "reached": _step_words(words.furthest(one)), "steps": len(one.steps), "advice": [line(text, 600) for text in one.advice[:3]],
+        "reached": _step_words(words.furthest(one)), "advice": [line(text, 600) for text in one.advice[:3]] if one.verdict == INCONCLUSIVE else [],
         "cause": shown,
         "others": sum(len(d.attempts) for d in result.devices) - 1,
     }
@@ -168,7 +168,9 @@ def _side(one: AttemptResult) -> str:
 
 
 def _step_words(step: Any) -> str:
-    return "none" if step is None else f"{line(step.cite, 20)}, {line(step.title or step.step, 200)}"
+    if step is None:
+        return "none"
+    return f"{line(step.cite, 20)}, {line(step.title or step.step, 200)}" + ("" if step.state == "seen" else f" ({words.state_words(step.state)})")
 
 
 def _steps(one: AttemptResult, anchor: str, names: tuple[str, ...]) -> list[View]:
@@ -180,6 +182,7 @@ def _steps(one: AttemptResult, anchor: str, names: tuple[str, ...]) -> list[View
     findings: dict[str, list[str]] = {}
     for number, finding in enumerate(one.findings, 1):
         findings.setdefault(finding.step, []).append(f"{anchor}.f{number}")
+    follows = words.follow_on(one)
     for step in one.steps:
         name = ladder.safe_name(step.step)
         while name in taken or (name[:1] in "mf" and name[1:].isdigit()):
@@ -187,7 +190,7 @@ def _steps(one: AttemptResult, anchor: str, names: tuple[str, ...]) -> list[View
         taken.add(name)
         message = message_of.get(step.step)
         rows.append({"id": f"{anchor}.{name}", "cite": line(step.cite, 20), "title": line(step.title or step.step, 300), "name": line(step.step, 80),
-                     "state": step.state, "icon": words.STATE_ICONS.get(step.state, "?"), "word": words.state_words(step.state),
+                     "state": f"{step.state} follow" if step.step in follows else step.state, "icon": words.STATE_ICONS.get(step.state, "?"), "word": words.state_words(step.state),
                      "frames": words.frame_list(step.frames, names), "time": clock(step.time), "reason": line(step.reason or "", 600),
                      "waits": line(step.message, 120), "ends": _ends(step.src, step.dst), "message": f"{anchor}.m{message}" if message else "",
                      "findings": findings.get(step.step, [])})

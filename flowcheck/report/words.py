@@ -56,6 +56,13 @@ def furthest(attempt: AttemptResult) -> StepResult | None:
     return next((step for step in reversed(attempt.steps) if step.state in REACHED), None)
 
 
+def follow_on(attempt: AttemptResult) -> set[str]:
+    """Steps that are missing because of the cause: they have no finding of their own."""
+    if attempt.cause is None:
+        return set()
+    return {step.step for step in attempt.steps if step.state == "missing"} - {finding.step for finding in attempt.findings}
+
+
 def cause(attempt: AttemptResult) -> Finding | None:
     """The finding that explains the others."""
     return next((finding for finding in attempt.findings if finding.code == attempt.cause), None)
