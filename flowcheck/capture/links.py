@@ -149,12 +149,14 @@ _FAMILIES = {2: IPV4, 10: IPV6, 23: IPV6, 24: IPV6, 28: IPV6, 30: IPV6}     # AF
 
 
 def _null(data: bytes, at: int) -> _Step:
-    """LINKTYPE_NULL and LINKTYPE_LOOP: an address family in either byte order."""
+    """LINKTYPE_NULL and LINKTYPE_LOOP: an address family in either byte order. Some systems write a Cisco HDLC header here."""
     if data[at:at + 2] == b"\xff\x03":
         return "ppp", data, at
     family = _u32(data, at)[0]
     if family > 0xFFFF:
         family = int.from_bytes(data[at:at + 4], "little")
+    if family not in _FAMILIES and (kind := _u16(data, at + 2)[0]) in (IPV4, IPV6):
+        return kind, data, at + 4
     return _FAMILIES.get(family, f"address family {family}"), data, at + 4
 
 
