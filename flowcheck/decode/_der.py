@@ -2,13 +2,15 @@
 
 from __future__ import annotations
 
+import re
 from collections.abc import Iterator
-from datetime import datetime, timezone
+from datetime import datetime, timedelta
 
 from .wire import Cursor, Short
 
 INTEGER, BIT_STRING, OCTET_STRING, OID, SEQUENCE, SET = 0x02, 0x03, 0x04, 0x06, 0x30, 0x31
 _UTC_TIME, _GENERALIZED_TIME = 0x17, 0x18
+_TIME = re.compile(r"(\d{4})(\d\d)(\d\d)(\d\d)(\d\d)(\d\d)?(?:[.,]\d{1,9})?(?:Z|([+-])(\d\d)(\d\d))?", re.ASCII)
 _STRINGS = {0x0C: "utf-8", 0x13: "ascii", 0x14: "latin-1", 0x16: "ascii", 0x12: "ascii", 0x1A: "ascii",
             0x1B: "latin-1", 0x1C: "utf-32-be", 0x1E: "utf-16-be"}
 _ATTRIBUTES = {"2.5.4.3": "CN", "2.5.4.4": "SN", "2.5.4.5": "serialNumber", "2.5.4.6": "C", "2.5.4.7": "L",
@@ -82,11 +84,14 @@ def time(cursor: Cursor) -> str:
         written = ("20" if written[:2] < "50" else "19") + written
     elif tag != _GENERALIZED_TIME:
         raise Short(start, 0)
-    for form in ("%Y%m%d%H%M%SZ", "%Y%m%d%H%MZ", "%Y%m%d%H%M%S%z", "%Y%m%d%H%M%S.%fZ", "%Y%m%d%H%M%S"):
-        try:
-            moment = datetime.strptime(written, form)
-        except ValueError:
-            continue
-        utc = moment.astimezone(timezone.utc) if moment.tzinfo else moment
-        return utc.replace(tzinfo=None).isoformat(timespec="seconds") + "Z"
-    raise Short(start, 0)
+    parts = _TIME.fullmatch(written)
+    if parts is None:
+        raise Short(start, 0)
+    *numbers, sign, hours, minutes = parts.groups(default="0")
+    try:
+        moment = datetime(*map(int, numbers))
+        offset = timedelta(hours=int(hours), minutes=int(minutes))
+        utc = moment - offset if sign == "+" else moment + offset
+    except (ValueError, OverflowError):
+        raise Short(start, 0) from None
+    return utc.isoformat(timespec="seconds") + "Z"

@@ -200,7 +200,7 @@ def faults(chain: Sequence[dict[str, Any]], name: str | None, at: int) -> list[d
     def add(fault: str, index: int, text: str) -> None:
         found.append({"fault": fault, "certificate": index, "text": text})
 
-    now = datetime.fromtimestamp(at // 1_000_000_000, timezone.utc).strftime("%Y-%m-%dT%H:%M:%SZ")
+    now = _iso(at)
     for i, each in enumerate(chain):
         if "not_after" not in each:
             add("unreadable", i, each.get("error", "not readable"))
@@ -227,6 +227,12 @@ def faults(chain: Sequence[dict[str, Any]], name: str | None, at: int) -> list[d
         if name and usage is not None and not {"serverAuth", "anyExtendedKeyUsage"} & set(usage):
             add("no_server_auth", 0, "extended key usage: " + ", ".join(usage))
     return found
+
+
+def _iso(at: int) -> str:
+    """A capture's clock can say anything; what no calendar has is put at its nearer end."""
+    seconds = min(max(at // 1_000_000_000, 0), 253_402_300_799)
+    return datetime.fromtimestamp(seconds, timezone.utc).strftime("%Y-%m-%dT%H:%M:%SZ")
 
 
 def _names(certificate: dict[str, Any]) -> list[str]:
