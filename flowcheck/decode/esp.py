@@ -148,7 +148,7 @@ class Flow:
             for first, last, missing, before, after in sa.holes:
                 if missing > 0:
                     yield Gap(before, after, f"{missing} ESP packets of SPI 0x{sa.spi:08x} between sequence numbers {first - 1} "
-                              f"and {last + 1} are not in the capture", sa.stream, sa.last.capture)
+                              f"and {last + 1} are not in the capture", sa.stream if self._carried else None, sa.last.capture)
         self._sas.clear()
 
     def _payload(self, next_header: int, data: bytes, context: Context) -> tuple[Payload, ...]:
