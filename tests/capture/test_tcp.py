@@ -89,7 +89,8 @@ def test_acknowledged_hole_is_lost_after_patience():
 
 def test_acknowledged_hole_is_lost_after_a_second():
     head = [packet(i, *s) for i, s in enumerate(HANDSHAKE, 1)]
-    events = run([*head, packet(4, "s", 5001, 1004, ACK), packet(5, "s", 5001, 1004, ACK, time=2_000_000_000)], finish=False)
+    events = run([*head, packet(4, "s", 5001, 1004, ACK), packet(5, "s", 5001, 1004, ACK, time=2_000_000_000)],
+                 finish=False)
     assert stream(events, 0) == b"???"
 
 
@@ -100,7 +101,8 @@ def test_hole_without_acknowledgement_waits():
 
 def test_answer_does_not_overtake_its_question():
     """The first answer is not in the capture; the second question shows that the client had it."""
-    events = run(HANDSHAKE + [("c", 1001, 5001, ACK, b"R1"), ("c", 1003, 5003, ACK, b"R2"), ("s", 5003, 1005, ACK, b"A2"),
+    events = run(HANDSHAKE + [("c", 1001, 5001, ACK, b"R1"), ("c", 1003, 5003, ACK, b"R2"),
+                              ("s", 5003, 1005, ACK, b"A2"),
                               ("c", 1005, 5005, ACK, b"R3"), ("s", 5005, 1007, ACK, b"A3")])
     assert [e.data if isinstance(e, Data) else "lost" for e in events if isinstance(e, (Data, Lost))] == \
         [b"R1", "lost", b"R2", b"A2", b"R3", b"A3"]
@@ -136,7 +138,8 @@ def test_begins_midway():
 
 
 def test_begins_midway_with_an_acknowledgement_or_keep_alive():
-    events = run([("c", 70, 900, ACK, b""), ("s", 900, 70, ACK, b"hello"), ("c", 69, 905, ACK, b""), ("c", 70, 905, ACK, b"ask")])
+    events = run([("c", 70, 900, ACK, b""), ("s", 900, 70, ACK, b"hello"), ("c", 69, 905, ACK, b""),
+                  ("c", 70, 905, ACK, b"ask")])
     assert (stream(events, 0), stream(events, 1)) == (b"ask", b"hello")
     assert stream(run([("c", 69, 900, ACK, b""), ("c", 70, 900, ACK, b"ask")]), 0) == b"ask"
 
@@ -202,8 +205,10 @@ def test_simultaneous_open():
 
 
 def test_keep_alive_and_zero_window_probe():
-    events = run(HANDSHAKE + [("c", 1001, 5001, ACK, b"ask"), ("c", 1003, 5001, ACK, b"\0"), ("s", 5001, 1004, ACK, b""),
-                              ("c", 1004, 5001, ACK, b"m"), ("s", 5001, 1004, ACK, b""), ("c", 1004, 5001, ACK, b"more")])
+    events = run(HANDSHAKE + [("c", 1001, 5001, ACK, b"ask"), ("c", 1003, 5001, ACK, b"\0"),
+                              ("s", 5001, 1004, ACK, b""),
+                              ("c", 1004, 5001, ACK, b"m"), ("s", 5001, 1004, ACK, b""),
+                              ("c", 1004, 5001, ACK, b"more")])
     assert stream(events, 0) == b"askmore"
     assert (events[0].connection.conflicts, events[0].connection.retransmissions) == (0, 1)
 
@@ -247,7 +252,8 @@ def test_tunnels_separate_and_link_types_do_not():
 
 def test_dropped_connection_is_only_counted():
     connections = Connections()
-    segments = [packet(i, *s) for i, s in enumerate(HANDSHAKE + [("c", 1001, 5001, ACK, b"abc"), ("c", 1010, 5001, ACK, b"xyz"),
+    segments = [packet(i, *s) for i, s in enumerate(HANDSHAKE + [("c", 1001, 5001, ACK, b"abc"),
+                                                                 ("c", 1010, 5001, ACK, b"xyz"),
                                                                  ("c", 1013, 5001, FIN | ACK, b"")], 1)]
     opened, *_ = [e for s in segments[:3] for e in connections.segment(s, (FrameRef(0, 1),))]
     opened.connection.dropped = True

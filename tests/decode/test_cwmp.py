@@ -10,7 +10,8 @@ from flowcheck.decode import cwmp
 from flowcheck.model import Context, Endpoint, FrameRef
 
 PUBLIC = Path(__file__).parents[3] / "shared" / "captures" / "public" / "cwmp-messages"
-CONTEXT = Context(5, (FrameRef(0, 9),), Endpoint("192.0.2.1", 40000), Endpoint("198.51.100.2", 7547), ("eth", "ip", "tcp", "http"), 7,
+CONTEXT = Context(5, (FrameRef(0, 9),), Endpoint("192.0.2.1", 40000), Endpoint("198.51.100.2", 7547),
+                  ("eth", "ip", "tcp", "http"), 7,
                   exchange=3)
 
 INFORM = """<cwmp:Inform>
@@ -24,7 +25,8 @@ INFORM = """<cwmp:Inform>
  </ParameterList></cwmp:Inform>"""
 
 
-def envelope(body, header="<cwmp:ID soap-env:mustUnderstand=\"1\">42</cwmp:ID>", version="1-0", soap="http://schemas.xmlsoap.org/soap/envelope/"):
+def envelope(body, header="<cwmp:ID soap-env:mustUnderstand=\"1\">42</cwmp:ID>", version="1-0",
+             soap="http://schemas.xmlsoap.org/soap/envelope/"):
     return f"""<?xml version="1.0" encoding="UTF-8"?>
 <soap-env:Envelope xmlns:soap-env="{soap}" xmlns:soap-enc="http://schemas.xmlsoap.org/soap/encoding/"
  xmlns:xsd="http://www.w3.org/2001/XMLSchema" xmlns:xsi="http://www.w3.org/2001/XMLSchema-instance"
@@ -51,7 +53,8 @@ def test_inform():
     assert message.kind == "cwmp.Inform" and not message.problems and not message.incomplete
     assert (message.frames, message.time, message.exchange, message.layers) == (CONTEXT.frames, 5, 3, CONTEXT.layers)
     assert message.fields == {
-        "id": "42", "cwmp_version": "1.0", "DeviceId.Manufacturer": "Example", "DeviceId.OUI": "00193B", "DeviceId.ProductClass": "HNB",
+        "id": "42", "cwmp_version": "1.0", "DeviceId.Manufacturer": "Example", "DeviceId.OUI": "00193B",
+        "DeviceId.ProductClass": "HNB",
         "DeviceId.SerialNumber": "A1", "MaxEnvelopes": 1, "CurrentTime": "2026-05-01T12:00:00Z", "RetryCount": 2,
         "Event": [{"EventCode": "1 BOOT", "CommandKey": ""}, {"EventCode": "M Reboot", "CommandKey": "k1"}],
         "Event.EventCode": ["1 BOOT", "M Reboot"], "Event.CommandKey": ["", "k1"],
@@ -59,39 +62,46 @@ def test_inform():
 
 
 RPCS = [
-    ("GetRPCMethodsResponse", "<MethodList><string>Inform</string><string>Reboot</string></MethodList>", {"MethodList": ["Inform", "Reboot"]}),
+    ("GetRPCMethodsResponse", "<MethodList><string>Inform</string><string>Reboot</string></MethodList>",
+     {"MethodList": ["Inform", "Reboot"]}),
     ("SetParameterValues", "<ParameterList><ParameterValueStruct><Name>A.B</Name><Value>1</Value></ParameterValueStruct></ParameterList>"
      "<ParameterKey>k</ParameterKey>", {"ParameterList": {"A.B": "1"}, "ParameterKey": "k"}),
     ("SetParameterValuesResponse", "<Status>1</Status>", {"Status": 1}),
     ("GetParameterValues", "<ParameterNames><string>A.</string></ParameterNames>", {"ParameterNames": ["A."]}),
     ("GetParameterValues", "<ParameterNames/>", {"ParameterNames": []}),
-    ("GetParameterNames", "<ParameterPath>A.</ParameterPath><NextLevel>true</NextLevel>", {"ParameterPath": "A.", "NextLevel": True}),
+    ("GetParameterNames", "<ParameterPath>A.</ParameterPath><NextLevel>true</NextLevel>",
+     {"ParameterPath": "A.", "NextLevel": True}),
     ("GetParameterNamesResponse", "<ParameterList><ParameterInfoStruct><Name>A.B</Name><Writable>0</Writable></ParameterInfoStruct>"
      "</ParameterList>", {"ParameterList": {"A.B": False}}),
     ("SetParameterAttributes", "<ParameterList><SetParameterAttributesStruct><Name>A</Name><NotificationChange>1</NotificationChange>"
      "<Notification>2</Notification><AccessListChange>false</AccessListChange><AccessList><string>Subscriber</string></AccessList>"
      "</SetParameterAttributesStruct></ParameterList>",
-     {"ParameterList": {"A": {"NotificationChange": True, "Notification": 2, "AccessListChange": False, "AccessList": ["Subscriber"]}}}),
+     {"ParameterList": {"A": {"NotificationChange": True, "Notification": 2, "AccessListChange": False,
+                              "AccessList": ["Subscriber"]}}}),
     ("GetParameterAttributesResponse", "<ParameterList><ParameterAttributeStruct><Name>A</Name><Notification>0</Notification><AccessList/>"
      "</ParameterAttributeStruct></ParameterList>", {"ParameterList": {"A": {"Notification": 0, "AccessList": []}}}),
     ("AddObjectResponse", "<InstanceNumber>3</InstanceNumber><Status>0</Status>", {"InstanceNumber": 3, "Status": 0}),
     ("Download", "<CommandKey>c</CommandKey><FileType>3 Vendor Configuration File</FileType><URL>http://h.example/f</URL><Username>u</Username>"
      "<Password>p</Password><FileSize>10</FileSize><TargetFileName/><DelaySeconds>0</DelaySeconds><SuccessURL/><FailureURL/>",
-     {"CommandKey": "c", "FileType": "3 Vendor Configuration File", "URL": "http://h.example/f", "Username": "u", "Password": "p",
+     {"CommandKey": "c", "FileType": "3 Vendor Configuration File", "URL": "http://h.example/f", "Username": "u",
+      "Password": "p",
       "FileSize": 10, "TargetFileName": "", "DelaySeconds": 0, "SuccessURL": "", "FailureURL": ""}),
     ("FactoryReset", "", {}),
     ("TransferComplete", "<CommandKey>c</CommandKey><FaultStruct><FaultCode>9010</FaultCode><FaultString>no</FaultString></FaultStruct>"
      "<StartTime>s</StartTime><CompleteTime>e</CompleteTime>", {"CommandKey": "c", "FaultStruct.FaultCode": 9010,
-                                                                "FaultStruct.FaultString": "no", "StartTime": "s", "CompleteTime": "e"}),
+                                                                "FaultStruct.FaultString": "no", "StartTime": "s",
+                                                                "CompleteTime": "e"}),
     ("GetAllQueuedTransfersResponse", "<TransferList><AllQueuedTransferStruct><CommandKey>c</CommandKey><State>2</State>"
      "<IsDownload>1</IsDownload></AllQueuedTransferStruct></TransferList>",
      {"TransferList": [{"CommandKey": "c", "State": 2, "IsDownload": True}], "TransferList.CommandKey": ["c"],
       "TransferList.State": [2], "TransferList.IsDownload": [True]}),
     ("ChangeDUState", '<Operations><x xsi:type="cwmp:UninstallOpStruct"><UUID>u</UUID></x></Operations><CommandKey>c</CommandKey>',
-     {"Operations": [{"type": "UninstallOpStruct", "UUID": "u"}], "Operations.type": ["UninstallOpStruct"], "Operations.UUID": ["u"],
+     {"Operations": [{"type": "UninstallOpStruct", "UUID": "u"}], "Operations.type": ["UninstallOpStruct"],
+      "Operations.UUID": ["u"],
       "CommandKey": "c"}),
     ("DUStateChangeComplete", "<Results><UUID>u</UUID><Resolved>1</Resolved><Fault><FaultCode>0</FaultCode></Fault></Results>"
-     "<CommandKey>c</CommandKey>", {"Results": [{"UUID": "u", "Resolved": True, "Fault.FaultCode": 0}], "CommandKey": "c"}),
+     "<CommandKey>c</CommandKey>", {"Results": [{"UUID": "u", "Resolved": True, "Fault.FaultCode": 0}],
+                                    "CommandKey": "c"}),
     ("X_00193B_Dance", "<Steps>3</Steps><Where><Floor>2</Floor></Where>", {"Steps": "3", "Where.Floor": "2"}),
 ]
 
@@ -116,14 +126,16 @@ ONE_FAULT = ("<SetParameterValuesFault><ParameterName>A.%d</ParameterName><Fault
 def test_fault(count):
     message = one(FAULT % "".join(ONE_FAULT % i for i in range(count)))
     assert message.kind == "cwmp.Fault" and not message.problems
-    assert (message.fields["faultcode"], message.fields["FaultCode"], message.fields["FaultString"]) == ("Client", 9003, "Invalid arguments")
+    assert (message.fields["faultcode"], message.fields["FaultCode"],
+            message.fields["FaultString"]) == ("Client", 9003, "Invalid arguments")
     assert message.fields.get("SetParameterValuesFault", []) == \
         [{"ParameterName": f"A.{i}", "FaultCode": 9007, "FaultString": "bad"} for i in range(count)]
     assert message.fields.get("SetParameterValuesFault.FaultCode", []) == [9007] * count
 
 
 @pytest.mark.parametrize("version, header, expected", [
-    ("1-0", "", "1.0"), ("1-1", "", "1.1"), ("1-2", "", "1.2"), ("1-2", "<cwmp:SessionTimeout>30</cwmp:SessionTimeout>", "1.3"),
+    ("1-0", "", "1.0"), ("1-1", "", "1.1"), ("1-2", "", "1.2"),
+    ("1-2", "<cwmp:SessionTimeout>30</cwmp:SessionTimeout>", "1.3"),
     ("1-2", "<cwmp:SupportedCWMPVersions>1.0,1.2, 1.4</cwmp:SupportedCWMPVersions>", "1.4"),
     ("1-2", "<cwmp:UseCWMPVersion>1.3</cwmp:UseCWMPVersion>", "1.3")])
 def test_versions(version, header, expected):
@@ -134,14 +146,16 @@ def test_versions(version, header, expected):
 def test_header():
     fields = one("<cwmp:FactoryReset/>", header="<cwmp:ID> 1 </cwmp:ID><cwmp:HoldRequests>true</cwmp:HoldRequests>"
                  "<cwmp:NoMoreRequests>0</cwmp:NoMoreRequests><cwmp:SessionTimeout>40</cwmp:SessionTimeout>").fields
-    assert (fields["id"], fields["HoldRequests"], fields["NoMoreRequests"], fields["SessionTimeout"]) == (" 1 ", True, False, 40)
+    assert (fields["id"], fields["HoldRequests"], fields["NoMoreRequests"],
+            fields["SessionTimeout"]) == (" 1 ", True, False, 40)
     assert one("<cwmp:FactoryReset/>", header="").fields["id"] is None
 
 
 def test_empty_body_and_other_soap():
     assert one("").kind == "cwmp.empty" and one("", header="<cwmp:HoldRequests>1</cwmp:HoldRequests>").fields["HoldRequests"] is True
     upnp = b'<s:Envelope xmlns:s="http://schemas.xmlsoap.org/soap/envelope/"><s:Body>%s</s:Body></s:Envelope>'
-    for body in (b'<u:GetStatus xmlns:u="urn:schemas-upnp-org:service:X:1"/>', b"<s:Fault><faultcode>s:Client</faultcode></s:Fault>", b""):
+    for body in (b'<u:GetStatus xmlns:u="urn:schemas-upnp-org:service:X:1"/>',
+                 b"<s:Fault><faultcode>s:Client</faultcode></s:Fault>", b""):
         assert not decode(upnp % body)
     assert not decode(b"<SyncML><SyncHdr/></SyncML>") and not decode(b"<html><body>busy</body></html>") and not decode(b"")
 
@@ -156,7 +170,8 @@ def test_several_envelopes_and_what_follows_one():
 
 def test_prefixes_and_qualified_children():
     data = envelope(INFORM).decode()
-    other = data.replace("soap-env:", "SOAP:").replace("xmlns:soap-env", "xmlns:SOAP").replace("cwmp:", "ns4:").replace(":cwmp=", ":ns4=")
+    other = data.replace("soap-env:", "SOAP:").replace("xmlns:soap-env",
+                                                       "xmlns:SOAP").replace("cwmp:", "ns4:").replace(":cwmp=", ":ns4=")
     other = other.replace("urn:dslforum-org:ns4", "urn:dslforum-org:cwmp").encode()
     assert decode(other)[0].fields == decode(envelope(INFORM))[0].fields
     qualified = re.sub(r"<(/?)(?!cwmp:|soap-env:|\?)(\w)", r"<\1cwmp:\2", INFORM)
@@ -167,11 +182,14 @@ def test_prefixes_and_qualified_children():
 
 @pytest.mark.parametrize("old, new, text", [
     (">00193B<", ">00193b<", "OUI '00193b'"), ("[2]\"><EventStruct>", "[3]\"><EventStruct>", "has 2 entries"),
-    ("<SerialNumber>A1</SerialNumber>", "", "DeviceId without SerialNumber"), ("<RetryCount>2</RetryCount>", "", "Inform without RetryCount"),
-    ("<MaxEnvelopes>1<", "<MaxEnvelopes>2<", "MaxEnvelopes is 2"), ("<RetryCount>2<", "<RetryCount>two<", "RetryCount 'two' is no number"),
+    ("<SerialNumber>A1</SerialNumber>", "", "DeviceId without SerialNumber"),
+    ("<RetryCount>2</RetryCount>", "", "Inform without RetryCount"),
+    ("<MaxEnvelopes>1<", "<MaxEnvelopes>2<", "MaxEnvelopes is 2"),
+    ("<RetryCount>2<", "<RetryCount>two<", "RetryCount 'two' is no number"),
     ("M Reboot", "BOOT", "event code 'BOOT'"), ("<CommandKey/>", "<CommandKey>k</CommandKey>", "has a CommandKey"),
     ("Device.ManagementServer.ParameterKey", "Device.DeviceInfo.SoftwareVersion", "is twice"),
-    ("<Manufacturer>Example</Manufacturer><OUI>00193B</OUI>", "<OUI>00193B</OUI><Manufacturer>Example</Manufacturer>", "schema order"),
+    ("<Manufacturer>Example</Manufacturer><OUI>00193B</OUI>", "<OUI>00193B</OUI><Manufacturer>Example</Manufacturer>",
+     "schema order"),
     (">k1<", f">{'k' * 40}<", None), ("Example", "E" * 70, "70 characters"), ("Example", "A & B", "not well-formed"),
 ])
 def test_problems_of_an_inform(old, new, text):
@@ -186,7 +204,8 @@ def test_problems_of_an_inform(old, new, text):
 @pytest.mark.parametrize("body, text", [
     ("<cwmp:SetParameterValuesResponse><Status>2</Status></cwmp:SetParameterValuesResponse>", "neither 0 nor 1"),
     ("<cwmp:AddObject><ObjectName>A.B</ObjectName><ParameterKey/></cwmp:AddObject>", "end with a dot"),
-    ("<cwmp:Upload><CommandKey/><FileType>1 Vendor Configuration File</FileType><URL>/x</URL></cwmp:Upload>", "URL '/x'"),
+    ("<cwmp:Upload><CommandKey/><FileType>1 Vendor Configuration File</FileType><URL>/x</URL></cwmp:Upload>",
+     "URL '/x'"),
     ("<cwmp:Reboot><CommandKey/></cwmp:Reboot><cwmp:FactoryReset/>", "2 RPCs"),
     ("<Reboot><CommandKey/></Reboot>", "no CWMP namespace"),
     ("<cwmp:GetParameterNames><ParameterPath/><NextLevel>yes</NextLevel></cwmp:GetParameterNames>", "no boolean"),
@@ -233,7 +252,8 @@ def test_cut_at_every_length():
                     if isinstance(value, dict):
                         assert value.items() <= expected.items()
                     elif isinstance(value, list):
-                        assert all(v in expected or isinstance(v, dict) and any(v.items() <= e.items() for e in expected) for v in value)
+                        assert all(v in expected or isinstance(v, dict)
+                                   and any(v.items() <= e.items() for e in expected) for v in value)
                     else:
                         assert value == expected
                 assert not message.problems
@@ -241,7 +261,8 @@ def test_cut_at_every_length():
 
 def test_every_kind_declares_its_fields():
     assert {"DeviceId.SerialNumber", "Event.EventCode", "ParameterList", "id"} <= set(cwmp.KINDS["cwmp.Inform"])
-    assert {"cwmp.Download", "cwmp.ChangeDUStateResponse", "cwmp.Fault", "cwmp.empty", "cwmp.session_end"} <= set(cwmp.KINDS)
+    assert {"cwmp.Download", "cwmp.ChangeDUStateResponse", "cwmp.Fault", "cwmp.empty",
+            "cwmp.session_end"} <= set(cwmp.KINDS)
     rpcs = {kind for kind in cwmp.KINDS if kind[5].isupper() and kind != "cwmp.Fault"}
     assert {kind for kind in rpcs if not kind.endswith("Response")} == {kind.removesuffix("Response") for kind in rpcs}
 
@@ -262,7 +283,8 @@ def test_public_messages():
         fields = found[0].fields
         if found[0].kind == "cwmp.Inform":
             for member in ("Manufacturer", "OUI", "ProductClass", "SerialNumber"):
-                assert fields["DeviceId." + member] == re.search(rf"<{member}(?:\s*/>|[^>]*>([^<]*))", bare)[1], path.name
+                assert fields["DeviceId." + member] == re.search(rf"<{member}(?:\s*/>|[^>]*>([^<]*))",
+                                                                 bare)[1], path.name
             assert fields["Event.EventCode"] == re.findall(r"<EventCode[^>]*>([^<]*)", bare), path.name
         if "ParameterList" in fields:
             names = re.findall(r"<Name[^>]*>\s*([^<]*?)\s*</Name>", bare)

@@ -56,7 +56,8 @@ def bodies(found):
 
 
 def post(body, *lines, kind=b"text/xml"):
-    return b"\r\n".join([b"POST /acs?a=b HTTP/1.1", b"Host: hms.example:7547", b"Content-Type: " + kind + b"; charset=utf-8",
+    return b"\r\n".join([b"POST /acs?a=b HTTP/1.1", b"Host: hms.example:7547",
+                         b"Content-Type: " + kind + b"; charset=utf-8",
                          b"Content-Length: %d" % len(body), *lines, b"", body])
 
 
@@ -72,29 +73,35 @@ CASES = {
     "one exchange": ([(0, post(b"hello")), (1, answer(b""))],
                      [(REQ, "POST", 1, 5, False), (RES, 200, 1, 0, False)], [("text/xml", b"hello")]),
     "keep-alive": ([(0, GET), (1, answer(b"a")), (0, post(b"")), (1, answer(b"", status=b"204 No Content"))],
-                   [(REQ, "GET", 1, 0, False), (RES, 200, 1, 1, False), (REQ, "POST", 2, 0, False), (RES, 204, 2, 0, False)],
+                   [(REQ, "GET", 1, 0, False), (RES, 200, 1, 1, False), (REQ, "POST", 2, 0, False),
+                    (RES, 204, 2, 0, False)],
                    [("", b"a")]),
     "pipelined": ([(0, GET + post(b"x")), (1, answer(b"a") + answer(b"b"))],
-                  [(REQ, "GET", 1, 0, False), (REQ, "POST", 2, 1, False), (RES, 200, 1, 1, False), (RES, 200, 2, 1, False)],
+                  [(REQ, "GET", 1, 0, False), (REQ, "POST", 2, 1, False), (RES, 200, 1, 1, False),
+                   (RES, 200, 2, 1, False)],
                   [("text/xml", b"x"), ("", b"a"), ("", b"b")]),
     "chunked": ([(0, GET), (1, CHUNKED)], [(REQ, "GET", 1, 0, False), (RES, 200, 1, 9, False)], [("", b"Wikipedia")]),
     "chunked request": ([(0, b"PUT /f HTTP/1.1\r\nHost: a\r\nTransfer-Encoding: chunked\r\n\r\n2\nab\n0\n\n" + GET)],
                         [(REQ, "PUT", 1, 2, False), (REQ, "GET", 2, 0, False)], [("", b"ab")]),
-    "100-continue": ([(0, post(b"", b"Expect: 100-continue")[:-2] + b"\r\n"), (1, b"HTTP/1.1 100 Continue\r\n\r\n" + answer(b"x"))],
+    "100-continue": ([(0, post(b"", b"Expect: 100-continue")[:-2] + b"\r\n"),
+                      (1, b"HTTP/1.1 100 Continue\r\n\r\n" + answer(b"x"))],
                      [(REQ, "POST", 1, 0, False), (RES, 100, 1, 0, False), (RES, 200, 1, 1, False)], [("", b"x")]),
     "closed by the server": ([(0, GET), (1, b"HTTP/1.0 404 Not Found\n\nsorry"), (1, None)],
                              [(REQ, "GET", 1, 0, False), (RES, 404, 1, 5, False)], [("", b"sorry")]),
     "HEAD and 304": ([(0, b"HEAD / HTTP/1.0\r\n\r\n" + GET),
                       (1, b"HTTP/1.0 200 OK\r\nContent-Length: 99\r\n\r\n"
                           b"HTTP/1.0 304 Not Modified\r\nContent-Length: 99\r\n\r\n")],
-                     [(REQ, "HEAD", 1, 0, False), (REQ, "GET", 2, 0, False), (RES, 200, 1, 0, False), (RES, 304, 2, 0, False)], []),
+                     [(REQ, "HEAD", 1, 0, False), (REQ, "GET", 2, 0, False), (RES, 200, 1, 0, False),
+                      (RES, 304, 2, 0, False)], []),
     "401 round": ([(0, post(b"i")), (1, answer(b"", b'WWW-Authenticate: Digest realm="r"', status=b"401 Unauthorized")),
                    (0, post(b"i", b"Authorization: Digest username=u")), (1, answer(b"ok"))],
-                  [(REQ, "POST", 1, 1, False), (RES, 401, 1, 0, False), (REQ, "POST", 2, 1, False), (RES, 200, 2, 2, False)],
+                  [(REQ, "POST", 1, 1, False), (RES, 401, 1, 0, False), (REQ, "POST", 2, 1, False),
+                   (RES, 200, 2, 2, False)],
                   [("text/xml", b"i"), ("text/xml", b"i"), ("", b"ok")]),
     "empty lines and line feeds only": ([(0, b"\r\n\nGET /x HTTP/1.0\nA: 1\n\n\r\n" + GET)],
                                         [(REQ, "GET", 1, 0, False), (REQ, "GET", 2, 0, False)], []),
-    "wrong type around SOAP": ([(0, post(INFORM, kind=b"text/html"))], [(REQ, "POST", 1, len(INFORM), False)], [("cwmp", INFORM)]),
+    "wrong type around SOAP": ([(0, post(INFORM, kind=b"text/html"))], [(REQ, "POST", 1, len(INFORM), False)],
+                               [("cwmp", INFORM)]),
     "sides the wrong way round": ([(1, GET), (0, answer(b"a")), (1, GET), (0, answer(b"b"))],
                                   [(REQ, "GET", 1, 0, False), (RES, 200, 1, 1, False), (REQ, "GET", 2, 0, False),
                                    (RES, 200, 2, 1, False)], [("", b"a"), ("", b"b")]),
@@ -128,11 +135,14 @@ def test_cut_at_every_length(name):
 
 
 def test_fields():
-    request, response = messages(play((0, post(b"x", b"Authorization: Digest username=u", b"Cookie: a=1", b"X: 1", b" folded", b"X: 2")),
+    request, response = messages(play((0, post(b"x", b"Authorization: Digest username=u", b"Cookie: a=1", b"X: 1",
+                                               b" folded", b"X: 2")),
                                       (1, answer(b"", b"Set-Cookie: a=1", b"Set-Cookie: b=2"))))
     assert request.fields == {
-        "method": "POST", "target": "/acs?a=b", "path": "/acs", "query": "a=b", "host": "hms.example:7547", "version": "1.1",
-        "headers": {"host": "hms.example:7547", "content-type": "text/xml; charset=utf-8", "content-length": "1", "cookie": "a=1",
+        "method": "POST", "target": "/acs?a=b", "path": "/acs", "query": "a=b", "host": "hms.example:7547",
+        "version": "1.1",
+        "headers": {"host": "hms.example:7547", "content-type": "text/xml; charset=utf-8", "content-length": "1",
+                    "cookie": "a=1",
                     "authorization": "Digest username=u", "x": "1 folded, 2"},
         "authorization_scheme": "Digest", "body_length": 1, "content_length": 1, "content_type": "text/xml"}
     assert response.fields["headers"]["set-cookie"] == ["a=1", "b=2"]
@@ -160,7 +170,8 @@ def test_carrier():
     found = play((0, post(b"ask")), (1, answer(b"{}", b"Content-Type: Application/JSON; x=y")))
     request, response = [item for item in found if isinstance(item, Payload)]
     assert request.context.carrier["direction"] == "request" and "status" not in request.context.carrier
-    assert {k: response.context.carrier[k] for k in ("protocol", "method", "path", "status", "content_type", "direction")} == \
+    assert {k: response.context.carrier[k] for k in ("protocol", "method", "path", "status", "content_type",
+                                                     "direction")} == \
         {"protocol": "http", "method": "POST", "path": "/acs", "status": 200, "content_type": "application/json",
          "direction": "response"}
     assert response.protocol == "application/json"
@@ -168,7 +179,8 @@ def test_carrier():
 
 
 @pytest.mark.parametrize("coding, pack", [
-    (b"gzip", gzip.compress), (b"x-gzip", gzip.compress), (b"deflate", zlib.compress), (b"deflate", lambda b: zlib.compress(b)[2:-4]),
+    (b"gzip", gzip.compress), (b"x-gzip", gzip.compress), (b"deflate", zlib.compress),
+    (b"deflate", lambda b: zlib.compress(b)[2:-4]),
     (b"gzip", zlib.compress), (b"identity", lambda b: b)])
 def test_compressed_bodies(coding, pack):
     found = play((0, post(pack(INFORM), b"Content-Encoding: " + coding)))
@@ -186,11 +198,13 @@ def test_compressed_bodies_that_are_wrong_or_too_long():
 
 def test_large_bodies_are_counted():
     size = 9 << 20
-    found = play((0, b"PUT /big HTTP/1.1\r\nHost: a\r\nContent-Length: %d\r\n\r\n" % size), (0, bytes(size)), (0, GET), size=1 << 16)
+    found = play((0, b"PUT /big HTTP/1.1\r\nHost: a\r\nContent-Length: %d\r\n\r\n" % size), (0, bytes(size)), (0, GET),
+                 size=1 << 16)
     assert summary(found) == [(REQ, "PUT", 1, size, False), (REQ, "GET", 2, 0, False)]
     assert not bodies(found)
     chunk = b"%x\r\n" % (1 << 20) + bytes(1 << 20) + b"\r\n"
-    found = play((1, b"HTTP/1.1 200 OK\r\nTransfer-Encoding: chunked\r\n\r\n"), (1, chunk * 9 + b"0\r\n\r\n"), size=1 << 16)
+    found = play((1, b"HTTP/1.1 200 OK\r\nTransfer-Encoding: chunked\r\n\r\n"), (1, chunk * 9 + b"0\r\n\r\n"),
+                 size=1 << 16)
     assert summary(found) == [(RES, 200, 1, size, False)]
     found = play((1, b"HTTP/1.1 200 OK\r\n\r\n"), (1, bytes(size)), (1, None), size=1 << 16)
     assert summary(found) == [(RES, 200, 1, size, False)]
@@ -198,10 +212,12 @@ def test_large_bodies_are_counted():
 
 def test_switching_protocols():
     tunnel = Playback()
-    found = tunnel((0, b"CONNECT hms.example:443 HTTP/1.1\r\nHost: hms.example\r\n\r\n"), (1, b"HTTP/1.1 200 OK\r\n\r\n\x16\x03\x01"))
+    found = tunnel((0, b"CONNECT hms.example:443 HTTP/1.1\r\nHost: hms.example\r\n\r\n"),
+                   (1, b"HTTP/1.1 200 OK\r\n\r\n\x16\x03\x01"))
     assert found[-1] == Switch("") and bytes(tunnel.tapes[1].data) == b"\x16\x03\x01"
     assert play((0, GET), (1, b"HTTP/1.1 101 Switching Protocols\r\nUpgrade: websocket\r\n\r\n"))[-1] == Switch("")
-    assert Switch("") not in play((0, b"CONNECT h:1 HTTP/1.1\r\nHost: h\r\n\r\n"), (1, answer(b"", status=b"403 Forbidden")))
+    assert Switch("") not in play((0, b"CONNECT h:1 HTTP/1.1\r\nHost: h\r\n\r\n"),
+                                  (1, answer(b"", status=b"403 Forbidden")))
 
 
 # ---------------------------------------------------------------------------------------------------- loss
@@ -237,7 +253,8 @@ def test_lost_response_does_not_shift_the_pairs():
 
 
 def test_lost_request_leaves_its_response_alone():
-    assert [m.exchange for m in messages(play((0, GET), (1, answer(b"a")), (0, 90), (1, answer(b"b")), (0, GET), (1, answer(b"c"))))] \
+    assert [m.exchange for m in messages(play((0, GET), (1, answer(b"a")), (0, 90), (1, answer(b"b")), (0, GET),
+                                              (1, answer(b"c"))))] \
         == [1, 1, 2, 3, 3]
 
 
@@ -265,10 +282,13 @@ def test_problems(octets, text):
 
 
 @pytest.mark.parametrize("head, expected", [
-    (b"POST /acs HTTP/1.1\r\n", True), (b"HTTP/1.1 200 OK\r\n", True), (b"GET /a/very/long", True), (b"\r\nGET / HTTP/1.0\r\n", True),
+    (b"POST /acs HTTP/1.1\r\n", True), (b"HTTP/1.1 200 OK\r\n", True), (b"GET /a/very/long", True),
+    (b"\r\nGET / HTTP/1.0\r\n", True),
     (b"CONNECT h:443 HTTP/1.1\r\n", True), (b"X-VENDOR /a HTTP/1.1\r\nHost: a", True), (b"HTTP/1.1 204\r\n", True),
-    (b"OPTIONS rtsp://h/ RTSP/1.0\r\n", False), (b"OPTIONS sip:a SIP/2.0\r\n", False), (b"PRI * HTTP/2.0\r\n", False), (b"", False),
-    (b"220 ftp ready\r\n", False), (b"GET", False), (b"\x16\x03\x01", False), (b"RTSP/1.0 200 OK\r\n", False), (b"USER joe\r\n", False)])
+    (b"OPTIONS rtsp://h/ RTSP/1.0\r\n", False), (b"OPTIONS sip:a SIP/2.0\r\n", False), (b"PRI * HTTP/2.0\r\n", False),
+    (b"", False),
+    (b"220 ftp ready\r\n", False), (b"GET", False), (b"\x16\x03\x01", False), (b"RTSP/1.0 200 OK\r\n", False),
+    (b"USER joe\r\n", False)])
 def test_likely(head, expected):
     assert http.likely(head, (40000, 5000)) is expected
 
@@ -276,7 +296,8 @@ def test_likely(head, expected):
 @settings(max_examples=150, deadline=None)
 @given(st.lists(st.tuples(st.integers(0, 1), st.one_of(
     st.binary(min_size=1, max_size=30), st.integers(1, 40), st.none(),
-    st.sampled_from([GET, CHUNKED, post(b"hello"), answer(b"x"), CHUNKED[:60], post(b"hello")[:40], b"5\r\n", b"HTTP/1.1 100 C\r\n\r\n"]))),
+    st.sampled_from([GET, CHUNKED, post(b"hello"), answer(b"x"), CHUNKED[:60], post(b"hello")[:40], b"5\r\n",
+                     b"HTTP/1.1 100 C\r\n\r\n"]))),
     max_size=12))
 def test_noise(steps):
     for item in play(*steps):
