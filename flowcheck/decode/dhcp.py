@@ -12,7 +12,8 @@ from .wire import Cursor, Short
 _TYPES = {1: "discover", 2: "offer", 3: "request", 4: "decline", 5: "ack", 6: "nak", 7: "release", 8: "inform",
           9: "forcerenew", 10: "leasequery", 11: "leaseunassigned", 12: "leaseunknown", 13: "leaseactive"}
 _FIELDS = ("mac", "transaction_id", "client_address", "your_address", "next_server", "relay", "server_name",
-           "boot_file", "client_id", "hostname", "fqdn", "requested_address", "server_id", "subnet_mask", "router", "dns", "domain",
+           "boot_file", "client_id", "hostname", "fqdn", "requested_address", "server_id", "subnet_mask", "router",
+           "dns", "domain",
            "ntp", "lease", "renewal", "rebinding", "vendor_class", "user_class", "vendor_options", "parameters", "text",
            "relay_agent", "acs_url", "options")
 KINDS = {f"dhcp.{name}": _FIELDS for name in (*_TYPES.values(), "bootp")}
@@ -142,7 +143,8 @@ def _listed(raw: bytes) -> dict[str, str]:
 _OPTIONS: dict[int, tuple[str, Callable[[bytes], Any]]] = {
     1: ("subnet_mask", _address), 3: ("router", _addresses), 6: ("dns", _addresses), 12: ("hostname", _text),
     15: ("domain", _text), 42: ("ntp", _addresses), 43: ("vendor_options", _listed),
-    50: ("requested_address", _address), 51: ("lease", _seconds), 54: ("server_id", _address), 55: ("parameters", tuple), 56: ("text", _text),
+    50: ("requested_address", _address), 51: ("lease", _seconds), 54: ("server_id", _address),
+    55: ("parameters", tuple), 56: ("text", _text),
     58: ("renewal", _seconds), 59: ("rebinding", _seconds), 60: ("vendor_class", _text), 61: ("client_id", _client_id),
     77: ("user_class", _text), 81: ("fqdn", _fqdn), 82: ("relay_agent", _listed),
 }

@@ -11,7 +11,8 @@ from .wire import Cursor, Short, Tape
 
 _LISTS = ("kex_algorithms", "server_host_key_algorithms", "encryption_algorithms_client_to_server",
           "encryption_algorithms_server_to_client", "mac_algorithms_client_to_server",
-          "mac_algorithms_server_to_client", "compression_algorithms_client_to_server", "compression_algorithms_server_to_client",
+          "mac_algorithms_server_to_client", "compression_algorithms_client_to_server",
+          "compression_algorithms_server_to_client",
           "languages_client_to_server", "languages_server_to_client")
 KINDS = {"ssh.version": ("version", "software", "comments", "banner"), "ssh.kexinit": _LISTS, "ssh.newkeys": (),
          "ssh.disconnect": ("reason", "reason_code", "description")}

@@ -16,15 +16,18 @@ HNB, NOBODY = bytes.fromhex("00193b000102"), bytes(6)
 
 
 def frame(operation, mac, sender, other, target, protocol=0x0800, size=4):
-    return (struct.pack(">HHBBH", 1, protocol, 6, size, operation) + mac + IPv4Address(sender).packed + other + IPv4Address(target).packed)
+    return (struct.pack(">HHBBH", 1, protocol, 6, size,
+                        operation) + mac + IPv4Address(sender).packed + other + IPv4Address(target).packed)
 
 
 WHO_HAS = frame(1, HNB, "192.0.2.7", NOBODY, "192.0.2.1")
 
 
 @pytest.mark.parametrize("data, kind, gratuitous, probe", [
-    (WHO_HAS + bytes(18), "arp.request", False, False), (frame(2, HNB, "192.0.2.7", HNB, "192.0.2.1"), "arp.reply", False, False),
-    (frame(1, HNB, "192.0.2.7", NOBODY, "192.0.2.7"), "arp.request", True, False), (frame(1, HNB, "0.0.0.0", NOBODY, "192.0.2.7"), "arp.request", False, True)])
+    (WHO_HAS + bytes(18), "arp.request", False, False),
+    (frame(2, HNB, "192.0.2.7", HNB, "192.0.2.1"), "arp.reply", False, False),
+    (frame(1, HNB, "192.0.2.7", NOBODY, "192.0.2.7"), "arp.request", True, False),
+    (frame(1, HNB, "0.0.0.0", NOBODY, "192.0.2.7"), "arp.request", False, True)])
 def test_message(data, kind, gratuitous, probe):
     (found,) = arp.decode(data, CONTEXT)
     assert found.kind == kind and (found.fields["gratuitous"], found.fields["probe"]) == (gratuitous, probe)
@@ -33,7 +36,8 @@ def test_message(data, kind, gratuitous, probe):
 
 
 def test_others_are_left_alone():
-    assert not list(arp.decode(frame(3, HNB, "0.0.0.0", HNB, "0.0.0.0"), CONTEXT)) and not list(arp.decode(frame(1, HNB, "0.0.0.0", HNB, "0.0.0.0", 0x86DD), CONTEXT))
+    assert not list(arp.decode(frame(3, HNB, "0.0.0.0", HNB, "0.0.0.0"), CONTEXT))
+    assert not list(arp.decode(frame(1, HNB, "0.0.0.0", HNB, "0.0.0.0", 0x86DD), CONTEXT))
     assert next(arp.decode(frame(1, HNB, "0.0.0.0", HNB, "0.0.0.0", size=16), CONTEXT)).problems
 
 

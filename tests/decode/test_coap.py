@@ -45,7 +45,8 @@ def block(num, more, szx=6):
 
 
 PATH = ((11, b"msgin5g"), (11, b"provision"))
-POST = message(CON, 2, 0x475A, b"\x41\xfb", options((3, b"prov.example"), *PATH, (12, b"\x32"), (15, b"a=1"), (15, b"b")),
+POST = message(CON, 2, 0x475A, b"\x41\xfb",
+               options((3, b"prov.example"), *PATH, (12, b"\x32"), (15, b"a=1"), (15, b"b")),
                b'{"privateId": "1"}')
 CREATED = message(CON, 0x41, 9, b"\x41\xfb", options((12, b"\x32")), b'{"serviceId": "s"}')
 FORBIDDEN = message(ACK, 0x83, 0x475A, b"\x41\xfb", b"", b"not known")
@@ -98,7 +99,8 @@ def test_options_are_bounded():
 
 
 def test_lying_lengths_are_problems():
-    for data in (b"\x49\x01\0\1" + bytes(9), b"\x40\x01\0\1\x0f", b"\x40\x01\0\1\xb5ab", b"\x40\x01\0\1\xff", b"\x40\0\0\1x",
+    for data in (b"\x49\x01\0\1" + bytes(9), b"\x40\x01\0\1\x0f", b"\x40\x01\0\1\xb5ab", b"\x40\x01\0\1\xff",
+                 b"\x40\0\0\1x",
                  message(CON, 1, 1, b"", options((7, b"abcd")))):
         (found,), payloads = run(data)
         assert len(found.problems) == 1 and not payloads
@@ -114,7 +116,8 @@ def test_separate_response_knows_its_request():
         ("coap.request", "/msgin5g/provision", "POST", 1), ("coap.empty", "/msgin5g/provision", "POST", 1),
         ("coap.response", "/msgin5g/provision", "POST", 1), ("coap.empty", None, None, None)]
     assert [(p.protocol, p.data, p.context.carrier["direction"], p.context.exchange) for p in payloads] == [
-        ("application/json", b'{"privateId": "1"}', "request", 1), ("application/json", b'{"serviceId": "s"}', "response", 1)]
+        ("application/json", b'{"privateId": "1"}', "request", 1),
+        ("application/json", b'{"serviceId": "s"}', "response", 1)]
     assert payloads[1].context.carrier["uri_path"] == "/msgin5g/provision"
     assert payloads[0].context.layers == ("eth", "ip", "udp", "coap")
 
@@ -194,15 +197,19 @@ def test_body_without_content_format_is_told_by_its_first_character():
 def test_memory_is_bounded():
     flow = coap.Flow(UP)
     for i in range(3000):
-        list(flow.datagram(message(CON, 2, i, struct.pack(">H", i), options((11, b"%d" % i), (27, block(0, 1))), bytes(1024)), UP))
+        list(flow.datagram(message(CON, 2, i, struct.pack(">H", i), options((11, b"%d" % i), (27, block(0, 1))),
+                                   bytes(1024)), UP))
     talk = flow._talk
-    assert max(len(talk._by_token), len(talk._by_id), len(talk._seen), len(talk._running)) <= 512 and len(talk._bodies) <= 8
+    assert max(len(talk._by_token), len(talk._by_id), len(talk._seen), len(talk._running)) <= 512
+    assert len(talk._bodies) <= 8
 
 
-LIKELY = [(POST, (51021, 5683), True), (POST, (1, 2), True), (CREATED, (1, 2), True), (message(RST, 0, 7), (1, 5684), True),
+LIKELY = [(POST, (51021, 5683), True), (POST, (1, 2), True), (CREATED, (1, 2), True),
+          (message(RST, 0, 7), (1, 5684), True),
           (message(RST, 0, 7), (1, 2), False), (message(CON, 1, 1), (1, 2), False), (LONG, (1, 2), True),
           (bytes.fromhex("4401010000010000000000000377777700000100014142"), (53, 4000), False),     # DNS, id 0x4401
-          (b"GET / HTTP/1.1\r\n\r\n", (80, 5000), False), (b"\x16\xfe\xfd" + bytes(40), (1, 5684), False), (b"", (5683, 1), False)]
+          (b"GET / HTTP/1.1\r\n\r\n", (80, 5000), False), (b"\x16\xfe\xfd" + bytes(40), (1, 5684), False),
+          (b"", (5683, 1), False)]
 
 
 @pytest.mark.parametrize("data, ports, expected", LIKELY)
@@ -225,7 +232,8 @@ def framed(code, token=b"", opts=b"", payload=b""):
 
 
 CSM = framed(0xE1, b"", options((2, b"\x10\0"), (4, b"")))
-TALK = [(0, CSM), (1, CSM), (0, framed(2, b"a", options(*PATH, (12, b"\x32")), BODY)), (1, framed(0x41, b"a", options((12, b"\x32")), b"{}")),
+TALK = [(0, CSM), (1, CSM), (0, framed(2, b"a", options(*PATH, (12, b"\x32")), BODY)),
+        (1, framed(0x41, b"a", options((12, b"\x32")), b"{}")),
         (0, framed(0xE2)), (1, framed(0xE3))]
 
 

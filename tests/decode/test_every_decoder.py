@@ -47,7 +47,9 @@ def test_kinds_belong_to_one_decoder():
 
 def test_nothing_recognises_nothing(module):
     if hasattr(module, "likely"):
-        assert not module.likely(b"", (module.PORTS and min(module.PORTS), 40112) if getattr(module, "PORTS", None) else (1, 2))
+        assert not module.likely(b"",
+                                 (module.PORTS and min(module.PORTS), 40112) if getattr(module, "PORTS", None) else (1,
+                                                                                                                     2))
 
 
 @settings(max_examples=12, deadline=None)
@@ -58,8 +60,10 @@ def test_any_bytes_give_messages_or_problems(data, port, seed):
 
 
 @settings(max_examples=25, deadline=None)
-@given(name=st.sampled_from([n for n in decode.names() if hasattr(decode.decoder(n), "Conversation")]), port=st.sampled_from(PORTS),
-       pieces=st.lists(st.tuples(st.integers(0, 1), st.binary(min_size=1, max_size=40)), max_size=8), lose=st.integers(0, 8))
+@given(name=st.sampled_from([n for n in decode.names() if hasattr(decode.decoder(n), "Conversation")]),
+       port=st.sampled_from(PORTS),
+       pieces=st.lists(st.tuples(st.integers(0, 1), st.binary(min_size=1, max_size=40)), max_size=8),
+       lose=st.integers(0, 8))
 def test_any_stream_in_any_pieces(name, port, pieces, lose):
     fuzz.converse(decode.decoder(name), pieces, fuzz.context((40112, port)), lose)
 

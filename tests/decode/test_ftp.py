@@ -16,8 +16,10 @@ DOWN = replace(UP, src=SERVER, dst=CLIENT)
 C, S = 0, 1
 
 UPLOAD = [(S, "220 ready"), (C, "USER pm"), (S, "331 password"), (C, "pass pm-secret"), (S, "230 in"), (C, "PASV"),
-          (S, "227 Entering passive mode (10,50,0,30,195,90)."), (C, "STOR pm/A.xml"), (S, "125 open"), (S, "226 done"), (C, "QUIT"), (S, "221 bye")]
-FEATURES = [(C, "FEAT"), (S, "211-Features:"), (S, " EPRT"), (S, "211-no end yet"), (S, " 211 nor here"), (S, "211 End")]
+          (S, "227 Entering passive mode (10,50,0,30,195,90)."), (C, "STOR pm/A.xml"), (S, "125 open"), (S, "226 done"),
+          (C, "QUIT"), (S, "221 bye")]
+FEATURES = [(C, "FEAT"), (S, "211-Features:"), (S, " EPRT"), (S, "211-no end yet"), (S, " 211 nor here"),
+            (S, "211 End")]
 
 
 def talk(steps, step=None, conversation=None):
@@ -34,15 +36,18 @@ def talk(steps, step=None, conversation=None):
 
 
 def messages(found):
-    return [(m.kind.partition(".")[2], m.fields.get("command"), m.fields.get("code")) for m in found if isinstance(m, Message)]
+    return [(m.kind.partition(".")[2], m.fields.get("command"), m.fields.get("code"))
+            for m in found if isinstance(m, Message)]
 
 
 @pytest.mark.parametrize("step", [None, 1, 5])
 def test_dialogue(step):
     found = talk(UPLOAD, step)
     assert messages(found) == [
-        ("reply", None, 220), ("command", "USER", None), ("reply", "USER", 331), ("command", "PASS", None), ("reply", "PASS", 230),
-        ("command", "PASV", None), ("reply", "PASV", 227), ("command", "STOR", None), ("reply", "STOR", 125), ("reply", "STOR", 226),
+        ("reply", None, 220), ("command", "USER", None), ("reply", "USER", 331), ("command", "PASS", None),
+        ("reply", "PASS", 230),
+        ("command", "PASV", None), ("reply", "PASV", 227), ("command", "STOR", None), ("reply", "STOR", 125),
+        ("reply", "STOR", 226),
         ("command", "QUIT", None), ("reply", "QUIT", 221)]
     (expected,) = [x for x in found if isinstance(x, Expect)]
     assert expected.endpoint == Endpoint("10.50.0.30", 50010) and expected.note["command"] == "STOR"
@@ -53,14 +58,17 @@ def test_dialogue(step):
 @pytest.mark.parametrize("step", [None, 1])
 def test_reply_of_several_lines_is_one_message(step):
     command, reply = talk(FEATURES, step)
-    assert reply.fields == {"code": 211, "text": "Features:\n EPRT\nno end yet\n 211 nor here\nEnd", "lines": 5, "command": "FEAT", "argument": ""}
+    assert reply.fields == {"code": 211, "text": "Features:\n EPRT\nno end yet\n 211 nor here\nEnd", "lines": 5,
+                            "command": "FEAT", "argument": ""}
     assert [ref.number for ref in reply.frames] == [2, 3, 4, 5, 6] and not reply.incomplete
 
 
 @pytest.mark.parametrize("line, endpoint", [
     ((S, "227 =10,0,0,9,4,1"), Endpoint("10.0.0.9", 1025)), ((S, "229 ok (|||38141|)"), Endpoint("10.50.0.30", 38141)),
-    ((C, "PORT 10,62,0,1,174,127"), Endpoint("10.62.0.1", 44671)), ((C, "EPRT |2|2001:DB8::1|5282|"), Endpoint("2001:db8::1", 5282)),
-    ((S, "227 ok (10,0,0,999,4,1)"), None), ((S, "229 ok (|||0|)"), None), ((C, "EPRT |1|x|5282|"), None), ((C, "PORT 1,2"), None), ((C, "EPRT"), None)])
+    ((C, "PORT 10,62,0,1,174,127"), Endpoint("10.62.0.1", 44671)),
+    ((C, "EPRT |2|2001:DB8::1|5282|"), Endpoint("2001:db8::1", 5282)),
+    ((S, "227 ok (10,0,0,999,4,1)"), None), ((S, "229 ok (|||0|)"), None), ((C, "EPRT |1|x|5282|"), None),
+    ((C, "PORT 1,2"), None), ((C, "EPRT"), None)])
 def test_announced_connection(line, endpoint):
     announced = [x for x in talk([line]) if isinstance(x, Expect)]
     assert (announced[0].endpoint if announced else None) == endpoint
@@ -119,12 +127,16 @@ def data(note, *pieces, lost=0):
 
 
 @pytest.mark.parametrize("note, side, direction", [
-    ({"active": False, "command": "STOR", "argument": "f"}, 0, "upload"), ({"active": False, "command": "RETR", "argument": "f"}, 1, "download"),
-    ({"active": True, "command": "RETR", "argument": "f"}, 0, "download"), ({"active": True, "command": "STOR", "argument": "f"}, 1, "upload"), ({}, 1, "download")])
+    ({"active": False, "command": "STOR", "argument": "f"}, 0, "upload"),
+    ({"active": False, "command": "RETR", "argument": "f"}, 1, "download"),
+    ({"active": True, "command": "RETR", "argument": "f"}, 0, "download"),
+    ({"active": True, "command": "STOR", "argument": "f"}, 1, "upload"), ({}, 1, "download")])
 def test_data_connection(note, side, direction):
     (found,) = data(note, (side, 1000), (side, 500), (side, 200))
     assert found.kind == "ftp.data" and found.fields["bytes"] == 1700 and found.fields["direction"] == direction
-    assert found.fields.get("command") == note.get("command") and [ref.number for ref in found.frames] == [1, 3] and not found.incomplete
+    assert found.fields.get("command") == note.get("command")
+    assert [ref.number for ref in found.frames] == [1, 3]
+    assert not found.incomplete
     assert found.src.address == ("10.62.0.1" if side == 0 else "10.50.0.30")
 
 
@@ -134,10 +146,14 @@ def test_data_connection_with_a_hole_or_empty():
     assert data({}) == [] and data({"active": False, "command": "STOR", "argument": "f"})[0].fields["bytes"] == 0
 
 
-LIKELY = [(b"220 (vsFTPd 3.0.5)\r\n", (21, 4000), True), (b"220 HMS file server ready\r\n", (21, 4000), True), (b"220 FTP ready\r\n", (2121, 4000), True),
-          (b"220 mail ESMTP\r\n", (25, 4000), False), (b"220 hello\r\n", (2121, 4000), False), (b"USER pm\r\n", (2121, 4000), True),
-          (b"USER x 0 * :real\r\n", (6667, 4000), False), (b"USER x\r\n", (110, 4000), False), (b"GET / HTTP/1.1\r\n", (21, 4000), False),
-          (b"SIZE /README\r\n", (21, 4000), True), (b"SIZE /README\r\n", (99, 4000), False), (b"PBSZ 0\r\n", (4000, 4001), True), (b"", (21,), False),
+LIKELY = [(b"220 (vsFTPd 3.0.5)\r\n", (21, 4000), True), (b"220 HMS file server ready\r\n", (21, 4000), True),
+          (b"220 FTP ready\r\n", (2121, 4000), True),
+          (b"220 mail ESMTP\r\n", (25, 4000), False), (b"220 hello\r\n", (2121, 4000), False),
+          (b"USER pm\r\n", (2121, 4000), True),
+          (b"USER x 0 * :real\r\n", (6667, 4000), False), (b"USER x\r\n", (110, 4000), False),
+          (b"GET / HTTP/1.1\r\n", (21, 4000), False),
+          (b"SIZE /README\r\n", (21, 4000), True), (b"SIZE /README\r\n", (99, 4000), False),
+          (b"PBSZ 0\r\n", (4000, 4001), True), (b"", (21,), False),
           (b"SSH-2.0-x\r\n", (21, 22), False), (b"200 OK\r\n", (21, 4000), True), (b"200 OK\r\n", (99, 4000), False)]
 
 
@@ -147,7 +163,9 @@ def test_likely(head, ports, expected):
 
 
 @settings(max_examples=80, deadline=None)
-@given(st.lists(st.tuples(st.integers(0, 1), st.sampled_from([b"227 (1,2,3,4,5,6)\r\n", b"220-", b"\r\n", b"PORT ", b"EPRT |1|", b"234 x\r\n"]) | st.binary(min_size=1, max_size=30)), max_size=8))
+@given(st.lists(st.tuples(st.integers(0, 1),
+                          st.sampled_from([b"227 (1,2,3,4,5,6)\r\n", b"220-", b"\r\n", b"PORT ", b"EPRT |1|",
+                                           b"234 x\r\n"]) | st.binary(min_size=1, max_size=30)), max_size=8))
 def test_noise(steps):
     talk(steps)
     for _, head in steps:

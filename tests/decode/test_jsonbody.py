@@ -9,7 +9,8 @@ from hypothesis import strategies as st
 from flowcheck.decode import jsonbody
 from flowcheck.model import Context, Endpoint, FrameRef
 
-REQUEST = {"protocol": "http", "direction": "request", "content_type": "application/json", "method": "POST", "path": "/p"}
+REQUEST = {"protocol": "http", "direction": "request", "content_type": "application/json", "method": "POST",
+           "path": "/p"}
 RESPONSE = REQUEST | {"direction": "response", "status": 200}
 
 
@@ -19,9 +20,11 @@ def decode(data, carrier=REQUEST, missing=0):
 
 
 def test_fields_by_path():
-    (found,) = decode(b'{"serviceId": "s", "serverServiceIds": ["a", "b"], "info": {"size": 2048, "of": [{"n": 1}, {"n": 2}]}}')
+    (found,) = decode(b'{"serviceId": "s", "serverServiceIds": ["a", "b"], '
+                      b'"info": {"size": 2048, "of": [{"n": 1}, {"n": 2}]}}')
     assert found.kind == "json.request" and not found.problems
-    assert found.fields["flat"] == {"serviceId": "s", "serverServiceIds": ["a", "b"], "info.size": 2048, "info.of.n": [1, 2]}
+    assert found.fields["flat"] == {"serviceId": "s", "serverServiceIds": ["a", "b"], "info.size": 2048,
+                                    "info.of.n": [1, 2]}
     assert found.fields["names"] == ("serviceId", "serverServiceIds", "info", "size", "of", "n")
     assert (found.fields["method"], found.fields["path"], found.fields["protocol"]) == ("POST", "/p", "http")
 
@@ -33,8 +36,10 @@ def test_direction_is_the_carriers():
 
 
 @pytest.mark.parametrize("data, body", [
-    (b"[]", []), (b"3", 3), (b'\xef\xbb\xbf{"a": null}', {"a": None}), ('{"\u00e9": "\u20ac"}'.encode(), {"\u00e9": "\u20ac"}),
-    ('{"a": 1}'.encode("utf-16"), {"a": 1}), (b'{"a": "\\ud800b", "c": "\\ud83d\\ude00"}', {"a": "\ufffdb", "c": "\U0001f600"}),
+    (b"[]", []), (b"3", 3), (b'\xef\xbb\xbf{"a": null}', {"a": None}),
+    ('{"\u00e9": "\u20ac"}'.encode(), {"\u00e9": "\u20ac"}),
+    ('{"a": 1}'.encode("utf-16"), {"a": 1}),
+    (b'{"a": "\\ud800b", "c": "\\ud83d\\ude00"}', {"a": "\ufffdb", "c": "\U0001f600"}),
     (b'{"a": 1e999}', {"a": "1e999"}),
 ])
 def test_bodies(data, body):
@@ -43,7 +48,9 @@ def test_bodies(data, body):
     json.dumps(found.fields, allow_nan=False).encode()
 
 
-@pytest.mark.parametrize("data", [b"{", b'{"a": }', b"NaN", b'{"a": Infinity}', b"\xff\xfe\xff", b"[" * 100_000, b"[" * 65 + b"]" * 65,
+@pytest.mark.parametrize("data",
+                         [b"{", b'{"a": }', b"NaN", b'{"a": Infinity}', b"\xff\xfe\xff", b"[" * 100_000,
+                          b"[" * 65 + b"]" * 65,
                                   b"1" * 5000, b"{} {}", b"<a/>"])
 def test_no_json_is_a_problem(data):
     (found,) = decode(data)
@@ -75,7 +82,8 @@ def test_many_leaves_are_bounded():
 
 
 JSON = st.recursive(st.none() | st.booleans() | st.integers() | st.text(max_size=5),
-                    lambda inner: st.lists(inner, max_size=3) | st.dictionaries(st.text(max_size=4), inner, max_size=3), max_leaves=10)
+                    lambda inner: st.lists(inner, max_size=3) | st.dictionaries(st.text(max_size=4), inner, max_size=3),
+                    max_leaves=10)
 
 
 @settings(max_examples=60, deadline=None)

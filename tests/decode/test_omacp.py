@@ -9,8 +9,11 @@ from flowcheck.model import Context, Endpoint, FrameRef
 
 
 def decode(data, missing=0):
-    carrier = {"protocol": "http", "direction": "response", "content_type": "text/vnd.wap.connectivity-xml", "status": 200}
-    return list(omacp.decode(data, Context(5, (FrameRef(0, 1),), Endpoint("a", 80), Endpoint("b", 2), missing=missing, carrier=carrier)))
+    carrier = {"protocol": "http", "direction": "response", "content_type": "text/vnd.wap.connectivity-xml",
+               "status": 200}
+    return list(omacp.decode(data,
+                             Context(5, (FrameRef(0, 1),), Endpoint("a", 80), Endpoint("b", 2), missing=missing,
+                                     carrier=carrier)))
 
 
 def application(appid, *parms):
@@ -31,24 +34,31 @@ def test_xml():
     (found,) = decode(xml(DPF, MCIM, M2M))
     fields = found.fields
     assert found.kind == "omacp.bootstrap" and not found.problems and fields["version"] == "1.1"
-    assert fields["dpf"] == ("http://dpf/dm",) and fields["sho"] == ("http://sho:8080",) and fields["appids"] == ("w7", "MCIM", "M2M")
+    assert fields["dpf"] == ("http://dpf/dm",)
+    assert fields["sho"] == ("http://sho:8080",)
+    assert fields["appids"] == ("w7", "MCIM", "M2M")
     assert fields["applications"][1] == {"appid": "MCIM", "sho": "http://sho:8080", "context": "c"}
     assert fields["parms"]["CONTEXT"] == ["c", "telemetry"] and fields["m2m"]["CONTEXT"] == ["telemetry"]
 
 
 @pytest.mark.parametrize("parts, absent", [
     ((application("w7"), MCIM, M2M), {"dpf"}), ((DPF, M2M), {"sho", "mcim"}), ((DPF, MCIM), {"m2m"}),
-    ((application("w2", ("ADDR", "http://mms")), MCIM, M2M), {"dpf"}), ((application("w7", ("ADDR", "")), MCIM, M2M), {"dpf"})])
+    ((application("w2", ("ADDR", "http://mms")), MCIM, M2M), {"dpf"}),
+    ((application("w7", ("ADDR", "")), MCIM, M2M), {"dpf"})])
 def test_what_is_lacking(parts, absent):
     assert {"dpf", "sho", "mcim", "m2m"} - set(decode(xml(*parts))[0].fields) == absent
 
 
 def test_address_below_and_context_as_characteristic():
-    doc = xml('<characteristic type="APPLICATION"><parm name="APPID" value="w7"/><characteristic type="APPADDR"><parm name="ADDR" value="http://d"/>'
-              '<characteristic type="PORT"><parm name="PORTNBR" value="443"/></characteristic></characteristic></characteristic>',
+    doc = xml('<characteristic type="APPLICATION"><parm name="APPID" value="w7"/>'
+              '<characteristic type="APPADDR"><parm name="ADDR" value="http://d"/>'
+              '<characteristic type="PORT"><parm name="PORTNBR" value="443"/></characteristic>'
+              '</characteristic></characteristic>',
               '<characteristic type="MCIM"><parm name="SHO" value="s"/></characteristic>')
     fields = decode(doc)[0].fields
-    assert fields["dpf"] == ("http://d",) and fields["mcim"] == {"SHO": ["s"]} and fields["applications"][0]["portnbr"] == "443"
+    assert fields["dpf"] == ("http://d",)
+    assert fields["mcim"] == {"SHO": ["s"]}
+    assert fields["applications"][0]["portnbr"] == "443"
 
 
 def text(value):
@@ -65,7 +75,8 @@ WBXML = (b"\x03\x0b\x6a\x04h1\0x" + b"\xc5\x46\x01"                             
 def test_wbxml():
     (found,) = decode(WBXML)
     assert not found.problems and found.fields["version"] == "1.0"
-    assert found.fields["dpf"] == ("http://h1",) and found.fields["parms"] == {"APPID": ["w7"], "ADDR": ["http://h1"], "NAME": ["GSM-CSD"]}
+    assert found.fields["dpf"] == ("http://h1",)
+    assert found.fields["parms"] == {"APPID": ["w7"], "ADDR": ["http://h1"], "NAME": ["GSM-CSD"]}
 
 
 def test_wbxml_cut_at_every_length():

@@ -20,7 +20,8 @@ def packet(body, padding=5):
     return struct.pack(">IB", len(body) + padding + 1, padding) + body + bytes(padding)
 
 
-LISTS = [b"curve25519-sha256,ext-info-c", b"ssh-ed25519", *[b"aes128-ctr"] * 2, *[b"hmac-sha2-256"] * 2, *[b"none"] * 2, b"", b""]
+LISTS = [b"curve25519-sha256,ext-info-c", b"ssh-ed25519", *[b"aes128-ctr"] * 2, *[b"hmac-sha2-256"] * 2, *[b"none"] * 2,
+         b"", b""]
 KEXINIT = packet(b"\x14" + bytes(16) + b"".join(struct.pack(">I", len(x)) + x for x in LISTS) + bytes(5))
 NEWKEYS = packet(b"\x15")
 CLEAR = b"SSH-2.0-OpenSSH_9.2p1 Debian-2\r\n" + KEXINIT + packet(b"\x1e" + bytes(40)) + NEWKEYS
@@ -37,13 +38,17 @@ def talk(pieces, step=None):
 
 @pytest.mark.parametrize("step", [None, 1, 9])
 def test_session(step):
-    found = talk([(0, CLEAR, 1), (1, b"Welcome\r\n" + CLEAR, 2), (0, bytes(300), SECOND), (0, bytes(200), SECOND + 5), (0, bytes(100), 9 * SECOND)], step)
+    found = talk([(0, CLEAR, 1), (1, b"Welcome\r\n" + CLEAR, 2), (0, bytes(300), SECOND), (0, bytes(200), SECOND + 5),
+                  (0, bytes(100), 9 * SECOND)], step)
     assert [m.kind for m in found] == ["ssh.version", "ssh.kexinit", "ssh.newkeys"] * 2 + ["ssh"]
-    assert found[0].fields == {"version": "2.0", "software": "OpenSSH_9.2p1", "comments": "Debian-2", "banner": "SSH-2.0-OpenSSH_9.2p1 Debian-2"}
-    assert found[1].fields["kex_algorithms"] == ("curve25519-sha256", "ext-info-c") and found[1].fields["languages_client_to_server"] == ()
+    assert found[0].fields == {"version": "2.0", "software": "OpenSSH_9.2p1", "comments": "Debian-2",
+                               "banner": "SSH-2.0-OpenSSH_9.2p1 Debian-2"}
+    assert found[1].fields["kex_algorithms"] == ("curve25519-sha256", "ext-info-c")
+    assert found[1].fields["languages_client_to_server"] == ()
     sealed = found[-1]
     assert isinstance(sealed, Opaque) and sealed.size == 600 and (sealed.start, sealed.end) == (SECOND, 9 * SECOND)
-    assert [burst["size"] for burst in sealed.fields["bursts"]] == [500, 100] and sealed.frames == (FrameRef(0, 3), FrameRef(0, 5))
+    assert [burst["size"] for burst in sealed.fields["bursts"]] == [500, 100]
+    assert sealed.frames == (FrameRef(0, 3), FrameRef(0, 5))
 
 
 def test_cut_at_every_length():
@@ -77,7 +82,10 @@ def test_bursts_are_bounded():
 
 
 def test_likely():
-    assert ssh.likely(b"SSH-2.0-OpenSSH") and ssh.likely(b"SSH-1.99-x\n", (2222, 1)) and not ssh.likely(b"SSH\r\n") and not ssh.likely(b"")
+    assert ssh.likely(b"SSH-2.0-OpenSSH")
+    assert ssh.likely(b"SSH-1.99-x\n", (2222, 1))
+    assert not ssh.likely(b"SSH\r\n")
+    assert not ssh.likely(b"")
 
 
 @settings(max_examples=60, deadline=None)

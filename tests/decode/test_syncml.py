@@ -11,19 +11,22 @@ from flowcheck.decode import _wbxml, syncml
 from flowcheck.model import Context, Endpoint, FrameRef
 
 XML = "application/vnd.syncml.dm+xml"
-HEADER = ('<SyncHdr><VerDTD>1.2</VerDTD><VerProto>DM/1.2</VerProto><SessionID>DB26</SessionID><MsgID>2</MsgID><Target><LocURI>http://dm'
-          '</LocURI></Target><Source><LocURI>IMEI:1</LocURI></Source></SyncHdr>')
+HEADER = ("<SyncHdr><VerDTD>1.2</VerDTD><VerProto>DM/1.2</VerProto><SessionID>DB26</SessionID><MsgID>2</MsgID>"
+          "<Target><LocURI>http://dm</LocURI></Target><Source><LocURI>IMEI:1</LocURI></Source></SyncHdr>")
 B64 = base64.b64encode(b"MCIM for 1").decode()
 COMMANDS = (
-    '<Status><CmdID>1</CmdID><MsgRef>1</MsgRef><CmdRef>4</CmdRef><Cmd>Replace</Cmd><TargetRef>./M2MSIM</TargetRef><Data>200</Data></Status>'
-    '<Alert><CmdID>3</CmdID><Data>1226</Data><Item><Source><LocURI>./M2MSIM/Obj</LocURI></Source><Meta><Type xmlns="syncml:metinf">urn:x'
-    '</Type><Format xmlns="syncml:metinf">chr</Format></Meta><Data>success</Data></Item></Alert>'
-    '<Atomic><CmdID>4</CmdID><Add><CmdID>5</CmdID><Meta><Format xmlns="syncml:metinf">b64</Format></Meta><Item><Target><LocURI>./M2MSIM/Obj'
-    f'</LocURI></Target><Data>{B64}</Data></Item></Add></Atomic>')
+    "<Status><CmdID>1</CmdID><MsgRef>1</MsgRef><CmdRef>4</CmdRef><Cmd>Replace</Cmd><TargetRef>./M2MSIM</TargetRef>"
+    "<Data>200</Data></Status>"
+    "<Alert><CmdID>3</CmdID><Data>1226</Data><Item><Source><LocURI>./M2MSIM/Obj</LocURI></Source><Meta>"
+    '<Type xmlns="syncml:metinf">urn:x</Type><Format xmlns="syncml:metinf">chr</Format></Meta><Data>success</Data>'
+    "</Item></Alert>"
+    '<Atomic><CmdID>4</CmdID><Add><CmdID>5</CmdID><Meta><Format xmlns="syncml:metinf">b64</Format></Meta>'
+    f"<Item><Target><LocURI>./M2MSIM/Obj</LocURI></Target><Data>{B64}</Data></Item></Add></Atomic>")
 
 
 def document(commands=COMMANDS, final="<Final/>"):
-    return f'<?xml version="1.0"?><SyncML xmlns="SYNCML:SYNCML1.2">{HEADER}<SyncBody>{commands}{final}</SyncBody></SyncML>'.encode()
+    body = f"<SyncBody>{commands}{final}</SyncBody>"
+    return f'<?xml version="1.0"?><SyncML xmlns="SYNCML:SYNCML1.2">{HEADER}{body}</SyncML>'.encode()
 
 
 def wbxml(xml):
@@ -53,7 +56,8 @@ def wbxml(xml):
 
 def decode(data, content_type=XML, missing=0, **carrier):
     context = Context(5, (FrameRef(0, 1),), Endpoint("a", 1), Endpoint("b", 80), missing=missing,
-                      carrier={"protocol": "http", "direction": "request", "content_type": content_type, "method": "POST"} | carrier)
+                      carrier={"protocol": "http", "direction": "request", "content_type": content_type,
+                               "method": "POST"} | carrier)
     return list(syncml.decode(data, context))
 
 
@@ -65,8 +69,11 @@ def test_a_package(form):
     assert (head["session_id"], head["msg_id"], head["source"], head["target"], head["ver_proto"], head["final"]) == (
         "DB26", "2", "IMEI:1", "http://dm", "DM/1.2", True)
     assert head["commands"] == ("Status", "Alert", "Atomic", "Add")
-    assert (status["msg_ref"], status["cmd_ref"], status["cmd"], status["status"], status["uris"]) == ("1", "4", "Replace", 200, ("./M2MSIM",))
-    assert alert["alert"] == 1226 and alert["items"] == ({"source": "./M2MSIM/Obj", "format": "chr", "type": "urn:x", "data": "success"},)
+    assert (status["msg_ref"], status["cmd_ref"], status["cmd"], status["status"], status["uris"]) == ("1", "4",
+                                                                                                       "Replace", 200,
+                                                                                                       ("./M2MSIM",))
+    assert alert["alert"] == 1226
+    assert alert["items"] == ({"source": "./M2MSIM/Obj", "format": "chr", "type": "urn:x", "data": "success"},)
     assert add["inside"] == "Atomic" and add["uris"] == ("./M2MSIM/Obj",) and add["items"][0]["decoded"] == "MCIM for 1"
     assert "MCIM for 1" in add["text"] and not any(m.problems for m in found)
 
@@ -79,16 +86,21 @@ def test_statuscode_of_the_carrier_is_not_the_commands():
 def test_bootstrap_in_a_dm_account():
     def add(uri, data):
         return f"<Add><CmdID>1</CmdID><Item><Target><LocURI>{uri}</LocURI></Target><Data>{data}</Data></Item></Add>"
-    found = decode(document(add("./DMAcc/dpf/AppAddr/1/Addr", "http://203.0.113.41/dm") + add("./MCIM/SHO", "http://sho") + add("./M2M/Context", "t")))
+    account = add("./DMAcc/dpf/AppAddr/1/Addr", "http://203.0.113.41/dm")
+    found = decode(document(account + add("./MCIM/SHO", "http://sho") + add("./M2M/Context", "t")))
     assert found[-1].kind == "syncml.bootstrap"
     fields = found[-1].fields
-    assert fields["dpf"] == ("http://203.0.113.41/dm",) and fields["sho"] == ("http://sho",) and "mcim" in fields and "m2m" in fields
+    assert fields["dpf"] == ("http://203.0.113.41/dm",)
+    assert fields["sho"] == ("http://sho",)
+    assert "mcim" in fields
+    assert "m2m" in fields
     assert "syncml.bootstrap" not in [m.kind for m in decode(document(add("./MCIM/SHO", "http://sho")))]
 
 
 def test_broken_documents():
     assert decode(b"<SyncML/>")[0].problems[0].text == "SyncML without SyncHdr"
-    for data in (b"<SyncML", b"\x02\xa4\x01\x6a\x7f", b"\x02\xa4\x01\x6a\x00\x6d", b"\x02\xff\xff\xff\xff\xff\xff\xff", b"\x04abcdef",
+    for data in (b"<SyncML", b"\x02\xa4\x01\x6a\x7f", b"\x02\xa4\x01\x6a\x00\x6d", b"\x02\xff\xff\xff\xff\xff\xff\xff",
+                 b"\x04abcdef",
                  b"\x02\xa4\x01\x6a\x00" + b"\x6d" * 200, b"\x02\xa4\x01\x6a\x00\x6d\x83\x7f\x01"):
         (found,) = decode(data)
         assert found.kind == "syncml.message" and found.problems

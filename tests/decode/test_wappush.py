@@ -12,13 +12,17 @@ WBXML, XML = "application/vnd.wap.connectivity-wbxml", "text/vnd.wap.connectivit
 
 
 @pytest.mark.parametrize("headers, content_type", [
-    (b"\xb6", WBXML), (b"\xb5", XML), (b"\x1f\x07\xb6\x91\x81\x9212\0", WBXML), (b"\x03\x02\x00\x36", WBXML), (b"\xc4\xaf\x82", "application/vnd.syncml.notification"),
+    (b"\xb6", WBXML), (b"\xb5", XML), (b"\x1f\x07\xb6\x91\x81\x9212\0", WBXML), (b"\x03\x02\x00\x36", WBXML),
+    (b"\xc4\xaf\x82", "application/vnd.syncml.notification"),
     (b"text/vnd.wap.connectivity-xml\0\x81", XML), (b"\xa0", "CONTENT-TYPE32")])
 def test_push(headers, content_type):
     data = b"\x07\x06" + bytes([len(headers)]) + headers + b"BODY"
     message, payload = wappush.decode(data, CONTEXT)
-    assert message.kind == "wap.push" and message.fields == {"transaction_id": 7, "content_type": content_type, "length": 4}
-    assert payload.protocol == content_type and payload.data == b"BODY" and payload.context.carrier["content_type"] == content_type
+    assert message.kind == "wap.push"
+    assert message.fields == {"transaction_id": 7, "content_type": content_type, "length": 4}
+    assert payload.protocol == content_type
+    assert payload.data == b"BODY"
+    assert payload.context.carrier["content_type"] == content_type
     assert wappush.likely(data, (9200, 2948)) and not wappush.likely(data, (9200, 53))
 
 

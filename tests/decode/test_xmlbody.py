@@ -7,15 +7,19 @@ from hypothesis import strategies as st
 from flowcheck.decode import xmlbody
 from flowcheck.model import Context, Endpoint, FrameRef, Payload
 
-CARRIER = {"protocol": "http", "direction": "response", "content_type": "text/xml", "method": "GET", "path": "/c", "status": 200}
+CARRIER = {"protocol": "http", "direction": "response", "content_type": "text/xml", "method": "GET", "path": "/c",
+           "status": 200}
 
 
 def decode(data, missing=0):
-    return list(xmlbody.decode(data, Context(5, (FrameRef(0, 1),), Endpoint("a", 1), Endpoint("b", 2), missing=missing, carrier=CARRIER)))
+    return list(xmlbody.decode(data,
+                               Context(5, (FrameRef(0, 1),), Endpoint("a", 1), Endpoint("b", 2), missing=missing,
+                                       carrier=CARRIER)))
 
 
 def test_fields_by_path():
-    (found,) = decode(b'<?xml version="1.0"?><!-- c --><d:doc xmlns:d="urn:x" d:v="1"><id>7</id><s><n>a</n></s><s><n>b</n></s>t</d:doc>')
+    (found,) = decode(b'<?xml version="1.0"?><!-- c --><d:doc xmlns:d="urn:x" d:v="1">'
+                      b"<id>7</id><s><n>a</n></s><s><n>b</n></s>t</d:doc>")
     assert found.kind == "xml.response" and not found.problems
     assert (found.fields["root"], found.fields["namespace"], found.fields["status"]) == ("doc", "urn:x", 200)
     assert found.fields["flat"] == {"doc.v": "1", "doc.id": "7", "doc.s.n": ["a", "b"]}
@@ -31,7 +35,8 @@ def test_roots_with_a_decoder_of_their_own(data, reader):
 
 @pytest.mark.parametrize("data", [
     b'<!DOCTYPE a [<!ENTITY x "y">]><a>&x;</a>', b'<!DOCTYPE a [<!ENTITY x SYSTEM "file:///etc/hostname">]><a>&x;</a>',
-    b'<!DOCTYPE a [<!ENTITY x "xxxxxxxxxx"><!ENTITY y "&x;&x;&x;&x;">]><a b="&y;"/>', b"<a>" * 5000, b"<a><b></a>", b"text", b"<a>&x;</a>",
+    b'<!DOCTYPE a [<!ENTITY x "xxxxxxxxxx"><!ENTITY y "&x;&x;&x;&x;">]><a b="&y;"/>', b"<a>" * 5000, b"<a><b></a>",
+    b"text", b"<a>&x;</a>",
     '<?xml version="1.0" encoding="UTF-16"?><!DOCTYPE a [<!ENTITY x "y">]><a>&x;</a>'.encode("utf-16"), b"<!--"])
 def test_refused(data):
     (found,) = decode(data)
@@ -62,7 +67,8 @@ def test_cut_body_is_incomplete():
 
 
 @settings(max_examples=80, deadline=None)
-@given(st.lists(st.sampled_from([b"<a>", b"</a>", b"<?x", b"?>", b"<!--", b"-->", b"<!DOCTYPE", b"[", b">", b"&x;", b"\0", b"\xff", b"t", b"<a/>"]),
+@given(st.lists(st.sampled_from([b"<a>", b"</a>", b"<?x", b"?>", b"<!--", b"-->", b"<!DOCTYPE", b"[", b">", b"&x;",
+                                 b"\0", b"\xff", b"t", b"<a/>"]),
                 max_size=10).map(b"".join) | st.binary(max_size=40))
 def test_noise(data):
     decode(data)
