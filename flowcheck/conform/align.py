@@ -54,6 +54,7 @@ class _Node(NamedTuple):
     state: int
     bound: dict[str, Any]
     seen: frozenset[str]
+    anchor: int                    # the state in which the last message was consumed
     parent: Any
     move: Move | None
 
@@ -64,7 +65,7 @@ def align(machine: Automaton, messages: Sequence[Message], matcher: Matcher, hid
 
     Steps named in `carried` were done by an earlier attempt that this one continues; skipping them is free.
     """
-    start = _Node(0, machine.start, {}, frozenset(), None, None)
+    start = _Node(0, machine.start, {}, frozenset(), machine.start, None, None)
     heap: list[tuple[Cost, int, _Node]] = [((0, 0, 0, 0), 0, start)]
     done: set[tuple] = set()
     order = 0
@@ -72,7 +73,7 @@ def align(machine: Automaton, messages: Sequence[Message], matcher: Matcher, hid
     best = start
     while heap:
         cost, _, node = heapq.heappop(heap)
-        key = (node.index, node.state, _frozen(node.bound), node.seen)
+        key = (node.index, node.state, node.anchor, _frozen(node.bound), node.seen)
         if key in done:
             continue
         done.add(key)
@@ -117,7 +118,7 @@ def _consume(step: Step, target: int, message: Message, matcher: Matcher, node: 
     pattern = matcher.refuses(step, message, node.bound)
     if pattern is not None:
         move = Move("refuse", step, node.index, message, pattern=pattern)
-        yield (1, 0, 0, 0), _Node(node.index + 1, target, node.bound, node.seen, node, move)
+        yield (1, 0, 0, 0), _Node(node.index + 1, target, node.bound, node.seen, target, node, move)
         return
     fits = matcher.fits(step, message, node.bound)
     if fits is False:
@@ -126,7 +127,7 @@ def _consume(step: Step, target: int, message: Message, matcher: Matcher, node: 
     outcomes = tuple(outcome for check in step.expect for outcome in evaluate(check, (message,), matcher.scope, bound))
     failed = sum(1 for o in outcomes if o.holds is False and o.check.severity == "error")
     move = Move("match", step, node.index, message, outcomes, assumed=fits is None)
-    yield (0, failed, 0, 0), _Node(node.index + 1, target, bound, node.seen | {step.step}, node, move)
+    yield (0, failed, 0, 0), _Node(node.index + 1, target, bound, node.seen | {step.step}, target, node, move)
 
 
 def _price(step: Step) -> Cost:
@@ -137,8 +138,8 @@ def _price(step: Step) -> Cost:
 
 def _must_match(machine: Automaton, message: Message, matcher: Matcher, hidden: Callable[[Step, int], str | None],
                 carried: frozenset[str], node: _Node) -> bool:
-    """Does the message fit a step that can be reached from here without skipping a mandatory one?"""
-    todo, visited = [node.state], set()
+    """Does the message fit a step that could be reached, since the last one seen, without skipping a mandatory one?"""
+    todo, visited = [node.anchor], set()
     while todo:
         state = todo.pop()
         if state in visited:
@@ -147,7 +148,7 @@ def _must_match(machine: Automaton, message: Message, matcher: Matcher, hidden: 
         for step, target in machine.steps.get(state, ()):
             if matcher.refuses(step, message, node.bound) is not None or matcher.fits(step, message, node.bound):
                 return True
-            if step.optional or step.step in carried or hidden(step, node.index):
+            if step.optional or step.step in carried or hidden(step, node.index):    # free to skip
                 todo.append(target)
         for jump in machine.jumps.get(state, ()):
             if jump.condition is None or holds(jump.condition, matcher.scope, node.bound, node.seen) in (None, jump.wanted):

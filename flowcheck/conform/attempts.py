@@ -10,11 +10,11 @@ attempt takes over what the earlier one had achieved. Silence longer than `quiet
 
 from __future__ import annotations
 
-from collections.abc import Sequence
+from collections.abc import Iterator, Sequence
 from dataclasses import dataclass, field
 
 from ..model import Message, Timeline
-from ..rulebook.rule import Reference, Rule, Step
+from ..rulebook.rule import Group, Reference, Rule, Step
 from .matching import Matcher
 from .values import ABSENT, get_field, holds_all
 
@@ -57,7 +57,7 @@ class _Cutter:
     def __init__(self, rule: Rule, matcher: Matcher, timeline: Timeline):
         self.rule, self.matcher, self.timeline = rule, matcher, timeline
         self.steps = [step for step in rule.steps() if step.messages and not step.forbidden]
-        self.mandatory = [step.step for step in self.steps if not step.optional]
+        self.mandatory = list(_unconditional(rule.items))
         self.quiet = int(_seconds(rule, matcher) * 1e9)
         self.open: Attempt | None = None
         self.closed: list[Attempt] = []
@@ -72,9 +72,11 @@ class _Cutter:
         if now is not None and message.time - now.ended > self.quiet:
             self._close("")
             now = None
-        if now is not None and (opener or resumer) and self._begins_anew(message, opener or resumer):
+        if now is not None and (opener or resumer and not self._complete(now)) and self._begins_anew(message):
             self._close("" if self._complete(now) else BEGAN_ANEW)
             now = None
+        if resumer and not opener and now is None and self.closed and self._complete(self.closed[-1]):
+            resumer = None                         # nothing is left to resume
         if now is None:
             if opener or resumer:
                 now = self._start(opener or resumer, message, resumed=opener is None)
@@ -119,7 +121,7 @@ class _Cutter:
         names = [step.step for step in self.steps]
         return set(names[:names.index(name)]) if name in names else set()
 
-    def _begins_anew(self, message: Message, step: Step) -> bool:
+    def _begins_anew(self, message: Message) -> bool:
         now = self.open
         if now.refused or now.gave_up or self._complete(now):
             return True
@@ -145,7 +147,7 @@ class _Cutter:
         return None
 
     def _sure(self, step: Step, message: Message) -> bool:
-        return self.matcher.fits(step, message, {}) is True
+        return step.src is not None and step.dst is not None and self.matcher.fits(step, message, {}) is True
 
     def _ends(self, message: Message) -> bool:
         return self.open is not None and message.kind in ("cwmp.session_end", "tcp.reset", "tcp.fin") and any(
@@ -179,6 +181,18 @@ class _Cutter:
         if any(self.matcher.pattern(p, m) for p in opening.requires for m in near):
             return True
         return not any(self.matcher.pattern(p, m) for p in opening.unless for m in near)
+
+
+def _unconditional(items: tuple[Step | Group, ...]) -> Iterator[str]:
+    """The steps that every complete run has: mandatory, and under no condition."""
+    for item in items:
+        if item.optional or item.when is not None:
+            continue
+        if isinstance(item, Group):
+            if item.order != "one_of":
+                yield from _unconditional(item.items)
+        elif item.messages and not item.forbidden:
+            yield item.step
 
 
 def _seconds(rule: Rule, matcher: Matcher) -> float:

@@ -77,7 +77,7 @@ def _join(sighting: _Sighting) -> Message:
     if len(sighting.viewpoints) == 1:
         return sighting.message
     views = list(sighting.viewpoints.items())
-    best = min(views, key=lambda item: (item[1].incomplete, item[0][1], item[1].time))[1]
+    best = min(views, key=lambda item: (item[1].incomplete, item[0][1], item[0][0]))[1]     # always the same tap
     tunnelled = next((m for view, m in views if view[1]), best)
     others = tuple(ref for _, m in views if m is not best for ref in (*m.frames, *m.copies))
     return replace(best, layers=tunnelled.layers, copies=(*best.copies, *others))

@@ -69,7 +69,7 @@ class Assignment:
 
     def _devices(self, nodes: Iterable[Hashable]) -> tuple[Device, ...]:
         found = (self._by_node.get(node) for node in nodes)
-        return tuple(dict.fromkeys(device for device in found if device is not None))
+        return tuple({device.id: device for device in found if device is not None}.values())
 
 
 class _Facts:

@@ -14,6 +14,7 @@ from dataclasses import dataclass, field, replace
 from ..model import Message
 
 TOGETHER = 1_000_000_000    # ns between the questions of one lookup
+RESOLVER_TIMEOUT = 15_000_000_000   # ns within which an unanswered question is asked again (RFC 1123 6.1.3.3 wants 5 s at least)
 ADDRESS_TYPES = frozenset(("A", "AAAA"))
 
 
@@ -52,12 +53,12 @@ def fold(messages: Sequence[Message]) -> list[Message]:
 
 def _belongs(query: Message, lookup: _Lookup) -> bool:
     """Is this question part of the lookup? Not after it failed: asking the same again is a new try."""
-    first = lookup.queries[0]
-    if query.time - first.time > TOGETHER:
-        return False
-    same_type = [q for q in lookup.queries if q.fields.get("qtype") == query.fields.get("qtype")]
     answered = {r.answers for r in lookup.responses if not r.fields.get("truncated")}
-    return not any(q.transaction in answered for q in same_type)
+    same_type = [q for q in lookup.queries if q.fields.get("qtype") == query.fields.get("qtype")]
+    if any(q.transaction in answered for q in same_type):
+        return False
+    waiting = any(q.transaction not in answered for q in lookup.queries)
+    return query.time - lookup.queries[-1].time <= (RESOLVER_TIMEOUT if waiting else TOGETHER)
 
 
 def _outcome(lookup: _Lookup) -> list[Message]:
@@ -67,8 +68,10 @@ def _outcome(lookup: _Lookup) -> list[Message]:
     again = max(sum(q.fields.get("qtype") == kind for q in queries) - 1 for kind in ADDRESS_TYPES)
     query = replace(asked, time=queries[0].time, copies=_refs([q for q in queries if q is not asked], asked),
                     repeats=max(again, *(q.repeats for q in queries)))
-    if best is None:
-        return [query]
+    answered = {r.answers for r in responses}
+    if best is None or best.fields.get("rcode") == "NOERROR" and not best.fields.get("answers.address") and any(
+            q.transaction not in answered for q in queries):
+        return [query]                  # the answer that would have decided is missing
     return [query, replace(best, copies=_refs([r for r in responses if r is not best], best))]
 
 
