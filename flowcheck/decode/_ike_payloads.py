@@ -7,6 +7,7 @@ from collections.abc import Callable, Iterator
 from importlib import import_module
 from importlib.util import find_spec
 from socket import AF_INET, AF_INET6, inet_ntop
+from struct import Struct
 from typing import Any, NamedTuple
 
 from ..model import Problem
@@ -56,21 +57,38 @@ def read(data: bytes, place: Place, fields: dict[str, Any], problems: list[Probl
 def _proposals(cursor: Cursor, place: Place, fields: dict[str, Any]) -> None:
     """Security Association (RFC 7296 3.3)."""
     out = fields.setdefault("proposals", [])
-    while cursor.left:
-        cursor.octets(2)
-        with cursor.window(cursor.u16() - 4) as inside:
-            number, protocol, spi_size, count = inside.u8(), inside.u8(), inside.u8(), inside.u8()
-            proposal: dict[str, Any] = {"number": number, "protocol": names.PROTOCOLS.get(protocol) or str(protocol)}
-            if spi_size:
-                proposal["spi"] = inside.octets(spi_size).hex()
-            transforms = proposal["transforms"] = {}
-            for _ in range(count):
-                inside.octets(2)
-                with inside.window(inside.u16() - 4) as transform:
-                    kind, code = transform.u8(), (transform.octets(1), transform.u16())[1]
-                    name = names.transform_name(kind, code, _key_length(transform))
-                    transforms.setdefault(names.TRANSFORM_TYPES.get(kind) or f"TYPE{kind}", []).append(name)
+    data, offset, end = cursor.data, cursor.offset, cursor.end
+    while offset < end:
+        length, number, protocol, spi_size, count = _fixed(_PROPOSAL, data, offset, end)
+        upto = offset + length
+        if length < _PROPOSAL.size + spi_size or upto > end:
+            raise Short(offset, max(length, _PROPOSAL.size))
+        offset += _PROPOSAL.size
+        proposal: dict[str, Any] = {"number": number, "protocol": names.PROTOCOLS.get(protocol) or str(protocol)}
+        if spi_size:
+            proposal["spi"] = data[offset:offset + spi_size].hex()
+            offset += spi_size
+        transforms: dict[str, list[str]] = {}
+        for _ in range(count):
+            size, kind, code = _fixed(_TRANSFORM, data, offset, upto)
+            if size < _TRANSFORM.size or offset + size > upto:
+                raise Short(offset, max(size, _TRANSFORM.size))
+            bits = _key_length(Cursor(data, offset + _TRANSFORM.size, offset + size)) if size > _TRANSFORM.size else None
+            transforms.setdefault(names.TRANSFORM_TYPES.get(kind) or f"TYPE{kind}", []).append(names.transform_name(kind, code, bits))
+            offset += size
+        proposal["transforms"] = transforms
         out.append(proposal)
+        offset = upto
+
+
+_PROPOSAL = Struct(">2xHBBBB")          # length, number, protocol, SPI size, number of transforms
+_TRANSFORM = Struct(">2xHBxH")          # length, type, id
+
+
+def _fixed(layout: Struct, data: bytes, offset: int, end: int) -> tuple[int, ...]:
+    if offset + layout.size > end:
+        raise Short(offset, layout.size)
+    return layout.unpack_from(data, offset)
 
 
 def _key_length(cursor: Cursor) -> int | None:

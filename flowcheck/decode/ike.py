@@ -91,7 +91,7 @@ class Flow:
     def datagram(self, data: bytes, context: Context) -> Iterator[Message | Payload]:
         if data[:4] == _MARKER and len(data) >= 32:
             return self._message(data[4:], context)
-        if len(data) < 28 or not _exact(data, 0) and 500 not in (context.src.port, context.dst.port):
+        if len(data) < 28 or 500 not in (context.src.port, context.dst.port) and not _exact(data, 0):
             return self._esp.datagram(data, context) if len(data) >= 8 else iter(())
         return self._message(data, context)
 

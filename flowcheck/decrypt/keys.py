@@ -41,6 +41,7 @@ class KeyRing:
         self._esp: dict[int, list[EspKey]] = {}
         self._esp_patterns: list[EspKey] = []
         self._associations: dict[tuple[bytes, str], Association] = {}
+        self._strangers: set[tuple[bytes, str]] = set()        # SPIs and receivers there is no key for
         self._negotiations = Negotiations(self._sk_d, self._add_esp)
 
     # ------------------------------------------------------------------------------------------------ filling
@@ -97,14 +98,19 @@ class KeyRing:
     def _add_esp(self, key: EspKey) -> None:
         if key.spi is None:
             self._esp_patterns.append(key)
-            self._associations.clear()
+            self._forget()
             return
         rows = self._esp.setdefault(key.spi, [])
         if key not in rows:
             rows.append(key)
+            self._strangers.clear()
             spi = key.spi.to_bytes(4, "big")
             for known in [place for place in self._associations if place[0] == spi and not self._associations[place].fits]:
                 del self._associations[known]
+
+    def _forget(self) -> None:
+        self._associations.clear()
+        self._strangers.clear()
 
     def describe(self) -> list[str]:
         """What there is, a line a file, and what did not fit. No secrets."""
@@ -147,18 +153,21 @@ class KeyRing:
 
     def open_esp(self, src: str, dst: str, data: bytes) -> Opened | None:
         """What an ESP packet carries. None: no key for its SPI."""
+        if not self._esp and not self._esp_patterns:
+            return None
         place = data[:4], dst
         association = self._associations.get(place)
         if association is None:
+            if place in self._strangers:
+                return _UNKNOWN
+            if len(self._associations) + len(self._strangers) >= _ASSOCIATIONS:
+                self._forget()
             spi = int.from_bytes(data[:4], "big")
             keys = self._keys_for(spi, src, dst)
             if not keys:
-                if not self._esp and not self._esp_patterns:
-                    return None
+                self._strangers.add(place)
                 self._reject(f"ESP SPI 0x{spi:08x} to {dst}", _NO_KEY)
                 return _UNKNOWN
-            if len(self._associations) >= _ASSOCIATIONS:
-                self._associations.clear()
             association = self._associations[place] = Association(f"ESP SPI 0x{spi:08x} to {dst}", keys,
                                                                   self._negotiations.agreed.get(spi))
         opened = association.open(data)
