@@ -49,7 +49,8 @@ def _plausible(data: bytes, at: int) -> bool:
     kind, major, minor = data[at], data[at + 1], data[at + 2]
     size = data[at + 3] << 8 | data[at + 4]
     return (20 <= kind <= 24 and major == 3 and minor <= 4 and size <= _LARGEST_RECORD and (size > 0 or kind == _DATA)
-            and (kind != _CHANGE_CIPHER_SPEC or size == 1) and (kind != _ALERT or size >= 2))
+            and (kind != _CHANGE_CIPHER_SPEC or size == 1 or 16 < size < 320)     # longer: sealed, in a renegotiation
+            and (kind != _ALERT or size >= 2))
 
 
 def _begins_record(data: bytes, at: int) -> bool:
@@ -209,7 +210,7 @@ class Conversation:
             slack = self.session.slack[role]
             self.session.change_cipher_spec(role)
             self.session.missed(role, slack)
-        if kind == _CHANGE_CIPHER_SPEC:
+        if kind == _CHANGE_CIPHER_SPEC and (len(fragment) == 1 or not one.sealed):
             yield from self._change_cipher_spec(side, fragment, context)
         elif self.session and (one.sealed or (self.facts.is13 and kind == _DATA)):
             yield from self._open(side, kind, number, fragment, context)
@@ -297,6 +298,8 @@ class Conversation:
                     yield Inner(side, b"", context.within("tls", missing=len(fragment)))
             elif kind == _ALERT:
                 yield _alert(self._sender(side), fragment, context)
+            elif kind == _HANDSHAKE:
+                yield context.message("tls.encrypted_handshake", {"side": self._sender(side), "size": len(fragment)})
             return
         kind, data = opened
         inner = context.within("tls")
@@ -306,6 +309,8 @@ class Conversation:
                 yield from self._message(side, *message)
         elif kind == _ALERT:
             yield _alert(self._sender(side), data, inner)
+        elif kind == _CHANGE_CIPHER_SPEC:
+            yield from self._change_cipher_spec(side, data, inner)
         elif kind == _DATA and data:
             carrier = {"sni": self.facts.sni, "alpn": self.facts.alpn}
             yield Inner(side, data, replace(inner, carrier=carrier))
