@@ -39,7 +39,6 @@ def message(protocol: str, layouts: Mapping[int, Layout], cursor: Cursor, messag
     if "ue" in context.carrier:
         fields["ue"] = context.carrier["ue"]         # which of the UEs that share the carrier's association
     problems: list[Problem] = []
-    short = False
     if layout is not None:
         try:
             for offset, part, value in elements(cursor, layout):
@@ -50,13 +49,12 @@ def message(protocol: str, layouts: Mapping[int, Layout], cursor: Cursor, messag
                 except (IndexError, ValueError, Short) as error:
                     problems.append(Problem(offset, f"{part.__name__}: {error}"))
         except Short as error:
-            short = True
             if not context.missing:
                 problems.append(Problem(error.offset, f"the message ends within an element: {error}"))
     if "cause" in fields:
         fields["cause_text"] = causes.get(fields["cause"], f"CAUSE{fields['cause']}")
     return context.message(f"{protocol}.{layout.name if layout else 'unknown'}", fields, tuple(problems),
-                           incomplete=short and context.missing > 0)
+                           incomplete=context.missing > 0)
 
 
 def elements(cursor: Cursor, layout: Layout) -> Iterator[tuple[int, Part, bytes]]:

@@ -137,7 +137,7 @@ def _message(data: bytes, context: Context) -> Message:
     if vectors:
         fields["vectors"] = vectors
     fields["avps"] = tree
-    return context.message(f"diameter.{kind}", fields, tuple(problems), incomplete=reader.short and context.missing > 0)
+    return context.message(f"diameter.{kind}", fields, tuple(problems), incomplete=size > len(data) and context.missing > 0)
 
 
 def _one(value: Any) -> Any:
@@ -163,7 +163,7 @@ class _Avps:
     """Reads the AVPs of one message into a tree: name to value, or to a list where an AVP occurs again."""
 
     def __init__(self, problems: list[Problem], cut: bool):
-        self.problems, self.cut, self.short, self.count = problems, cut, False, 0
+        self.problems, self.cut, self.count = problems, cut, 0
 
     def read(self, cursor: Cursor, depth: int) -> dict[str, Any]:
         tree: dict[str, Any] = {}
@@ -176,7 +176,6 @@ class _Avps:
                 start, length = cursor.offset, size - (12 if flags & 0x80 else 8)
                 cursor.octets(length)
             except Short as error:
-                self.short = True
                 if not self.cut:
                     self.problems.append(Problem(error.offset, f"an AVP ends behind its message: {error}"))
                 return tree

@@ -45,6 +45,7 @@ _FIELDS = ("message_type", "teid", "sequence", "imsi", "cause", "cause_text", "t
            "charging_id", "end_user_address", "pdp_type", "apn", "gsn_addresses", "msisdn")
 KINDS = {f"gtp.{name}": _FIELDS for name in (*TYPES.values(), "unknown")}
 PORTS = {2123, 2152, 3386}
+_CHARGING = 3386
 
 # TS 29.060 7.7.1: 192 and above are rejections
 CAUSES = {
@@ -94,11 +95,13 @@ _ELEMENTS = {1: ("cause", _number), 2: ("imsi", digits), 14: ("recovery", _numbe
 
 def likely(head: bytes, ports: tuple[int, ...] = ()) -> bool:
     """Version 1, a known type and the right length; where no port says GTP the contents must fit as well."""
-    if len(head) < 8 or head[0] & 0xE8 != 0x20:
+    if len(head) < 6:
         return False
     kind, length = head[1], unpack_from(">H", head, 2)[0]
-    if not head[0] & 0x10:                       # GTP' (TS 32.295 6.1.1)
-        return 3386 in ports and (kind <= 7 or kind in (240, 241)) and kind > 0
+    if _is_prime(head, ports):
+        return 0 < kind <= 7 or kind in (240, 241)
+    if len(head) < 8 or head[0] & 0xF8 != 0x30:
+        return False
     if kind not in TYPES and kind != G_PDU:
         return False
     if not PORTS.isdisjoint(ports):
@@ -119,13 +122,14 @@ def likely(head: bytes, ports: tuple[int, ...] = ()) -> bool:
 def decode(data: bytes, context: Context) -> Iterator[Message | Payload]:
     if not data:
         return
-    if data[0] >> 5 == 2:
+    prime = _is_prime(data, (context.src.port, context.dst.port))
+    if data[0] >> 5 == 2 and not prime:
         yield Payload("gtpv2", data, context)
         return
-    if data[0] >> 5 != 1:
+    if data[0] & 0xF0 != 0x30 and not prime:
         return
     try:
-        if not data[0] & 0x10:
+        if prime:
             yield _prime(data, context)
             return
         cursor, sequence = _header(data)
@@ -143,7 +147,7 @@ def decode(data: bytes, context: Context) -> Iterator[Message | Payload]:
     fields: dict[str, Any] = {"message_type": kind, "teid": data[4:8].hex()}
     if sequence is not None:
         fields["sequence"] = sequence
-    yield _message(kind, cursor, fields, context)
+    yield _message(kind, cursor, fields, context, len(data) < 8 + unpack_from(">H", data, 2)[0])
 
 
 def _header(data: bytes) -> tuple[Cursor, int | None]:
@@ -165,6 +169,11 @@ def _header(data: bytes) -> tuple[Cursor, int | None]:
     return cursor, sequence
 
 
+def _is_prime(head: bytes, ports: tuple[int | None, ...]) -> bool:
+    """GTP' has the protocol type bit at 0, which in version 2 means something else: only its port decides."""
+    return not head[0] & 0x10 and head[0] >> 5 <= 2 and _CHARGING in ports
+
+
 def _prime(data: bytes, context: Context) -> Message:
     """GTP': six octets of header, or twenty as version 0 had them. Its records are counted, not read."""
     cursor = Cursor(data, 2)
@@ -175,9 +184,8 @@ def _prime(data: bytes, context: Context) -> Message:
     return context.message(f"gtp.{TYPES.get(data[1], 'unknown')}", fields, incomplete=short and context.missing > 0)
 
 
-def _message(kind: int, cursor: Cursor, fields: dict[str, Any], context: Context) -> Message:
+def _message(kind: int, cursor: Cursor, fields: dict[str, Any], context: Context, short: bool) -> Message:
     problems: list[Problem] = []
-    short = False
     try:
         for offset, element, value in _walk(cursor):
             if element not in _ELEMENTS:
@@ -197,7 +205,6 @@ def _message(kind: int, cursor: Cursor, fields: dict[str, Any], context: Context
             else:
                 fields.setdefault(name, found)
     except Short as error:
-        short = True
         if not context.missing:
             problems.append(Problem(error.offset, f"the message ends within an element: {error}"))
     if "cause" in fields:
