@@ -7,13 +7,14 @@ body is handed on once.
 
 from __future__ import annotations
 
+import re
 from collections import OrderedDict
 from collections.abc import Iterator
 from dataclasses import dataclass, replace
 from typing import Any, NamedTuple
 
 from ..model import Context, Endpoint, FrameRef, Message, Payload, Problem
-from . import _coap
+from . import _coap, _xml
 from .wire import Cursor, Short, Tape
 
 _FIELDS = ("code", "name", "method", "type", "message_id", "token", "uri_host", "uri_port", "uri_path", "uri_query",
@@ -28,6 +29,7 @@ _LIFETIME = 247 * 10**9                   # EXCHANGE_LIFETIME, RFC 7252 4.8.2: u
 _MOST_REQUESTS = 512                      # remembered per flow
 _MOST_BODIES, _LARGEST_BODY = 8, 1 << 20
 _LARGEST_MESSAGE = 2 << 20                # over TCP; more is a lost place in the stream
+_JSON = re.compile(rb"\s*(?:\{\s*[\"}]|\[\s*[\[{\]\"0-9tfn-])")
 _REQUEST_OPTIONS = {3, 7, 11, 15, 35, 39}   # Uri-* and Proxy-*: what a request to somewhere has
 _RESPONSE_OPTIONS = {4, 6, 8, 12, 14, 23, 27}
 
@@ -291,7 +293,7 @@ class _Talk:
             body = self._join(parsed, context, request, block, kind)
         if body is None:
             return
-        data, content_type = bytes(body.data), fields.get("content_type") or _guess(body.data)
+        data, content_type = bytes(body.data), fields.get("content_type") or _guess(bytes(body.data))
         if not content_type:
             return
         carrier = {"protocol": "coap", "direction": kind.partition(".")[2], "content_type": content_type,
@@ -328,6 +330,7 @@ def _keep(store: OrderedDict, key: Any, value: Any, most: int) -> None:
 
 
 def _guess(body: bytes) -> str:
-    """The type of a body sent without Content-Format, where its first character tells (RFC 7252 5.5.1)."""
-    first = bytes(body[:64]).lstrip()[:1]
-    return {b"{": "application/json", b"[": "application/json", b"<": "application/xml"}.get(first, "")
+    """The type of a body sent without Content-Format, where it begins and ends as a document (RFC 7252 5.5.1)."""
+    if _JSON.match(body) and body.rstrip()[-1:] in (b"}", b"]"):
+        return "application/json"
+    return "application/xml" if body.rstrip()[-1:] == b">" and _xml.root_name(body) else ""

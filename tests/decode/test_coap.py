@@ -188,10 +188,12 @@ def test_request_in_blocks():
     assert {m.exchange for m in messages} == {1}
 
 
-def test_body_without_content_format_is_told_by_its_first_character():
+def test_body_without_content_format_is_told_by_its_ends():
     def body(payload):
         return [p.protocol for p in run(message(NON, 2, 1, b"", options(*PATH), payload))[1]]
     assert body(b' {"a": 1}') == ["application/json"] and body(b"<a/>") == ["application/xml"] and body(b"a=1") == []
+    assert body(b"{}") == ["application/json"]
+    assert body(b"<\x00\x07>") == body(b"[sensor] 7") == body(b"<a") == []
 
 
 def test_memory_is_bounded():
