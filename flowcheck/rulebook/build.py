@@ -5,8 +5,8 @@ from __future__ import annotations
 from typing import Any
 
 from .mistakes import Mark
-from .rule import (Binding, Check, Condition, Deadline, Group, Opening, Pattern, Place, Reference, Repeat, Role, Rule, Sample,
-                   Step)
+from .rule import (Binding, Check, Condition, Deadline, Group, Opening, Pattern, Place, Reference, Repeat, Role, Rule,
+                   Sample, Step)
 from .yamltree import List, Map
 
 _TARGETS = ("field", "fields", "parameter", "parameters")
@@ -79,7 +79,8 @@ class _Builder:
             refused_by=self.patterns(data.get("refused_by")), bind=_bindings(data.get("bind")),
             remember=_bindings(data.get("remember")), expect=self.checks(data.get("expect")),
             within=_deadline(data.get("within")), inside=data.get("inside"), perhaps_inside=data.get("perhaps_inside"),
-            optional=data.get("optional", False), repeat=_repeat(data.get("repeat")), when=self.condition(data.get("when")),
+            optional=data.get("optional", False), repeat=_repeat(data.get("repeat")),
+            when=self.condition(data.get("when")),
             severity=data.get("severity", "error"), hint=_line(data.get("hint", "")), side=data.get("side"),
             unchecked=_line(data.get("unchecked")), evidence=self.patterns(data.get("evidence")),
             wireshark=data.get("wireshark"), forbidden=data.get("forbidden", False), place=self.place(data.mark))
@@ -106,7 +107,8 @@ class _Builder:
         return Pattern(
             texts(data["message"]), data.get("from"), data.get("to"), self.checks(data.get("where")),
             _line(data.get("hint", "")), data.get("side"), self.place(data.mark),
-            self.pattern(data["before"]) if "before" in data else None, data.get("name_from"), texts(data.get("unless_known")))
+            self.pattern(data["before"]) if "before" in data else None, data.get("name_from"),
+            texts(data.get("unless_known")))
 
     def condition(self, data: Map | None) -> Condition | None:
         if data is None:

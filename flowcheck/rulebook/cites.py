@@ -1,7 +1,7 @@
 """The numbers steps have in a clause: `2.3`, `5.3-bis`, `A`, `R1`; and whether one of them was left out.
 
-Clauses number their steps 1, 2, 3 or A, B, C, sub-steps 2.1, 2.2; a branch may be marked `-bis`. Figures without numbers
-get names of ours, a letter and a number (`R1`, `R2`). Anything else is not counted.
+Clauses number their steps 1, 2, 3 or A, B, C, sub-steps 2.1, 2.2; a branch may be marked `-bis`. Figures without
+numbers get names of ours, a letter and a number (`R1`, `R2`). Anything else is not counted.
 """
 
 from __future__ import annotations
@@ -46,5 +46,5 @@ def _sentence(level: tuple[str, ...], before: int, after: int) -> str:
         return ".".join((*level[:-1], last))
 
     reached = f"'{written(before)}' is followed by" if before else "the first is"
-    return (f"the cites skip '{written(before + 1)}': {reached} '{written(after)}'; a step of the clause that a capture "
-            "cannot show is written as 'unchecked'")
+    return (f"the cites skip '{written(before + 1)}': {reached} '{written(after)}'; a step of the clause that a "
+            "capture cannot show is written as 'unchecked'")

@@ -1,7 +1,8 @@
 """What is not wrong with a rule but should be looked at: `flowcheck rules lint`.
 
 The loader's mistakes are errors here too. Beyond them each function of `ISSUES` looks for one thing and yields
-(severity, mark, sentence). `warning`: the rule probably does not do what its author meant. `notice`: it could be better.
+(severity, mark, sentence). `warning`: the rule probably does not do what its author meant. `notice`: it could be
+better.
 """
 
 from __future__ import annotations
@@ -76,7 +77,8 @@ def samples_dir(rule_path: str | Path) -> Path:
     """`samples/` beside the nearest folder above the rule that has one; else beside `rules/`."""
     parents = Path(rule_path).resolve().parents
     found = next((parent / "samples" for parent in parents if (parent / "samples").is_dir()), None)
-    return found or next((parent.parent / "samples" for parent in parents if parent.name == "rules"), parents[0] / "samples")
+    return found or next((parent.parent / "samples" for parent in parents if parent.name == "rules"),
+                         parents[0] / "samples")
 
 
 # ------------------------------------------------------------------------------------------------------- roles, names
@@ -109,10 +111,12 @@ def names_of_this_site(source: Source) -> Iterator[Issue]:
         for key in ("parameter", "parameters"):
             for pattern in texts(check.get(key)) if not isinstance(check.get(key), Map) else ():
                 if ".X_" in pattern or pattern.startswith("X_"):
-                    yield WARNING, check.keys_at[key], f"'{pattern}' is one vendor's parameter; it belongs into a site profile"
+                    yield WARNING, check.keys_at[key], (f"'{pattern}' is one vendor's parameter; it belongs into a "
+                                                        "site profile")
                 elif not pattern.startswith(("$", *_ROOTS)):
-                    yield WARNING, check.keys_at[key], (f"'{pattern}' matches no parameter: names begin with 'Device.' or "
-                                                        f"'InternetGatewayDevice.', so begin the pattern with '*.'")
+                    yield WARNING, check.keys_at[key], (f"'{pattern}' matches no parameter: names begin with "
+                                                        "'Device.' or 'InternetGatewayDevice.', so begin the pattern "
+                                                        "with '*.'")
 
 
 # ------------------------------------------------------------------------------------------------------- steps
@@ -120,7 +124,8 @@ def names_of_this_site(source: Source) -> Iterator[Issue]:
 def steps_without_hint(source: Source) -> Iterator[Issue]:
     for step in _required(source.data["steps"]):
         if "unchecked" not in step and step.get("severity", "error") == "error" and "hint" not in step:
-            yield NOTICE, step.mark, f"step '{step['step']}' has no hint: what should an engineer look at when it goes wrong?"
+            yield NOTICE, step.mark, (f"step '{step['step']}' has no hint: what should an engineer look at when it "
+                                      "goes wrong?")
 
 
 def steps_without_ends(source: Source) -> Iterator[Issue]:
@@ -136,14 +141,15 @@ def loose_answers(source: Source) -> Iterator[Issue]:
         kinds = texts(step.get("message"))
         is_answer = bool(kinds) and all(kind.lower().endswith("response") for kind in kinds)
         if is_answer and "answers" not in step and not step.get("forbidden"):
-            yield WARNING, step.keys_at["message"], f"step '{step['step']}' is an answer and does not say which step it 'answers'"
+            yield WARNING, step.keys_at["message"], (f"step '{step['step']}' is an answer and does not say which step "
+                                                     "it 'answers'")
         if "refused_by" in step and "answers" not in step and not is_answer:
-            yield NOTICE, step.keys_at["refused_by"], (f"step '{step['step']}' can be refused but answers no step: any such "
-                                                       "message between these roles will count as the refusal")
+            yield NOTICE, step.keys_at["refused_by"], (f"step '{step['step']}' can be refused but answers no step: "
+                                                       "any such message between these roles will count as the refusal")
 
 
 def crossed_answers(source: Source) -> Iterator[Issue]:
-    """An answer goes between the ends of its request: back, or on in the same stream (an Inform after a TLS handshake)."""
+    """An answer goes between the ends of its request: back, or on in the same stream (an Inform after a handshake)."""
     steps = {step["step"]: step for step in _steps(source.data["steps"])}
     for step in steps.values():
         request = steps.get(step.get("answers", ""))
@@ -159,12 +165,13 @@ def engineering_numbers(source: Source) -> Iterator[Issue]:
     for step in _steps(source.data["steps"]):
         within = step.get("within", {})
         if within.get("basis") == "spec" and isinstance(within["seconds"], str):
-            yield WARNING, within.keys_at["basis"], (f"step '{step['step']}': 'basis: spec' for '{within['seconds']}', which "
-                                                     "every site may change; write the specification's number")
+            yield WARNING, within.keys_at["basis"], (f"step '{step['step']}': 'basis: spec' for "
+                                                     f"'{within['seconds']}', which every site may change; write "
+                                                     "the specification's number")
         for check in step.get("expect", ()):
             if check.get("basis") == "engineering" and check.get("severity", "error") == "error":
-                yield NOTICE, check.keys_at["basis"], (f"step '{step['step']}': a check of ours is an error; 'severity: "
-                                                       "warning' says that no specification asks for it")
+                yield NOTICE, check.keys_at["basis"], (f"step '{step['step']}': a check of ours is an error; "
+                                                       "'severity: warning' says that no specification asks for it")
 
 
 def unreachable(source: Source) -> Iterator[Issue]:
@@ -207,15 +214,17 @@ def unreachable(source: Source) -> Iterator[Issue]:
                              + [branch.get("when"), len(list(_steps([branch]))) > 1 and branch])
             name = branch.get("step", branch.get("group"))
             if signature in first:
-                yield WARNING, branch.mark, f"'{name}' can never be reached: '{first[signature]}' before it waits for the same"
+                yield WARNING, branch.mark, (f"'{name}' can never be reached: '{first[signature]}' before it waits for "
+                                             "the same")
             first.setdefault(signature, name)
 
     yield from walk(source.data["steps"])
 
 
 ISSUES: tuple[Callable[[Source], Iterable[Issue]], ...] = (
-    missing_samples, missing_captures, failing_samples_without_finding, unused_roles, unused_bindings, names_of_this_site,
-    steps_without_hint, steps_without_ends, loose_answers, crossed_answers, engineering_numbers, unreachable)
+    missing_samples, missing_captures, failing_samples_without_finding, unused_roles, unused_bindings,
+    names_of_this_site, steps_without_hint, steps_without_ends, loose_answers, crossed_answers, engineering_numbers,
+    unreachable)
 
 
 def _unknown_followers(sources: list[Source], paths: Sequence[str | Path] | None) -> Iterator[Remark]:

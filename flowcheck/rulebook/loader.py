@@ -1,8 +1,8 @@
 """Reads rule files into the objects of rule.py, or says everything that is wrong with them at once.
 
-Four passes over each file: YAML into marked data, structure (schema.json), meaning, objects. Only a file without mistakes
-becomes a Rule. After all files come the checks across them: procedure names, and what `$device.` names another rule has
-to remember.
+Four passes over each file: YAML into marked data, structure (schema.json), meaning, objects. Only a file without
+mistakes becomes a Rule. After all files come the checks across them: procedure names, and what `$device.` names another
+rule has to remember.
 """
 
 from __future__ import annotations
@@ -27,8 +27,8 @@ def load_rules(paths: Sequence[str | Path] | None = None, kinds: Mapping[str, tu
     """The rules in these files and directories, in the order of their procedure names.
 
     Without `paths` the rules that ship. `kinds` are the message kinds with their fields, those of the decoders when not
-    given; names that a site profile adds to the defaults are known when it is given. Raises RuleError with every mistake
-    of all files, one `path:line:column: text` a line.
+    given; names that a site profile adds to the defaults are known when it is given. Raises RuleError with every
+    mistake of all files, one `path:line:column: text` a line.
     """
     mistakes = Mistakes()
     sources = read_rules(paths, mistakes, kinds, site)
@@ -79,7 +79,8 @@ class Source(NamedTuple):
     rule: Rule
 
 
-def read_rules(paths: Sequence[str | Path] | None, mistakes: Mistakes, kinds: Mapping[str, tuple[str, ...]] | None = None,
+def read_rules(paths: Sequence[str | Path] | None, mistakes: Mistakes,
+               kinds: Mapping[str, tuple[str, ...]] | None = None,
                site: Site | None = None) -> list[Source]:
     """As `load_rules`, but leaves the mistakes in `mistakes` and returns the rules that have none of their own."""
     if kinds is None:
@@ -105,7 +106,8 @@ def read_rules(paths: Sequence[str | Path] | None, mistakes: Mistakes, kinds: Ma
         meanings.append(meaning.check(data, path, kinds, names, mistakes))
         first = procedures.setdefault(data["procedure"], path)
         if first != path:
-            mistakes.add(path, data.keys_at["procedure"], f"procedure '{data['procedure']}' is described in {first} too")
+            mistakes.add(path, data.keys_at["procedure"],
+                         f"procedure '{data['procedure']}' is described in {first} too")
         if len(mistakes) == before:
             sources.append(Source(data, build.rule(data, path, digest)))
     _device_names(meanings, paths, mistakes)
@@ -124,7 +126,7 @@ def _text(file: Path, mistakes: Mistakes) -> tuple[str | None, str]:
 
 
 def _device_names(meanings: list[meaning.Meaning], paths: Sequence[str | Path] | None, mistakes: Mistakes) -> None:
-    """Each `$device.x` must be part of a device's identity or remembered by a step of some rule, of those that ship too."""
+    """Each `$device.x` must be remembered by a step of some rule; those that ship count too."""
     remembered = {name for one in meanings for name in one.remembered}
     if paths is not None and any(use[0] not in remembered for one in meanings for use in one.device_uses):
         remembered.update(_remembered_by_default())
@@ -138,7 +140,8 @@ def _device_names(meanings: list[meaning.Meaning], paths: Sequence[str | Path] |
 def _remembered_by_default() -> Iterator[str]:
     """The names that `remember` gives values in the rules that ship, whatever else may be wrong with these files."""
     def below(value: Any) -> Iterator[str]:
-        for key, inner in value.items() if isinstance(value, Map) else enumerate(value) if isinstance(value, List) else ():
+        inside = value.items() if isinstance(value, Map) else enumerate(value) if isinstance(value, List) else ()
+        for key, inner in inside:
             if key == "remember" and isinstance(inner, Map):
                 yield from inner
             else:

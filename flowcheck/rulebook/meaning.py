@@ -1,7 +1,8 @@
 """Checks what a rule means: names, references used before they are bound, message kinds and fields, cited numbers.
 
-It works on the marked data of a file whose structure is right, so that every mistake is reported at its key. A condition
-or reference that could never hold would be a silent false verdict later; here it is a line with what to write instead.
+It works on the marked data of a file whose structure is right, so that every mistake is reported at its key. A
+condition or reference that could never hold would be a silent false verdict later; here it is a line with what to write
+instead.
 """
 
 from __future__ import annotations
@@ -66,7 +67,8 @@ class Meaning:
             word = "step" if "step" in item else "group"
             name = item[word]
             if name in taken:
-                self.say(item.keys_at[word], "", f"the name '{name}' is given to two steps or groups; names are unique in a file")
+                self.say(item.keys_at[word], "",
+                         f"the name '{name}' is given to two steps or groups; names are unique in a file")
             taken.add(name)
             if word == "group":
                 self.names(item["steps"], taken)
@@ -80,13 +82,15 @@ class Meaning:
     def role(self, name: str, role: Map) -> None:
         owner = f"role '{name}'"
         if name in ("site", "device"):
-            self.say(self.roles.keys_at[name], "", f"a role cannot be called '{name}': '${name}' has a meaning of its own")
+            self.say(self.roles.keys_at[name], "",
+                     f"a role cannot be called '{name}': '${name}' has a meaning of its own")
         hosts = role.get("host", ())
         for host in [hosts] if isinstance(hosts, str) else hosts:
             if not host.startswith("$"):
                 continue
             if not host.startswith(("$site.hosts.", "$device.")):
-                self.say(role.keys_at["host"], owner, f"'host: {host}': a host is '$site.hosts.x', '$device.x' or a name")
+                self.say(role.keys_at["host"], owner,
+                         f"'host: {host}': a host is '$site.hosts.x', '$device.x' or a name")
             else:
                 self.reference(host, role.keys_at["host"], owner)
         self.patterns(role.get("infer"), owner)
@@ -98,7 +102,8 @@ class Meaning:
                 if step is None:
                     self.no_step(key, name, mark, "attempt")
                 elif "unchecked" in step:
-                    self.say(mark, "attempt", f"'{key}: {name}': an unchecked step has no message an attempt could begin with")
+                    self.say(mark, "attempt",
+                             f"'{key}: {name}': an unchecked step has no message an attempt could begin with")
         self.seconds(attempt, "quiet", "attempt")
         for key in ("unless", "requires"):
             self.patterns(attempt.get(key), "attempt")
@@ -205,7 +210,8 @@ class Meaning:
 
     def target(self, check: Map, owner: str, kinds: list[str] | None) -> None:
         """The `field`, `fields`, `parameter` or `parameters` of a check or a binding."""
-        for key, section in (("field", "fields"), ("fields", "fields"), ("parameter", "parameters"), ("parameters", "parameters")):
+        for key, section in (("field", "fields"), ("fields", "fields"), ("parameter", "parameters"),
+                             ("parameters", "parameters")):
             if key not in check:
                 continue
             names, mark = check[key], check.keys_at[key]
@@ -217,7 +223,8 @@ class Meaning:
                 continue
             for name, place in _entries(names, mark):
                 if name.startswith("$"):
-                    self.say(place, owner, f"'{name}': a list of names cannot hold a reference; give it a name of its own in the "
+                    self.say(place, owner,
+                             f"'{name}': a list of names cannot hold a reference; give it a name of its own in the "
                              "site profile")
                 elif section == "fields":
                     self.field(name, place, owner, key, kinds)
@@ -261,7 +268,8 @@ class Meaning:
         if self.fields_of(kind) is None:
             protocol = kind.partition(".")[0]
             near = sorted(known for known in self.kinds if known.partition(".")[0] == protocol)
-            guess = did_you_mean(kind, self.kinds) or (f"; {protocol} has {listed(near)}" if near else "; no decoder makes it")
+            guess = did_you_mean(kind, self.kinds) or (f"; {protocol} has {listed(near)}" if near
+                                                       else "; no decoder makes it")
             self.say(mark, owner, f"unknown message '{kind}'{guess}")
 
     def patterns(self, patterns: Any, owner: str) -> None:
@@ -353,12 +361,14 @@ class Meaning:
         elif name in self.binders:
             self.unbound(text, name, mark, owner)
         else:
-            names = [*self.binders, *(f"{role}.{attribute}" for role in self.roles for attribute in ATTRIBUTES), "site", "device"]
+            names = [*self.binders, *(f"{role}.{attribute}" for role in self.roles for attribute in ATTRIBUTES), "site",
+                     "device"]
             self.say(mark, owner, f"'{text}': no step binds it, and it is no role{did_you_mean(name, names)}")
 
     def unbound(self, text: str, name: str, mark: Mark, owner: str) -> None:
         binder = self.binders.get(name)
-        remedy = f"step '{binder}' binds it later" if binder else f"no step binds it, and its role has no 'host' and no 'infer'"
+        never = "no step binds it, and its role has no 'host' and no 'infer'"
+        remedy = f"step '{binder}' binds it later" if binder else never
         self.say(mark, owner, f"'{text}' is used before it is bound: {remedy}")
 
     # ------------------------------------------------------------------------------------------- names
@@ -368,7 +378,8 @@ class Meaning:
             self.no_role(key, name, name, mark, owner)
 
     def no_role(self, key: str, shown: str, name: str, mark: Mark, owner: str) -> None:
-        self.say(mark, owner, f"'{key}: {shown}': no such role{did_you_mean(name, self.roles)}; roles are {listed(self.roles)}")
+        self.say(mark, owner,
+                 f"'{key}: {shown}': no such role{did_you_mean(name, self.roles)}; roles are {listed(self.roles)}")
 
     def no_step(self, key: str, name: str, mark: Mark, owner: str) -> None:
         guess = did_you_mean(name, self.steps) or f"; steps are {listed(self.steps)}"

@@ -1,8 +1,8 @@
 """TR-069 data-model names and the patterns that site profiles and rules find them by.
 
-In a pattern `*` as a whole part stands for one or more parts (`*.ManagementServer.URL`); inside a part it stands for any
-characters of that part (`*.X_*_FAP.Latitude`). Letter case counts, as it does in TR-106. The dot that ends a partial path
-(`Device.FaultMgmt.`) does not. Names come from the wire, so matching takes time linear in their length.
+In a pattern `*` as a whole part stands for one or more parts (`*.ManagementServer.URL`); inside a part it stands for
+any characters of that part (`*.X_*_FAP.Latitude`). Letter case counts, as it does in TR-106. The dot that ends a
+partial path (`Device.FaultMgmt.`) does not. Names come from the wire, so matching takes time linear in their length.
 """
 
 from __future__ import annotations
@@ -35,7 +35,8 @@ def _compiled(patterns: tuple[str, ...]) -> re.Pattern[str]:
 
 def _expression(pattern: str) -> str:
     """A regular expression that never reconsiders: what stands between two `*` is taken at its first occurrence, once
-    and for all (atomic groups), which finds a match wherever there is one because a `*` can take what was passed over."""
+    and for all (atomic groups). That finds a match wherever there is one, because a `*` can take what was passed over.
+    """
     runs = _runs(pattern.removesuffix(".").split("."))
     text = ""
     for index, (stars, parts) in enumerate(runs):

@@ -1,4 +1,4 @@
-"""A rule as an engineer at one site reads it: the site's values filled in, each with its origin, and the expected ladder."""
+"""A rule as an engineer at one site reads it: the site's values filled in, with their origins, and the ladder."""
 
 from __future__ import annotations
 
@@ -101,7 +101,8 @@ def ladder(rule: Rule, site: Site) -> str:
     roles = [role.name for role in rule.roles if role.name in used]
     columns = _columns(roles, steps)
     width = max(columns.values(), default=_MARGIN) + 6
-    lines = [f"{rule.procedure}  {rule.title}  ({rule.citation}, {rule.version})", "", *_heads(rule, roles, columns, width)]
+    lines = [f"{rule.procedure}  {rule.title}  ({rule.citation}, {rule.version})", "",
+             *_heads(rule, roles, columns, width)]
     lines.extend(_items(rule.items, columns, width, site, ""))
     if rule.then:
         lines.append(f"{'':{_MARGIN}}then {' or '.join(rule.then)}")
@@ -112,7 +113,10 @@ def _columns(roles: list[str], steps: list[Step]) -> dict[str, int]:
     """The column of each role: as close as its name and the messages to it from the left allow."""
     columns: dict[str, int] = {}
     for index, role in enumerate(roles):
-        column = _MARGIN + 2 if not index else columns[roles[index - 1]] + max(_CLOSEST, len(role) // 2 + len(roles[index - 1]) // 2 + 2)
+        column = _MARGIN + 2
+        if index:
+            neighbour = roles[index - 1]
+            column = columns[neighbour] + max(_CLOSEST, len(role) // 2 + len(neighbour) // 2 + 2)
         for step in steps:
             ends = {step.src, step.dst}
             other = next(iter(ends - {role}), None) if role in ends else None
@@ -138,15 +142,17 @@ def _heads(rule: Rule, roles: list[str], columns: dict[str, int], width: int) ->
             yield f"{'':{_MARGIN}}{role}: {title}"
 
 
-def _items(items: tuple[Step | Group, ...], columns: dict[str, int], width: int, site: Site, indent: str) -> Iterator[str]:
+def _items(items: tuple[Step | Group, ...], columns: dict[str, int], width: int, site: Site,
+           indent: str) -> Iterator[str]:
     for item in items:
         if isinstance(item, Group):
             order = {"any": ["in any order"], "one_of": ["one of"]}.get(item.order, [])
-            notes = order + _notes(item.optional, item.repeat, item.when)
-            yield f"{item.cite:{_MARGIN}}{_lifelines(columns, width)}{indent}{item.group}:" + _joined(notes)
+            notes = _joined(order + _notes(item.optional, item.repeat, item.when))
+            yield f"{item.cite:{_MARGIN}}{_lifelines(columns, width)}{indent}{item.group}:{notes}"
             yield from _items(item.items, columns, width, site, indent + "  ")
         else:
-            yield f"{item.cite:{_MARGIN}}{_arrow(item, columns, width)}{indent}{item.step}{_joined(_step_notes(item, site))}"
+            notes = _joined(_step_notes(item, site))
+            yield f"{item.cite:{_MARGIN}}{_arrow(item, columns, width)}{indent}{item.step}{notes}"
 
 
 def _lifelines(columns: dict[str, int], width: int) -> str:

@@ -1,7 +1,8 @@
-"""Site profiles: this lab's hosts, ports, timers and parameter names, with the built-in defaults (defaults.yaml) below them.
+"""Site profiles: this lab's hosts, ports, timers and parameter names, above the built-in defaults (defaults.yaml).
 
 Precedence, weakest first: default, site, vendor entry. A list in a site profile takes the place of the default list of
-that name; a vendor's patterns are added to it, or take its place with `replace: true`, for devices whose Inform matches.
+that name; a vendor's patterns are added to it, or take its place with `replace: true`, for devices whose Inform
+matches.
 """
 
 from __future__ import annotations
@@ -19,13 +20,17 @@ from .mistakes import Mistakes
 from .rule import Check, Host, Site, Vendor, Waiver
 from .yamltree import List, Map, read
 
-ROLES = ("dns_outer", "dns_inner", "segw_initial", "segw_serving", "hms_initial", "hms_serving", "file_server", "hnb_gw",
-         "mme", "dns", "provisioning_function", "message_gateway", "vno", "icf", "pgw", "m2me", "drf", "dpf", "sho", "pva")
+ROLES = ("dns_outer", "dns_inner", "segw_initial", "segw_serving", "hms_initial", "hms_serving", "file_server",
+         "hnb_gw", "mme", "dns", "provisioning_function", "message_gateway", "vno", "icf", "pgw", "m2me", "drf", "dpf",
+         "sho", "pva")
 _SECTIONS = ("ports", "timers", "parameters", "fields", "bindings")
 
 
 def load_site(path: str | Path | None = None) -> Site:
-    """The profile in a file, or the defaults alone. Raises SiteError with every mistake, one `path:line:column: text` a line."""
+    """The profile in a file, or the defaults alone.
+
+    Raises SiteError with every mistake, one `path:line:column: text` a line.
+    """
     if path is None:
         return _site(_defaults(), "", "")
     try:
@@ -73,7 +78,7 @@ def field(fields: Mapping[str, Any], name: str) -> Any:
 
 
 def known_names(site: Site | None = None) -> dict[str, frozenset[str]]:
-    """What `$site.<section>.<name>` may name: the defaults' names, the hosts of the contract, and what this profile adds."""
+    """What `$site.<section>.<name>` may name: names of the defaults, the known roles, and what this profile adds."""
     site = site or load_site()
     names = {section: frozenset(getattr(site, section)) | _defaults().get(section, {}).keys() for section in _SECTIONS}
     names["hosts"] = frozenset(ROLES) | site.hosts.keys()
@@ -124,19 +129,23 @@ def _check_values(data: Map, path: str, mistakes: Mistakes) -> None:
     for role, host in data.get("hosts", {}).items():
         if role != "same_entity" and "addresses" in host:
             for address, mark in zip(host["addresses"], host["addresses"].items_at):
-                tried(ip_address, address, mark, f"host '{role}': '{address}' is no IPv4 or IPv6 address; a name belongs under 'names'")
+                tried(ip_address, address, mark,
+                      f"host '{role}': '{address}' is no IPv4 or IPv6 address; a name belongs under 'names'")
     for name, expression in data.get("bindings", {}).items():
-        tried(re.compile, expression, data["bindings"].keys_at[name], f"'{name}: {expression}' is not a regular expression")
+        tried(re.compile, expression, data["bindings"].keys_at[name],
+              f"'{name}: {expression}' is not a regular expression")
     for vendor in data.get("vendors", ()):
         if "matches" in vendor["when"]:
             expression = vendor["when"]["matches"]
-            tried(re.compile, expression, vendor["when"].keys_at["matches"], f"'matches: {expression}' is not a regular expression")
+            tried(re.compile, expression, vendor["when"].keys_at["matches"],
+                  f"'matches: {expression}' is not a regular expression")
     for waiver in data.get("waive", ()):
         if "until" in waiver:
             tried(_date, waiver["until"], waiver.keys_at["until"], f"'until: {waiver['until']}': there is no such day")
     if "deprovisioned" in data:
         lifted = data["deprovisioned"]
-        tried(_date, lifted["lifted_at"], lifted.keys_at["lifted_at"], f"'lifted_at: {lifted['lifted_at']}': there is no such time")
+        tried(_date, lifted["lifted_at"], lifted.keys_at["lifted_at"],
+              f"'lifted_at: {lifted['lifted_at']}': there is no such time")
 
 
 def _date(text: str) -> None:
@@ -149,7 +158,8 @@ def _site(data: Map, path: str, digest: str) -> Site:
         section: {**_defaults().get(section, {}), **data.get(section, {})} for section in _SECTIONS}
     hosts = {role: Host(build.texts(host.get("names", host.get("name"))), tuple(host.get("addresses", ())))
              for role, host in data.get("hosts", {}).items() if role != "same_entity"}
-    vendors = tuple(Vendor(build.check(vendor["when"], path), _lists(vendor["parameters"]), vendor.get("replace", False))
+    vendors = tuple(Vendor(build.check(vendor["when"], path), _lists(vendor["parameters"]),
+                           vendor.get("replace", False))
                     for vendor in data.get("vendors", ()))
     return Site(
         name=data.get("site", Path(path).stem if path else "defaults"), hosts=hosts,
@@ -158,7 +168,8 @@ def _site(data: Map, path: str, digest: str) -> Site:
         timers={name: float(seconds) for name, seconds in merged["timers"].items()},
         parameters=_lists(merged["parameters"]), fields=_lists(merged["fields"]), vendors=vendors,
         waivers=tuple(Waiver(one["finding"], one["reason"], one.get("until")) for one in data.get("waive", ())),
-        capture_point=data.get("capture_point"), deprovisioned=data.get("deprovisioned") and dict(data["deprovisioned"]),
+        capture_point=data.get("capture_point"),
+        deprovisioned=data.get("deprovisioned") and dict(data["deprovisioned"]),
         path=path, digest=digest, bindings=dict(merged["bindings"]))
 
 

@@ -1,8 +1,8 @@
 """Checks marked data against one of the two JSON Schemas beside this file, in words that say what to write instead.
 
-The schemas (JSON Schema 2020-12) are the single truth about structure, for editors and for this loader. They keep to the
-few keywords `KEYWORDS` names and key every choice on a word that is present, so this small reading of them can put two
-complaints of one misspelling into one, and takes milliseconds where a general validator takes longer to import.
+The schemas (JSON Schema 2020-12) are the single truth about structure, for editors and for this loader. They keep to
+few keywords and key every choice on a word that is present, so this small reading of them can put two complaints of one
+misspelling into one, and takes milliseconds where a general validator takes longer to import.
 """
 
 from __future__ import annotations
@@ -46,7 +46,7 @@ def check(data: Any, name: str, path: str, mistakes: Mistakes) -> bool:
 
 
 class _At:
-    """Where a value stands: its mark, what it belongs to ("step 'inform'"), its key, and the key as the text shows it."""
+    """Where a value stands: its mark, what it belongs to ("step 'inform'"), its key, and the key as shown."""
 
     __slots__ = ("mark", "owner", "key", "shown", "entry")
 
@@ -108,7 +108,8 @@ class _Check:
     def items(self, value: List, rules: Mapping[str, Any], at: _At) -> None:
         if len(value) < rules.get("minItems", 0) or len(value) > rules.get("maxItems", len(value)):
             least, most = rules.get("minItems", 0), rules.get("maxItems")
-            wanted = f"exactly {least}" if least == most else f"at least {least}" if len(value) < least else f"at most {most}"
+            outside = f"at least {least}" if len(value) < least else f"at most {most}"
+            wanted = f"exactly {least}" if least == most else outside
             counted = f"{len(value)} {'entry' if len(value) == 1 else 'entries'}"
             self.say(at, f"'{at.shown}' has {counted}, needs {wanted}")
         if "items" in rules:
@@ -202,7 +203,8 @@ def _wrong_type(value: Any, types: str | list[str], at: _At) -> str:
 
 
 def _kind(value: Any) -> str:
-    return next((_WORDS[name] for name in ("object", "array", "string", "boolean", "integer", "number") if _TYPES[name](value)), "nothing")
+    return next((_WORDS[name] for name in ("object", "array", "string", "boolean", "integer", "number")
+                 if _TYPES[name](value)), "nothing")
 
 
 def _shown(at: _At, value: Any) -> str:

@@ -1,8 +1,8 @@
 """Reads the YAML of a rule or site file into plain data that remembers where each value stands.
 
-The YAML is the small part of YAML 1.2 that a reader expects: mappings, lists and scalars. `true` and `false` are the only
-booleans (`no` and `on` are words), a date is a text, a number with a leading zero is a text. Refused, because each of
-them hides a mistake: a key given twice, aliases (`*name`), tags (`!!str`), a second document.
+The YAML is the small part of YAML 1.2 that a reader expects: mappings, lists and scalars. `true` and `false` are the
+only booleans (`no` and `on` are words), a date is a text, a number with a leading zero is a text. Refused, because each
+of them hides a mistake: a key given twice, aliases (`*name`), tags (`!!str`), a second document.
 """
 
 from __future__ import annotations

@@ -16,7 +16,8 @@ def known_kinds(kinds, monkeypatch):
 def test_list(discovery):
     out = io.StringIO()
     commands.list_rules([discovery], out)
-    assert out.getvalue() == ("ts32.583-5.1.1  3GPP TS 32.583 5.1.1  mandatory  20 steps  5 samples  HNB-GW discovery via HMS "
+    assert out.getvalue() == ("ts32.583-5.1.1  3GPP TS 32.583 5.1.1  mandatory  20 steps  5 samples  HNB-GW discovery "
+                              "via HMS "
                               "(initial) on the MNO Intranet\n")
 
 

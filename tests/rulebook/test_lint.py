@@ -6,7 +6,7 @@ from flowcheck.rulebook.lint import lint, samples_dir
 
 @pytest.fixture
 def remarks(broken, kinds, tmp_path):
-    """`remarks(old, new)`: what lint says about the changed rule and does not say about the whole one, without its path."""
+    """`remarks(old, new)`: what lint says about the changed rule and does not say about the whole one."""
     (tmp_path / "samples").mkdir()
 
     def of(old, new):
@@ -29,17 +29,20 @@ def test_unused_role(remarks):
 
 
 def test_step_without_hint(remarks):
-    one(remarks("        hint: The HNB rejected", "        # The HNB rejected"), "notice", "step 'values-set' has no hint", "step: values-set")
+    one(remarks("        hint: The HNB rejected", "        # The HNB rejected"), "notice",
+        "step 'values-set' has no hint", "step: values-set")
 
 
 def test_answer_that_is_tied_to_nothing(remarks):
     found = remarks("        answers: ask-hms\n", "")
-    one(found, "warning", "step 'hms-address' is an answer and does not say which step it 'answers'", "message: dns.response")
+    one(found, "warning", "step 'hms-address' is an answer and does not say which step it 'answers'",
+        "message: dns.response")
 
 
 def test_answer_from_somebody_else(remarks):
     found = remarks("from: dns_outer\n", "from: dns_inner\n")
-    assert ("warning", "step 'segw-address' goes from dns_inner to hnb, but the request it answers went from hnb to dns_outer",
+    assert ("warning",
+            "step 'segw-address' goes from dns_inner to hnb, but the request it answers went from hnb to dns_outer",
             "answers: ask-segw") in found
 
 
@@ -79,27 +82,32 @@ def test_samples_that_are_not_there(discovery, kinds, tmp_path):
     ("{all: [{is_name: hms_initial}, {equals: [1, 2]}]}", "1 never equals 2"),
 ])
 def test_item_that_cannot_be_reached(remarks, when, reason):
-    one(remarks("when: {is_name: hms_initial}", f"when: {when}"), "warning", f"'resolve-hms' can never be reached: {reason}", "when:")
+    one(remarks("when: {is_name: hms_initial}", f"when: {when}"), "warning",
+        f"'resolve-hms' can never be reached: {reason}", "when:")
 
 
-@pytest.mark.parametrize("when", ["{any: [{is_name: hms_initial}, {equals: [1, 2]}]}", "{seen: ask-segw}", "{equals: [1, 1]}"])
+@pytest.mark.parametrize("when", ["{any: [{is_name: hms_initial}, {equals: [1, 2]}]}", "{seen: ask-segw}",
+                                  "{equals: [1, 1]}"])
 def test_item_that_can_be_reached(remarks, when):
     assert remarks("when: {is_name: hms_initial}", f"when: {when}") == []
 
 
 def test_branch_hidden_by_an_earlier_one(remarks):
     branch = "{{step: {}, cite: '3', message: tls.client_hello, from: hnb, to: hms_initial, optional: true}}"
-    group = f"  - group: choice\n    order: one_of\n    steps:\n      - {branch.format('one')}\n      - {branch.format('two')}\n"
+    group = "  - group: choice\n    order: one_of\n    steps:\n"
+    group += "".join(f"      - {branch.format(name)}\n" for name in ("one", "two"))
     one(remarks("  - group: secure-session\n", group + "  - group: secure-session\n"),
         "warning", "'two' can never be reached: 'one' before it waits for the same", "step: two")
 
 
 @pytest.mark.parametrize("old, new, severity, text", [
-    ("parameters: $site.parameters.location", "parameters: ['*.X_VENDOR_Place']", "warning", "is one vendor's parameter"),
+    ("parameters: $site.parameters.location", "parameters: ['*.X_VENDOR_Place']", "warning",
+     "is one vendor's parameter"),
     ("parameters: $site.parameters.location", "parameters: ['GPS.LockedLatitude']", "warning", "matches no parameter"),
     ("host: $site.hosts.hms_initial", "host: hms.lab.example", "notice", "names the host 'hms.lab.example'"),
     ("then: ts32.583-5.2.1", "then: ts32.583-9.9.9", "warning", "no rule describes this procedure"),
-    ("        from: hnb\n        to: dns_outer\n", "        to: dns_outer\n", "notice", "step 'ask-segw' does not say from"),
+    ("        from: hnb\n        to: dns_outer\n", "        to: dns_outer\n", "notice",
+     "step 'ask-segw' does not say from"),
     ("assigned: ParameterList", "allotted: ParameterList", "notice", "binds 'allotted', which nothing uses"),
     ("severity: notice, basis: engineering", "basis: engineering", "notice", "a check of ours is an error"),
 ])
@@ -111,7 +119,8 @@ def test_other_remarks(remarks, old, new, severity, text):
 def test_mistakes_of_the_loader_are_errors(broken, kinds):
     path, _ = broken("message: dns.response", "message: dns.respnse")
     errors = [remark for remark in lint([path], kinds) if remark.severity == "error"]
-    assert len(errors) == 1 and str(errors[0]).endswith("error: step 'segw-address': unknown message 'dns.respnse' (did you mean "
+    assert len(errors) == 1 and str(errors[0]).endswith("error: step 'segw-address': unknown message 'dns.respnse' "
+                                                        "(did you mean "
                                                         "'dns.response'?)")
 
 

@@ -19,7 +19,7 @@ def mistakes(path, kinds, **more):
     return str(caught.value).splitlines()
 
 
-# ------------------------------------------------------------------------------------------------- a rule without mistakes
+# --------------------------------------------------------------------------------------------- a rule without mistakes
 
 def test_header_becomes_the_rule(discovery, kinds):
     rule = loader.load_rule(discovery, kinds)
@@ -49,9 +49,10 @@ def test_step_in_full(discovery, kinds):
     assert step.answers == "ask-segw" and step.bind == (Binding("segw_initial.address", "field", ("answers.address",)),)
     assert step.within == Deadline("ask-segw", Reference(("site", "timers", "dns")), "engineering")
     first, second = step.expect
-    assert (first.target, first.names, first.test, first.value, first.severity) == ("field", ("rcode",), "equals", "NOERROR", "error")
+    assert (first.target, first.names, first.test, first.value, first.severity) == ("field", ("rcode",), "equals",
+                                                                                    "NOERROR", "error")
     assert first.hint.startswith("The outer DNS") and (second.test, second.value) == ("at_least", 1)
-    assert step.place.line == discovery.read_text()[:discovery.read_text().index("- step: segw-address")].count("\n") + 1
+    assert discovery.read_text().splitlines()[step.place.line - 1].strip() == "- step: segw-address"
 
 
 def test_extensions_of_a_step(discovery, kinds):
@@ -69,7 +70,8 @@ def test_extensions_of_a_step(discovery, kinds):
         "isakmp.notify.msgtype == 24", "tls", True, ())
     by_site = rule.step("inform").expect[3]
     assert by_site.value == Reference(("site", "bindings", "msgin5g_path")) and by_site.side == "device"
-    assert rule.step("inform").expect[2].when == Condition("known", ("device.segw",), rule.step("inform").expect[2].when.place)
+    assert rule.step("inform").expect[2].when == Condition("known", ("device.segw",),
+                                                           rule.step("inform").expect[2].when.place)
 
 
 def test_groups_and_conditions(discovery, kinds):
@@ -81,7 +83,8 @@ def test_groups_and_conditions(discovery, kinds):
     assert [part.test for part in some.arguments] == ["seen", "needs_lookup", "equals"]
     assert some.arguments[2].arguments == (Reference(("segw_initial", "name")), Reference(("segw_serving", "name")))
     assign = next(item for item in rule.items if isinstance(item, Group) and item.group == "assign")
-    assert assign.repeat == Repeat(1, 10) and assign.expect[0].names == Reference(("site", "parameters", "segw_serving"))
+    assert assign.repeat == Repeat(1, 10) and assign.expect[0].names == Reference(("site", "parameters",
+                                                                                   "segw_serving"))
     assert len(list(rule.steps())) == 20
 
 
@@ -96,7 +99,7 @@ def test_two_dollars_write_one(broken, kinds):
     assert loader.load_rule(path, kinds).step("segw-address").expect[0].value == "$NOERROR"
 
 
-# ------------------------------------------------------------------------------------------------- mistakes, one at a time
+# --------------------------------------------------------------------------------------------- mistakes, one at a time
 # What is changed, into what, where the complaint stands (the text that begins there), and what it says.
 
 MISTAKES = {
@@ -108,7 +111,8 @@ MISTAKES = {
         "step 'client-hello': unknown message 'quic.initial'; no decoder makes it"),
     "unknown role": (
         "to: dns_outer\n", "to: dns_outr\n", "to: dns_outr",
-        "step 'ask-segw': 'to: dns_outr': no such role (did you mean 'dns_outer'?); roles are hnb, dns_outer, segw_initial, "
+        "step 'ask-segw': 'to: dns_outr': no such role (did you mean 'dns_outer'?); roles are hnb, dns_outer, "
+        "segw_initial, "
         "dns_inner, hms_initial, hms_serving, segw_serving"),
     "misspelt required key": (
         "        message: dns.query\n        from", "        mesage: dns.query\n        from", "step: ask-segw",
@@ -121,12 +125,15 @@ MISTAKES = {
         "step 'ask-segw': unknown key 'hnt' (did you mean 'hint'?)"),
     "key from nowhere": (
         "optional: true  ", "colour: red\n    optional: true  ", "colour: red",
-        "group 'secure-session': unknown key 'colour'; keys here are group, steps, order, optional, repeat, when, expect, "
+        "group 'secure-session': unknown key 'colour'; keys here are group, steps, order, optional, repeat, when, "
+        "expect, "
         "cite, hint"),
     "misspelt step": ("- step: lan-up", "- stp: lan-up", "stp: lan-up",
                       "an entry of 'steps' has no 'step' (and no 'group') (and a key 'stp' nobody reads)"),
-    "section missing": ("describe: >", "descibe: >", "procedure: ", "the file has no 'describe' (and a key 'descibe' nobody reads)"),
-    "roles missing": ("\nroles:\n", "\nrols:\n", "procedure: ", "the file has no 'roles' (and a key 'rols' nobody reads)"),
+    "section missing": ("describe: >", "descibe: >", "procedure: ",
+                        "the file has no 'describe' (and a key 'descibe' nobody reads)"),
+    "roles missing": ("\nroles:\n", "\nrols:\n", "procedure: ",
+                      "the file has no 'roles' (and a key 'rols' nobody reads)"),
     "unknown answered step": (
         "answers: ask-segw", "answers: ask-sgw", "answers: ask-sgw",
         "step 'segw-address': 'answers: ask-sgw': no such step (did you mean 'ask-segw'?)"),
@@ -137,9 +144,11 @@ MISTAKES = {
         "answers: ask-segw", "answers: lan-up", "answers: lan-up",
         "step 'segw-address': 'answers: lan-up': that step is unchecked and has no message"),
     "deadline after a later step": (
-        "{after: ask-segw,", "{after: inform,", "after: inform,", "step 'segw-address': 'after: inform': that is not an earlier step"),
+        "{after: ask-segw,", "{after: inform,", "after: inform,",
+        "step 'segw-address': 'after: inform': that is not an earlier step"),
     "deadline without begin": (
-        "{after: ask-segw, ", "{aftr: ask-segw, ", "{aftr", "step 'segw-address': 'within' has no 'after' (and a key 'aftr' nobody reads)"),
+        "{after: ask-segw, ", "{aftr: ask-segw, ", "{aftr",
+        "step 'segw-address': 'within' has no 'after' (and a key 'aftr' nobody reads)"),
     "unknown timer": (
         "$site.timers.dns", "$site.timers.dsn", "seconds: $site.timers.dsn",
         "step 'segw-address': '$site.timers.dsn': no site profile default is called 'dsn' (did you mean 'dns'?)"),
@@ -147,7 +156,8 @@ MISTAKES = {
         "$site.timers.dns", "$site.ports.dns", "seconds: $site.ports.dns",
         "step 'segw-address': 'seconds: $site.ports.dns': write a number of seconds, or '$site.timers.x'"),
     "a deadline of nothing": (
-        "seconds: $site.timers.dns", "seconds: 0", "seconds: 0", "step 'segw-address': 'seconds: 0': must be more than 0"),
+        "seconds: $site.timers.dns", "seconds: 0", "seconds: 0",
+        "step 'segw-address': 'seconds: 0': must be more than 0"),
     "unknown basis": (
         "basis: engineering", "basis: enginering", "basis: enginering",
         "step 'segw-address': 'basis: enginering': must be spec or engineering (did you mean 'engineering'?)"),
@@ -159,14 +169,16 @@ MISTAKES = {
         "attempt: 'resumes_at: lan-up': an unchecked step has no message an attempt could begin with"),
     "unknown kind of role": (
         "kind: dns_server, path: direct", "kind: dns_sever, path: direct", "kind: dns_sever",
-        "role 'dns_outer': 'kind: dns_sever': must be device, dns_server, ike_responder, acs, file_server, sctp_server or host "
+        "role 'dns_outer': 'kind: dns_sever': must be device, dns_server, ike_responder, acs, file_server, "
+        "sctp_server or host "
         "(did you mean 'dns_server'?)"),
     "host from nowhere": (
         "host: $site.hosts.hms_initial", "host: $site.host.hms_initial", "host: $site.host.",
         "role 'hms_initial': 'host: $site.host.hms_initial': a host is '$site.hosts.x', '$device.x' or a name"),
     "unknown host": (
         "host: $site.hosts.hms_initial", "host: $site.hosts.hms_inital", "host: $site.hosts.hms_inital",
-        "role 'hms_initial': '$site.hosts.hms_inital': no site profile default is called 'hms_inital' (did you mean 'hms_initial'?)"),
+        "role 'hms_initial': '$site.hosts.hms_inital': no site profile default is called 'hms_inital' (did you mean "
+        "'hms_initial'?)"),
     "nothing remembers it": (
         "$device.segw]", "$device.sgw]", "host: [$site.hosts.segw_initial, $device.sgw]",
         "role 'segw_initial': '$device.sgw': no step of any rule remembers it (did you mean 'segw'?)"),
@@ -175,31 +187,37 @@ MISTAKES = {
         "step 'ask-segw': 'field: qnme': dns.query has no such field (did you mean 'qname'?)"),
     "field of another message": (
         "{field: Status, in: [0, 1]}", "{field: DeviceId.OUI, present: true}", "field: DeviceId.OUI",
-        "step 'values-set': 'field: DeviceId.OUI': cwmp.SetParameterValuesResponse has no such field; its fields are Status"),
+        "step 'values-set': 'field: DeviceId.OUI': cwmp.SetParameterValuesResponse has no such field; its fields are "
+        "Status"),
     "unknown field in a list": (
         "DeviceId.SerialNumber]", "DeviceId.SerialNr]", "DeviceId.SerialNr]", None),
     "unknown reference": (
         "equals: $segw_initial.name", "equals: $segw_inital.name", "equals: $segw_inital.name",
-        "step 'ask-segw': '$segw_inital.name': no step binds it, and it is no role (did you mean 'segw_initial.name'?)"),
+        "step 'ask-segw': '$segw_inital.name': no step binds it, and it is no role "
+        "(did you mean 'segw_initial.name'?)"),
     "used before it is bound": (
         "equals: $segw_initial.name", "equals: $hms_serving.name", "equals: $hms_serving.name",
         "step 'ask-segw': '$hms_serving.name' is used before it is bound: step 'set-values' binds it later"),
     "never bound": (
         "equals: $hms_initial.name", "equals: $segw_serving.address", "equals: $segw_serving.address",
-        "step 'ask-hms': '$segw_serving.address' is used before it is bound: no step binds it, and its role has no 'host' and "
+        "step 'ask-hms': '$segw_serving.address' is used before it is bound: no step binds it, and its role has no "
+        "'host' and "
         "no 'infer'"),
     "a role for a value": (
         "equals: $hms_initial.name", "equals: $hms_initial", "equals: $hms_initial",
         "step 'ask-hms': '$hms_initial' is a role; write one of its attributes, such as '$hms_initial.address'"),
     "binding a role that is not there": (
         "hms_serving.name: {", "hms_servin.name: {", "hms_servin.name: {",
-        "step 'set-values': 'bind: hms_servin.name': no such role (did you mean 'hms_serving'?); roles are hnb, dns_outer, "
+        "step 'set-values': 'bind: hms_servin.name': no such role (did you mean 'hms_serving'?); roles are hnb, "
+        "dns_outer, "
         "segw_initial, dns_inner, hms_initial, hms_serving, segw_serving"),
     "unknown part of a URL": (
-        "take: host", "take: hst", "take: hst", "step 'set-values': 'take: hst': must be host, port or path (did you mean 'host'?)"),
+        "take: host", "take: hst", "take: hst",
+        "step 'set-values': 'take: hst': must be host, port or path (did you mean 'host'?)"),
     "unknown section of the site profile": (
         "$site.bindings.msgin5g_path", "$sites.bindings.x(", "matches: $sites",
-        "step 'inform': 'matches: $sites.bindings.x(' is not a regular expression: missing ), unterminated subpattern at "
+        "step 'inform': 'matches: $sites.bindings.x(' is not a regular expression: missing ), unterminated subpattern "
+        "at "
         "position 17"),
     "a host for a value": (
         "equals: $hms_initial.name", "equals: $site.hosts.hms_initial", "equals: $site.hosts",
@@ -207,12 +225,15 @@ MISTAKES = {
         "'$site.hosts.hms_initial.addresses'"),
     "part of a host that is not there": (
         "equals: $hms_initial.name", "equals: $site.hosts.hms_initial.address", "equals: $site.hosts",
-        "step 'ask-hms': '$site.hosts.hms_initial.address': '$site.hosts.hms_initial' has 'names' and 'addresses' inside"),
+        "step 'ask-hms': '$site.hosts.hms_initial.address': '$site.hosts.hms_initial' has 'names' and 'addresses' "
+        "inside"),
     "part of a list of names": (
         "parameters: $site.parameters.location", "fields: $site.fields.result.first", "fields: $site.fields", None),
     "unknown parameters": (
-        "parameters: $site.parameters.location", "parameters: $site.parameters.locaton", "parameters: $site.parameters.locaton",
-        "step 'inform': '$site.parameters.locaton': no site profile default is called 'locaton' (did you mean 'location'?)"),
+        "parameters: $site.parameters.location", "parameters: $site.parameters.locaton",
+        "parameters: $site.parameters.locaton",
+        "step 'inform': '$site.parameters.locaton': no site profile default is called 'locaton' (did you mean "
+        "'location'?)"),
     "a name where a list belongs": (
         "parameters: $site.parameters.location", "parameters: Device.X", "parameters: Device.X",
         "step 'inform': 'parameters: Device.X': write a list, [a, b], or '$site.parameters.x' or '$site.fields.x'"),
@@ -220,37 +241,45 @@ MISTAKES = {
         "parameters: $site.parameters.location", "parameters: $site.fields.result", "parameters: $site.fields.result",
         "step 'inform': 'parameters: $site.fields.result': names come from '$site.parameters.x' or stand here"),
     "reference in a list of names": (
-        "parameters: $site.parameters.location", "parameters: [$site.parameters.location]", "$site.parameters.location]",
-        "step 'inform': '$site.parameters.location': a list of names cannot hold a reference; give it a name of its own in the "
+        "parameters: $site.parameters.location", "parameters: [$site.parameters.location]",
+        "$site.parameters.location]",
+        "step 'inform': '$site.parameters.location': a list of names cannot hold a reference; give it a name of its "
+        "own in the "
         "site profile"),
     "unquoted pattern": (
-        "parameters: $site.parameters.location", "parameters: *.Location", ".Location", "a value that begins with '*' must be in quotes"),
+        "parameters: $site.parameters.location", "parameters: *.Location", ".Location",
+        "a value that begins with '*' must be in quotes"),
     "two tests": (
         "        present: true\n", "        present: true\n        equals: 1\n", "equals: 1",
         "step 'inform': 'present' and 'equals' exclude each other"),
     "no test": (
         "{field: rcode, equals: NOERROR}", "{field: rcode}", "{field: rcode}",
-        "step 'hms-address': an entry of 'expect' needs one of present, equals, in, matches, not, at_least, at_most, certifies"),
+        "step 'hms-address': an entry of 'expect' needs one of present, equals, in, matches, not, at_least, at_most, "
+        "certifies"),
     "no target": (
         "{field: rcode, equals: NOERROR}", "{equals: NOERROR}", "{equals: NOERROR}",
         "step 'hms-address': an entry of 'expect' needs one of field, fields, parameter, parameters"),
     "not a regular expression": (
         "{field: Status, in: [0, 1]}", '{field: Status, matches: "(0"}', 'matches: "(0"',
-        "step 'values-set': 'matches: (0' is not a regular expression: missing ), unterminated subpattern at position 0"),
+        "step 'values-set': 'matches: (0' is not a regular expression: missing ), unterminated subpattern at position "
+        "0"),
     "one value for a list": (
         "{field: Status, in: [0, 1]}", "{field: Status, in: 0}", "in: 0",
         "step 'values-set': 'in' must be a list, not '0'"),
     "min above max": (
-        "repeat: {max: 5}", "repeat: {min: 6, max: 5}", "repeat: {min", "step 'ask-segw': 'repeat': min 6 is more than max 5"),
+        "repeat: {max: 5}", "repeat: {min: 6, max: 5}", "repeat: {min",
+        "step 'ask-segw': 'repeat': min 6 is more than max 5"),
     "a number for a repeat": (
         "repeat: {max: 3}", "repeat: 3", "repeat: 3", "group 'sa-init-rounds': 'repeat' must be a mapping, not '3'"),
     "yes is a word": (
-        "optional: true  ", "optional: yes  ", "optional: yes", "group 'secure-session': 'optional' must be true or false, not 'yes'"),
+        "optional: true  ", "optional: yes  ", "optional: yes",
+        "group 'secure-session': 'optional' must be true or false, not 'yes'"),
     "a number for a cite": (
         'cite: "2.4"', "cite: 2.4", "cite: 2.4", "step 'ask-hms': 'cite: 2.4' is read as a number: put it in quotes"),
     "a cite left out": (
         'cite: "2.4"', 'cite: "2.3"', 'cite: "2.5"',
-        "step 'hms-address': the cites skip '2.4': '2.3' is followed by '2.5'; a step of the clause that a capture cannot show "
+        "step 'hms-address': the cites skip '2.4': '2.3' is followed by '2.5'; a step of the clause that a capture "
+        "cannot show "
         "is written as 'unchecked'"),
     "unknown condition": (
         "when: {is_name: segw", "when: {is_nam: segw", "is_nam: segw",
@@ -268,15 +297,18 @@ MISTAKES = {
         "group 'leave-initial': 'seen: set-vals': no such step (did you mean 'set-values'?)"),
     "condition on nothing known": (
         "{known: device.segw}", "{known: assignd}", "known: assignd",
-        "step 'inform': 'known: assignd': neither a role nor a bound name (did you mean 'assigned'?); roles are hnb, dns_outer, "
+        "step 'inform': 'known: assignd': neither a role nor a bound name (did you mean 'assigned'?); roles are hnb, "
+        "dns_outer, "
         "segw_initial, dns_inner, hms_initial, hms_serving, segw_serving"),
     "a name given twice": (
         "- group: reads", "- group: assign", "group: assign\n    repeat: {max: 10}",
         "the name 'assign' is given to two steps or groups; names are unique in a file"),
     "a key given twice": (
-        "describe: >", "title: again\ndescribe: >", "title: again", "'title' is given twice; the first stands in line 3"),
+        "describe: >", "title: again\ndescribe: >", "title: again",
+        "'title' is given twice; the first stands in line 3"),
     "unchecked with a message": (
-        "message: cwmp.session_end", "unchecked: unseen\n        message: cwmp.session_end", "message: cwmp.session_end",
+        "message: cwmp.session_end", "unchecked: unseen\n        message: cwmp.session_end",
+        "message: cwmp.session_end",
         "step 'session-released': 'unchecked' and 'message' exclude each other"),
     "wireshark with a message": (
         "        wireshark: isakmp", "        message: dns.query\n        wireshark: isakmp", "wireshark: isakmp",
@@ -291,7 +323,8 @@ MISTAKES = {
         "inform/field-absent", "infrm/field-absent", '"infrm/field-absent',
         "samples: 'findings: infrm': no such step (did you mean 'inform'?)"),
     "unknown verdict": (
-        "verdict: inconclusive", "verdict: unsure", "verdict: unsure", "'verdict: unsure': must be pass, fail or inconclusive"),
+        "verdict: inconclusive", "verdict: unsure", "verdict: unsure",
+        "'verdict: unsure': must be pass, fail or inconclusive"),
     "an unquoted colon": (
         "hint: The outer DNS", "hint: Attention: the outer DNS", ": the outer DNS",
         "not YAML: a second ': ' on the line; put the text after the first one in quotes"),
@@ -303,7 +336,8 @@ MISTAKES = {
     "a capital in a step's name": (
         "- step: lan-up", "- step: LAN-up", "step: LAN-up",
         "step 'LAN-up': 'step: LAN-up': a name of a step or group has small letters, digits and '-'"),
-    "an empty key": ("title: HNB-GW discovery via HMS (initial) on the MNO Intranet", "title:", "title:\n", "'title' is empty, needs a text"),
+    "an empty key": ("title: HNB-GW discovery via HMS (initial) on the MNO Intranet", "title:", "title:\n",
+                     "'title' is empty, needs a text"),
 }
 
 
@@ -320,7 +354,8 @@ def test_mistake_is_reported_at_its_place(name, broken, kinds):
 
 
 def test_any_order_of_seven(broken, kinds):
-    more = "".join(f"      - {{step: more-{n}, cite: '8', message: cwmp.Inform, from: hnb, to: hms_initial}}\n" for n in range(4))
+    more = "".join(f"      - {{step: more-{n}, cite: '8', message: cwmp.Inform, from: hnb, to: hms_initial}}\n"
+                   for n in range(4))
     path, _ = broken("      - step: foreign-tool", more + "      - step: foreign-tool")
     line, = mistakes(path, kinds)
     assert "group 'leave-initial': 'order: any' over 7 items; at most 6 can be tried" in line
@@ -405,7 +440,8 @@ def test_default_rules_of_an_installed_wheel(tmp_path, monkeypatch):
 
 def test_the_wheel_holds_every_package_and_the_rules():
     setuptools = tomllib.loads((REPOSITORY / "pyproject.toml").read_text())["tool"]["setuptools"]
-    packages = {".".join(file.parent.relative_to(REPOSITORY).parts) for file in (REPOSITORY / "flowcheck").rglob("__init__.py")}
+    packages = {".".join(file.parent.relative_to(REPOSITORY).parts)
+                for file in (REPOSITORY / "flowcheck").rglob("__init__.py")}
     assert set(setuptools["packages"]) == packages | {"flowcheck.rules"}
     assert setuptools["package-dir"]["flowcheck.rules"] == "rules"
     assert "**/*.yaml" in setuptools["package-data"]["flowcheck.rules"]

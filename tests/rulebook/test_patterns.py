@@ -37,7 +37,8 @@ def by_definition(pattern, name):
 
 
 @settings(max_examples=300, deadline=None)
-@given(st.lists(st.sampled_from("ab*"), min_size=1, max_size=6), st.lists(st.sampled_from("abc"), min_size=1, max_size=8))
+@given(st.lists(st.sampled_from("ab*"), min_size=1, max_size=6),
+       st.lists(st.sampled_from("abc"), min_size=1, max_size=8))
 def test_matches_what_the_definition_says(pattern, name):
     assert matches(".".join(pattern), ".".join(name)) is by_definition(pattern, name)
 
@@ -59,15 +60,18 @@ V1, V2 = "InternetGatewayDevice.Services.FAPService.1.", "Device.Services.FAPSer
 @pytest.mark.parametrize("meaning, name", [
     ("location", V1 + "GPS.LockedLatitude"), ("location", "Device.FAP.GPS.LockedLatitude"),
     ("location", "InternetGatewayDevice.FAP.GPS.ContinuousGPSStatus.Longitude"),
-    ("location", V1 + "REM.WCDMAFDD.Cell.1.BCCH.CellID"), ("location", V2 + "REM.UMTS.WCDMA.Cell.1.RF.PrimaryScramblingCode"),
+    ("location", V1 + "REM.WCDMAFDD.Cell.1.BCCH.CellID"),
+    ("location", V2 + "REM.UMTS.WCDMA.Cell.1.RF.PrimaryScramblingCode"),
     ("location", V2 + "REM.LTE.Cell.1.BCCH.PLMNList.1.PLMNID"), ("location", "Device.FAPService.1.REM.GSM.Cell.2.CI"),
     ("location", "InternetGatewayDevice.WANDevice.1.WANConnectionDevice.1.WANIPConnection.1.ExternalIPAddress"),
-    ("segw_serving", V1 + "FAPControl.UMTS.Gateway.SecGWServer1"), ("segw_serving", V2 + "FAPControl.LTE.Gateway.SecGWServer3"),
+    ("segw_serving", V1 + "FAPControl.UMTS.Gateway.SecGWServer1"),
+    ("segw_serving", V2 + "FAPControl.LTE.Gateway.SecGWServer3"),
     ("segw_serving", "Device.FAP.FAPControl.UMTS.Gateway.SecGWServer1"),
     ("hms_serving", "Device.ManagementServer.URL"), ("hms_serving", "InternetGatewayDevice.ManagementServer.URL"),
     ("hnb_gw", V1 + "FAPControl.UMTS.Gateway.FAPGWServer2"),
     ("s1_far_end", V2 + "FAPControl.LTE.Gateway.S1SigLinkServerList"),
-    ("inner_address", V1 + "Transport.Tunnel.IKESA.1.IPAddress"), ("inner_address", "Device.FAP.Tunnel.IKESA.1.IPAddress"),
+    ("inner_address", V1 + "Transport.Tunnel.IKESA.1.IPAddress"),
+    ("inner_address", "Device.FAP.Tunnel.IKESA.1.IPAddress"),
     ("inner_address", "Device.IPsec.IKEv2SA.1.LocalAddress"),
     ("cwmp_in_tunnel", V1 + "Transport.Tunnel.UseForCWMP"), ("cwmp_in_tunnel", "Device.FAP.Tunnel.UseForCWMP"),
     ("ipsec_indicator", V2 + "CellConfig.LTE.Tunnel.1.Enable"),
@@ -84,9 +88,11 @@ def test_default_patterns_know_all_mounts_and_versions(meaning, name):
 
 @pytest.mark.parametrize("meaning, name", [
     ("location", "Device.DeviceInfo.SoftwareVersion"), ("location", V2 + "REM.UMTS.WCDMA.ScanStatus"),
-    ("hms_serving", "Device.ManagementServer.ConnectionRequestURL"), ("hms_serving", "Device.FAP.PerfMgmt.Config.1.URL"),
+    ("hms_serving", "Device.ManagementServer.ConnectionRequestURL"),
+    ("hms_serving", "Device.FAP.PerfMgmt.Config.1.URL"),
     ("hnb_gw", V2 + "FAPControl.UMTS.Gateway.FAPGWPort"), ("segw_serving", V2 + "FAPControl.UMTS.Gateway.FAPGWServer1"),
-    ("pm_enable", V2 + "CellConfig.LTE.Tunnel.1.Enable"), ("alarm_event", "Device.FaultMgmt.SupportedAlarm.1.ReportingMechanism"),
+    ("pm_enable", V2 + "CellConfig.LTE.Tunnel.1.Enable"),
+    ("alarm_event", "Device.FaultMgmt.SupportedAlarm.1.ReportingMechanism"),
 ])
 def test_default_patterns_do_not_reach_too_far(meaning, name):
     assert not any_matches(load_site().parameters[meaning], name)

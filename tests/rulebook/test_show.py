@@ -21,8 +21,9 @@ def both(discovery, kinds, tmp_path):
 def test_values_stand_in_place_with_their_origin(discovery, kinds, tmp_path):
     rule, site, path = both(discovery, kinds, tmp_path)
     lines = filled(rule, site).splitlines()
-    assert f"        within: {{after: ask-segw, seconds: 4, basis: engineering}}   # $site.timers.dns, {path}:4" in lines
-    assert "            within: {after: sa-init, seconds: 30, basis: engineering}   # $site.timers.ike, default" in lines
+    deadlines = [line.strip() for line in lines if "within: {" in line]
+    assert f"within: {{after: ask-segw, seconds: 4, basis: engineering}}   # $site.timers.dns, {path}:4" in deadlines
+    assert "within: {after: sa-init, seconds: 30, basis: engineering}   # $site.timers.ike, default" in deadlines
     segw = next(line for line in lines if "$site.hosts.segw_initial" in line)
     assert segw.startswith("    host: [{names: [segw1.lab.example], addresses: ['192.0.2.10']}, $device.segw]")
     assert segw.endswith(f"# $site.hosts.segw_initial, {path}:3")
@@ -35,7 +36,8 @@ def test_a_long_list_stands_below_its_key_and_names_the_vendor(discovery, kinds,
     rule, site, _ = both(discovery, kinds, tmp_path)
     lines = filled(rule, site).splitlines()
     start = next(number for number, line in enumerate(lines) if "$site.parameters.location" in line)
-    assert lines[start].endswith("default, where DeviceId.Manufacturer equals Example Femto: also ['*.X_EXAMPLE_Location.*']")
+    assert lines[start].endswith("default, where DeviceId.Manufacturer equals Example Femto: also "
+                                 "['*.X_EXAMPLE_Location.*']")
     assert lines[start + 1] == "          - '*.GPS.LockedLatitude'"
     assert lines[start + len(site.parameters["location"]) + 1] == "        at_least: 1"
 
@@ -59,7 +61,7 @@ def test_what_is_shown_is_still_yaml_and_says_the_same(discovery, kinds, tmp_pat
 def test_ladder(discovery, kinds, tmp_path):
     rule, site, _ = both(discovery, kinds, tmp_path)
     lines = ladder(rule, site).splitlines()
-    assert lines[0] == "ts32.583-5.1.1  HNB-GW discovery via HMS (initial) on the MNO Intranet  (3GPP TS 32.583 5.1.1, 18.0.0)"
+    assert lines[0] == f"ts32.583-5.1.1  {rule.title}  (3GPP TS 32.583 5.1.1, 18.0.0)"
     heads = lines[2]
     query = next(line for line in lines if line.startswith("2.1 "))
     answer = next(line for line in lines if line.startswith("2.2 "))
@@ -68,8 +70,10 @@ def test_ladder(discovery, kinds, tmp_path):
     for line in (query, answer):                       # both between the lifelines of their roles
         assert line.index("|") == heads.index("hnb") + 1
         assert abs(line.index("|", line.index("|") + 1) - (heads.index("dns_outer") + 4)) <= 1
-    assert any("leave-initial:  (in any order; when hms_serving is another host than hms_initial and (set-values was seen or "
-               "the name of hms_initial has to be looked up or $segw_initial.name = $segw_serving.name))" in line for line in lines), lines
+    assert any("leave-initial:  (in any order; when hms_serving is another host than hms_initial and (set-values was "
+               "seen or "
+               "the name of hms_initial has to be looked up or $segw_initial.name = $segw_serving.name))" in line
+               for line in lines), lines
     assert any("cannot be checked: LAN attachment" in line for line in lines)
     assert any("foreign-tool  (shall not occur; perhaps inside tls)" in line for line in lines)
     assert lines[-1].strip() == "then ts32.583-5.2.1"

@@ -60,7 +60,8 @@ deprovisioned: {lifted_at: 2026-05-01T12:00:00Z}
     ({"DeviceId": {"Manufacturer": "Other"}}, False),
     ({}, False),
 ])
-@pytest.mark.parametrize("test", ["equals: Example Femto", "in: [A, Example Femto]", "matches: '^Example'", "not: Other"])
+@pytest.mark.parametrize("test", ["equals: Example Femto", "in: [A, Example Femto]", "matches: '^Example'",
+                                  "not: Other"])
 def test_vendor_patterns_are_added_or_replace(profile, inform, fits, test):
     vendors = f"""
 parameters: {{location: ["*.Here"]}}
@@ -84,7 +85,8 @@ def test_origins_name_the_line(profile):
 @pytest.mark.parametrize("text, says", [
     ("hosts: {segw_initial: {nam: a}}", "1:23: 'segw_initial' has no 'name' (and a key 'nam' nobody reads)"),
     ("hosts: {segw_initial: {name: a, names: [b]}}", "1:33: 'name' and 'names' exclude each other"),
-    ("hosts: {mme: {addresses: [mme.example]}}", "1:27: host 'mme': 'mme.example' is no IPv4 or IPv6 address; a name belongs under 'names'"),
+    ("hosts: {mme: {addresses: [mme.example]}}",
+     "1:27: host 'mme': 'mme.example' is no IPv4 or IPv6 address; a name belongs under 'names'"),
     ("hosts: {mme: {addresses: 192.0.2.1}}", "1:15: 'addresses' must be a list, not '192.0.2.1'"),
     ("timer: {dns: 5}", "1:1: unknown key 'timer' (did you mean 'timers'?)"),
     ("timers: {dns: soon}", "1:10: 'dns' must be a number, not 'soon'"),

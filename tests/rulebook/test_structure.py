@@ -10,7 +10,10 @@ from flowcheck.rulebook.yamltree import Map, read
 
 SITE = """
 site: lab
-hosts: {segw_initial: {name: a.example, addresses: [192.0.2.1]}, mme: {names: [m.example]}, same_entity: [[a.example, b.example]]}
+hosts:
+  segw_initial: {name: a.example, addresses: [192.0.2.1]}
+  mme: {names: [m.example]}
+  same_entity: [[a.example, b.example]]
 ports: {cwmp: [7547, 8080], iuh: 29169}
 timers: {dns: 5, ike: 2.5}
 capture_point: wan
@@ -83,9 +86,11 @@ def test_agrees_with_a_json_schema_validator(name, discovery):
 def test_the_schemas_keep_to_the_words_that_are_read(name):
     """A keyword that structure.py does not know would be checked by editors and not by the loader."""
     pytest.importorskip("jsonschema").Draft202012Validator.check_schema(structure.schema(name))
-    known = {"$schema", "$defs", "$ref", "title", "description", "patternErrorMessage", "type", "enum", "if", "then", "else",
+    known = {"$schema", "$defs", "$ref", "title", "description", "patternErrorMessage", "type", "enum", "if", "then",
+             "else",
              "required", "properties", "additionalProperties", "propertyNames", "dependentSchemas", "anyOf", "allOf",
-             "minProperties", "maxProperties", "items", "minItems", "maxItems", "minLength", "pattern", "minimum", "maximum",
+             "minProperties", "maxProperties", "items", "minItems", "maxItems", "minLength", "pattern", "minimum",
+             "maximum",
              "exclusiveMinimum"}
 
     def walk(rules):
@@ -133,5 +138,6 @@ def test_the_language_page_explains_every_key():
 
     for name in ("schema.json", "site-schema.json"):
         walk(structure.schema(name))
-    missing = sorted(word for word in words if not any(form in page for form in (f"`{word}`", f"`{word}:", f"`{{{word}:")))
+    missing = sorted(word for word in words
+                     if not any(form in page for form in (f"`{word}`", f"`{word}:", f"`{{{word}:")))
     assert not missing

@@ -41,7 +41,8 @@ def test_every_key_and_item_has_its_place():
 
 @pytest.mark.parametrize("text, line", [
     ("a: 1\nb: 2\na: 3\n", "f:3:1: 'a' is given twice; the first stands in line 1"),
-    ("a: &x 1\nb: *x\n", "f:2:4: '*x' is a YAML alias, which is not read; write the value out, and put a pattern that begins "
+    ("a: &x 1\nb: *x\n",
+     "f:2:4: '*x' is a YAML alias, which is not read; write the value out, and put a pattern that begins "
                          "with '*' in quotes"),
     ("a: *.GPS.X\n", "f:1:5: a value that begins with '*' must be in quotes"),
     ("a: !!str 5\n", "f:1:4: 'tag:yaml.org,2002:str' is a YAML tag, which is not read; put a text in quotes instead"),
