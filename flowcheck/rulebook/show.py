@@ -127,7 +127,11 @@ def _columns(roles: list[str], steps: list[Step]) -> dict[str, int]:
 
 
 def _label(step: Step) -> str:
-    return "/".join(step.messages) or step.wireshark or ""
+    """The kind of message, with the number of others that will do as well."""
+    if not step.messages:
+        return step.wireshark or ""
+    first, *others = step.messages
+    return first if not others else f"{first} or {others[0]}" if len(others) == 1 else f"{first} or {len(others)} others"
 
 
 def _heads(rule: Rule, roles: list[str], columns: dict[str, int], width: int) -> Iterator[str]:

@@ -79,6 +79,13 @@ def test_ladder(discovery, kinds, tmp_path):
     assert lines[-1].strip() == "then ts32.583-5.2.1"
 
 
+def test_a_choice_of_messages_is_counted(broken, kinds):
+    path, _ = broken("message: cwmp.session_end", "message: [cwmp.session_end, cwmp.Fault, cwmp.Inform]")
+    assert "- cwmp.session_end or 2 others -" in ladder(load_rule(path, kinds), load_site())
+    path, _ = broken("message: cwmp.session_end", "message: [cwmp.session_end, cwmp.Fault]")
+    assert "- cwmp.session_end or cwmp.Fault -" in ladder(load_rule(path, kinds), load_site())
+
+
 def test_labels_fit_between_their_roles(discovery, kinds, tmp_path):
     rule, site, _ = both(discovery, kinds, tmp_path)
     text = ladder(rule, site)
