@@ -26,8 +26,10 @@ from .model import (Context, Endpoint, Expect, Frame, FrameRef, Gap, Inner, Mess
 
 TRIES = 8                   # datagrams, or segments of a stream seen from the middle, before a flow is given up
 HEAD = 4096                 # octets of a stream that are kept while nobody recognises it
+EXPIRE_EVERY = 0xFFF        # packets between two looks for silent connections
 NESTING = 16                # Payloads within Payloads; deeper ones are an attack
 TAPE_LIMIT = 16 << 20       # unread octets of one direction
+TAP_SHIFT = 32
 CAPTURE_SHIFT = 40          # frame numbers inside a tap carry the capture's index above this bit
 _NUMBER = (1 << CAPTURE_SHIFT) - 1
 _REINJECTED = {"ip", "eth", "ppp"}
@@ -37,7 +39,7 @@ _PROTOCOL_NAMES = {1: "icmp", 6: "tcp", 17: "udp", 50: "esp", 51: "ah", 58: "icm
 class Dissector:
     """All state of one tap. Feed it the frames of its files in order, then call `finish` once."""
 
-    def __init__(self, secrets: Secrets | None = None, decode_as: dict[tuple[str, int], str] | None = None):
+    def __init__(self, secrets: Secrets | None = None, decode_as: dict[tuple[str, int], str] | None = None, tap: int = 0):
         self.opaque: list[Opaque] = []
         self.gaps: list[Gap] = []
         self.undecoded: Counter[str] = Counter()
@@ -49,10 +51,11 @@ class Dissector:
         self._streams: dict[int, _Stream] = {}
         self._inner_flows: dict[tuple[int, str], Any] = {}
         self._expected: dict[tuple[str, int], Expect] = {}
-        self._next_id = 1
+        self._next_id = (tap << TAP_SHIFT) + 1         # stream numbers are unique within the observation
         self._by_port, self._datagram, self._stream_modules, self._by_protocol = _tables()
         self._payloads = decode.payload_decoders()
         self._depth = 0
+        self._count = 0
 
     # ------------------------------------------------------------------------------------------ from the wire
 
@@ -62,6 +65,9 @@ class Dissector:
             frame = frame._replace(number=frame.number | capture << CAPTURE_SHIFT)
         for packet in self.network.packets(frame):
             yield from self._packet(packet)
+        self._count += 1
+        if not self._count & EXPIRE_EVERY:
+            yield from self._expire(frame.time)
 
     def finish(self) -> Iterator[Message]:
         """What was still under way when the capture ended."""
@@ -76,6 +82,15 @@ class Dissector:
         self._streams.clear()
         self._flows.clear()
         self._inner_flows.clear()
+
+    def _expire(self, now: int) -> Iterator[Message]:
+        """Lets go of what has been silent for long, so that memory grows only with what is under way."""
+        for event in self._connections.expire(now):
+            yield from self._event(event)
+        for number, stream in list(self._streams.items()):
+            if stream.connection.closed:
+                yield from self._close_stream(stream)
+                del self._streams[number]
 
     def _packet(self, packet: Packet) -> Iterator[Message]:
         protocol = packet.protocol
@@ -290,6 +305,9 @@ class Dissector:
             if stream.expected is not None:
                 stream.opened_inside = True
                 stream.inner.conversation = decode.decoder("ftp").DataConversation(context, stream.expected.note)
+        if item.context.missing and not item.data:            # a hole in the sealed stream is one in the clear one
+            yield from self._lost(stream.inner, item.side, item.context.missing)
+            return
         if stream.inner.given_up:
             return
         frames = item.context.frames

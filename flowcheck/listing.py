@@ -34,7 +34,7 @@ def listing(paths: list[str], options: Any, keys: Any, decode_as: Any, progress:
         write(line(message, names) + "\n")
     if not options.quiet:
         _tell(observation)
-    return 0 if observation.messages else 4
+    return 0
 
 
 def _session_ends(messages: Iterable[Message]) -> list[Message]:
@@ -73,6 +73,8 @@ def _plain(value: Any) -> Any:
 def iso(time: int) -> str:
     """ISO 8601 in UTC with nine digits."""
     whole, rest = divmod(time, 1_000_000_000)
+    if not 0 <= whole <= 253_402_300_799:                  # what a damaged or odd capture may claim
+        return f"{whole}.{rest:09d}"
     return datetime.fromtimestamp(whole, timezone.utc).strftime("%Y-%m-%dT%H:%M:%S") + f".{rest:09d}Z"
 
 

@@ -19,7 +19,7 @@ from .dissect import Dissector
 from .errors import CaptureError
 from .model import CaptureInfo, Frame, Gap, Message, Opaque
 
-ROTATION_SLACK = 2_000_000_000      # ns: how far the clock of a rotated file may step back
+ROTATION_SLACK = 1_000_000          # ns: how far packets of a rotated file may lie before the last of the one before
 LINK_CHANGE_LIMIT = 60_000_000_000  # ns: files further apart than this are not one rotation
 
 
@@ -93,7 +93,7 @@ def _tap_for(file: _File, taps: list[_Tap], keys: Any, decode_as: Any) -> _Tap:
         continued = [t for t in taps if t.link == head.link and -ROTATION_SLACK <= head.time - t.last <= LINK_CHANGE_LIMIT]
         if continued:
             return max(continued, key=lambda t: t.last)
-    tap = _Tap(Dissector(keys, decode_as), head.link if head else -1, 0, len(taps))
+    tap = _Tap(Dissector(keys, decode_as, len(taps)), head.link if head else -1, 0, len(taps))
     taps.append(tap)
     return tap
 

@@ -166,6 +166,8 @@ class _Cutter:
             now.gave_up = now.gave_up or TUNNEL_DELETED
         elif now.gave_up == TUNNEL_DELETED and message.kind.startswith("ike.sa_init"):
             now.gave_up = ""                       # only rebuilt
+        elif now.gave_up and not now.refused and message.protocol not in ("tcp", "ike"):
+            now.gave_up = ""                       # it went on after all
 
     def _close(self, reason: str) -> None:
         if reason and not self.open.gave_up:

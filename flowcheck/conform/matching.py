@@ -8,7 +8,7 @@ from typing import Any, NamedTuple
 
 from ..model import Endpoint, Message
 from ..rulebook.rule import Pattern, Rule, Step
-from .values import ABSENT, Host, Scope, holds_all, taken
+from .values import ABSENT, Host, Scope, holds_all, partly_hidden, taken
 
 
 class Tie(NamedTuple):
@@ -36,8 +36,8 @@ class Matcher:
         if step.answers is not None and not _answers(message, bound.get("tie:" + step.answers, ())):
             return False
         where = holds_all(step.where, message, self.scope, bound) if step.where else True
-        if where is False:
-            return False
+        if where is False or where is None and not partly_hidden(message):
+            return False                    # a name nobody knows identifies nothing
         return True if ends and where else None
 
     def refuses(self, step: Step, message: Message, bound: Mapping[str, Any]) -> Pattern | None:

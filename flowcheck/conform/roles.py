@@ -21,11 +21,11 @@ def find(rule: Rule, site: Site, timeline: Timeline, remembered: Mapping[str, An
     known = {role.name: _declared(role, site, remembered) for role in rule.roles}
     scope = Scope(site, timeline.device, dict(known), remembered, resolved)
     assumed: list[str] = []
-    for _ in range(2):                         # a pattern may rest on a role that a later one finds
+    for last_resort in (False, False, True, True):   # a pattern may rest on a role that a later one finds
         for role in rule.roles:
             if role.kind == "device" or known[role.name] or not role.infer:
                 continue
-            host = _inferred(role, rule, scope, timeline.messages, names, known)
+            host = _inferred(role, rule, scope, timeline.messages, names, known, last_resort)
             if host:
                 known[role.name] = host
                 scope = Scope(site, timeline.device, dict(known), remembered, resolved)
@@ -57,10 +57,11 @@ def _declared(role: Role, site: Site, remembered: Mapping[str, Any]) -> Host:
 
 
 def _inferred(role: Role, rule: Rule, scope: Scope, messages: Sequence[Message], names: Mapping[str, set[str]],
-              known: Mapping[str, Host]) -> Host:
+              known: Mapping[str, Host], last_resort: bool) -> Host:
+    """`unless_known` marks what is only believed when nothing better speaks for another role."""
     matcher = Matcher(rule, scope)
     for pattern in role.infer:
-        if any(known.get(other) for other in pattern.unless_known):
+        if pattern.unless_known and (not last_resort or any(known.get(other) for other in pattern.unless_known)):
             continue
         found = _first(pattern, role, matcher, messages)
         if found is None:

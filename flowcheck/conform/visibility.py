@@ -16,7 +16,7 @@ from .values import ABSENT, Scope, partly_hidden
 
 LAYER_KINDS = {"ipsec": ("esp",), "tls": ("tls", "dtls", "ssh")}
 DATAGRAMS = frozenset(("dns", "ike", "sctp", "hnbap", "s1ap", "rua", "ranap", "gtp", "gtpv2", "coap", "nas", "emm", "gmm"))
-PATIENCE = 30.0             # seconds given to a step that has no deadline of its own
+PATIENCE = 30.0             # seconds given to an answer that has no deadline of its own
 SLACK = 2_000_000_000       # ns by which a sealed burst may lie outside an interval
 
 
@@ -89,7 +89,8 @@ class Visibility:
                 return None
             since, patience = request.time, self.seconds(step)
         else:
-            since, patience = self.messages[-1].time, max(PATIENCE, self.seconds(step))
+            since = self.messages[-1].time
+            patience = self.seconds(step) if step.within else self.scope.site.timers.get("follow_up", 600.0)
         left = (self.timeline.window[1] - since) / 1e9
         if left < patience:
             return f"the capture ends {left:.1f} s later, before the {patience:.0f} s this may take"

@@ -85,7 +85,9 @@ def sessions(messages: Sequence[Message]) -> list[Message]:
                 ends.append(_end(session, message.time, message, False, f"HTTP {status}"))
             elif status in (200, 204) and not message.fields.get("body_length") and session.acs_request is None \
                     and request is not None and request.fields.get("method") == "POST":
-                complete = session.cpe_request is None
+                asked = out[session.cpe_request] if session.cpe_request is not None else None
+                # an earlier request left open here was answered in packets that the capture does not hold
+                complete = asked is None or (asked.stream, asked.exchange) != (message.stream, message.exchange)
                 ends.append(_end(session, message.time, message, complete, f"HTTP {status} without a message"))
         elif kind == "http.request" and (session := _session_of(message, live, requests)) is not None:
             out[index] = replace(message, session=session.number)
@@ -103,6 +105,8 @@ def sessions(messages: Sequence[Message]) -> list[Message]:
 def _tie(message: Message, index: int, session: _Session, out: list[Message], number: int) -> tuple[Message, int]:
     """Gives a request its transaction, an answer the transaction it completes."""
     rpc = message.kind.partition(".")[2]
+    if rpc in ("empty", "malformed"):                      # no RPC: neither asks nor answers
+        return message, number
     from_cpe = message.src.address == session.client.address
     if rpc.endswith("Response") or rpc == "Fault":
         held = session.acs_request if from_cpe else session.cpe_request

@@ -15,6 +15,7 @@ from ..model import Message
 
 TOGETHER = 1_000_000_000    # ns between the questions of one lookup
 RESOLVER_TIMEOUT = 15_000_000_000   # ns within which an unanswered question is asked again (RFC 1123 6.1.3.3 wants 5 s at least)
+NEIGHBOUR = 60_000_000_000  # ns between a lookup without an address and the one it is folded into
 ADDRESS_TYPES = frozenset(("A", "AAAA"))
 
 
@@ -34,7 +35,7 @@ def fold(messages: Sequence[Message]) -> list[Message]:
         if message.protocol != "dns" or message.fields.get("qtype") not in ADDRESS_TYPES:
             out.append(message)
         elif message.kind == "dns.query":
-            key = (message.src.address, str(message.fields.get("qname") or "").lower())
+            key = _key(message)
             lookup = lookups.get(key)
             if lookup is None or not _belongs(message, lookup):
                 lookup = lookups[key] = _Lookup()
@@ -45,10 +46,34 @@ def fold(messages: Sequence[Message]) -> list[Message]:
             of_transaction[message.answers].responses.append(message)
         else:
             out.append(message)
-    for lookup in finished:
+    for lookup in _without_empty(finished):
         out += _outcome(lookup)
     out.sort(key=lambda m: (m.time, m.frames[-1]))
     return out
+
+
+def _without_empty(lookups: list[_Lookup]) -> list[_Lookup]:
+    """Folds the lookups that found the name without an address into a neighbour that brought one: AAAA beside A."""
+    good: dict[tuple, list[_Lookup]] = defaultdict(list)
+    for lookup in lookups:
+        if any(r.fields.get("answers.address") for r in lookup.responses):
+            good[_key(lookup.queries[0])].append(lookup)
+    kept = []
+    for lookup in lookups:
+        empty = lookup.responses and all(r.fields.get("rcode") == "NOERROR" and not r.fields.get("answers.address")
+                                         for r in lookup.responses)
+        near = [g for g in good[_key(lookup.queries[0])] if abs(g.queries[0].time - lookup.queries[0].time) <= NEIGHBOUR]
+        if empty and near:
+            home = min(near, key=lambda g: abs(g.queries[0].time - lookup.queries[0].time))
+            home.queries += lookup.queries
+            home.responses += lookup.responses
+        else:
+            kept.append(lookup)
+    return kept
+
+
+def _key(query: Message) -> tuple[str, str]:
+    return query.src.address, str(query.fields.get("qname") or "").lower()
 
 
 def _belongs(query: Message, lookup: _Lookup) -> bool:
