@@ -42,7 +42,7 @@ def likely(head: bytes, ports: tuple[int, int]) -> bool:
     if 4500 in ports:
         if head == _KEEPALIVE or head[:4] == _MARKER and _header_fits(head, 4) or _exact(head, 0):
             return True
-        return min(ports) >= 500 and _readable_esp(head)
+        return min(ports) >= 500 and _plausible_esp(head, behind_nat=ports != (4500, 4500))
     if 500 in ports and (_header_fits(head, 0) or head[:4] == _MARKER and _header_fits(head, 4)):
         return True
     return _exact(head, 0) or head[:4] == _MARKER and _exact(head, 4)
@@ -52,10 +52,14 @@ def _header_fits(data: bytes, offset: int) -> bool:
     return len(data) >= offset + 28 and data[offset + 17] >> 4 in (1, 2, 3) and any(data[offset:offset + 8])
 
 
-def _readable_esp(data: bytes) -> bool:
-    """RFC 4303 2: SPIs below 256 are reserved, the parts end on four octets. Readable text is no ESP."""
-    return (len(data) >= 20 and len(data) % 4 == 0 and int.from_bytes(data[:4], "big") > 255
-            and data[4:8] != bytes(4) and not data[:8].isascii())
+def _plausible_esp(data: bytes, behind_nat: bool) -> bool:
+    """RFC 4303 2: SPIs below 256 are reserved, the parts end on four octets. Readable text and STUN are no ESP.
+
+    Where one port is not 4500 something else may be using that port: then the sequence number must not be huge.
+    """
+    sequence = int.from_bytes(data[4:8], "big")
+    return (len(data) >= 20 and len(data) % 4 == 0 and int.from_bytes(data[:4], "big") > 255 and 0 < sequence != 0x2112A442
+            and not (behind_nat and sequence >> 24) and not all(0x20 <= octet < 0x7F for octet in data[:8]))
 
 
 def _exact(data: bytes, offset: int) -> bool:

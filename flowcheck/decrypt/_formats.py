@@ -119,6 +119,9 @@ def _table_line(line: str, origin: str, number: int, found: Found) -> bool:
     except csv.Error:
         return False
     if len(row) >= 8 and row[0].lower() in ("ipv4", "ipv6", "*", "any"):
+        if "twofish" in row[4].lower():
+            found.passed_over["ESP keys for TWOFISH-CBC"] = found.passed_over.get("ESP keys for TWOFISH-CBC", 0) + 1
+            return True
         found.esp.append(_esp_row(row, origin, number))
     elif len(row) >= 8 and _SPI16.match(row[0]) and _SPI16.match(row[1]):
         found.ike.append(_ike_row(row, origin, number))

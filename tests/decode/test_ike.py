@@ -131,6 +131,10 @@ def test_likely():
         assert ike.likely(data, (9999, 8888)) == (data[18] != 99)
     assert ike.likely(esp, (4500, 4500)) and ike.likely(b"\xff", (4500, 4500)) and not ike.likely(esp, (9999, 8888))
     assert not ike.likely(esp, (4500, 53))
+    assert ike.likely(H("01020304") + esp[4:], (4500, 4500)) and ike.likely(H("01020304") + esp[4:], (4500, 1024))
+    stun = H("000100242112a442") + bytes(range(200, 248))
+    media = H("8060123499887766") + bytes(range(160, 220))
+    assert not ike.likely(stun, (4500, 3478)) and not ike.likely(media, (4500, 31000))
     for other in (b"GET / HTTP/1.1\r\nHost: a.example\r\n\r\n..", bytes(64), b"\xff" * 60, INIT[:-1], INIT + b"\0",
                   b"\x16\x03\x01\x02\0\x01\0\x01\xfc\x03\x03" + bytes(40)):
         assert not ike.likely(other, (9999, 8888)) and not ike_tcp.likely(other, (4500, 8888))

@@ -254,6 +254,20 @@ def test_an_altered_packet_does_not_discredit_the_key(tmp_path):
     assert ring.open_esp("192.0.2.1", "192.0.2.2", esp_packet(0x1001, 3, K1, M)).data is not None and not ring.rejected
 
 
+def test_a_log_without_proposals_and_spis_is_enough(tmp_path):
+    text = "\n".join(line for line in CHARON.splitlines() if "proposal" not in line and "SPI" not in line)
+    ring = load(tmp_path, text)
+    packet = esp_packet(0x77777777, 1, b"\x61" + bytes(range(2, 17)), b"")[:-16]
+    packet += hmac.digest(b"\x81" + bytes(range(2, 21)), packet, "sha1")[:12]
+    assert ring.open_esp("192.0.2.1", "198.51.100.1", packet).data == bytes(20)
+    assert ring.open_esp("192.0.2.1", "198.51.100.1", packet[:-1] + b"?").data is None
+
+
+def test_algorithms_without_a_reader_are_passed_over(tmp_path):
+    ring = load(tmp_path, ESP_SA.replace("AES-CBC [RFC3602]", "TWOFISH-CBC"))
+    assert "1 ESP keys (AES-GCM); not used: ESP keys for TWOFISH-CBC" in ring.describe()[0]
+
+
 def test_keys_of_a_log_fit_either_direction(tmp_path):
     tail = bytes(range(2, 17))
     for first, mac in ((0x61, 0x81), (0x71, 0x91)):
