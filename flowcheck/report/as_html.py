@@ -42,11 +42,11 @@ def write_html(result: Result, path: str | Path, *, show_secrets: bool = False, 
     folder = path.parent / f"{path.stem}-devices"
     folder.mkdir(exist_ok=True)
     written = [path]
-    for number in range(1, len(result.devices) + 1):
+    for number in sorted({number for number, _ in view.chosen(result)}):
         file = folder / f"d{number}.html"
         _write(file, _page(result, ceiling, only=number, back=f"../{path.name}") or "")
         written.append(file)
-    _write(path, _index(result, folder.name))
+    _write(path, _render(view.page(result), [], "", folder.name))
     return written
 
 
@@ -82,21 +82,19 @@ def _leave_out(devices: list[dict[str, Any]], room: int) -> None:
                 attempt["body"] = "<p>Left out for size; <code>flowcheck check --json</code> holds this attempt in full.</p>"
 
 
-def _index(result: Result, folder: str) -> str:
-    devices = [{**view.overview(device, number), "full": [], "href": f"{folder}/d{number}.html"}
-               for number, device in view.in_order(result)[:view.DEVICES]]
-    return _render(view.page(result), devices, "", folder)
-
-
 def _devices(result: Result, detail: view.Detail, only: int | None) -> Iterator[dict[str, Any]]:
+    """The devices of which some attempt is shown in full, each with the HTML of those attempts."""
+    full = view.chosen(result)
+    numbers = {number for number, _ in full} | {number for number, device in enumerate(result.devices, 1) if not device.attempts}
     for number, device in view.in_order(result):
-        if only is not None and number != only:
+        if only not in (None, number) or number not in numbers:
             continue
-        full = [(one.verdict == PASS, view.attempt(result, device, number, place, detail)) for place, one in enumerate(device.attempts, 1)]
-        for passed, attempt in full:
+        attempts = [(one.verdict == PASS, view.attempt(result, device, number, place, detail))
+                    for place, one in enumerate(device.attempts, 1) if (number, place) in full]
+        for passed, attempt in attempts:
             attempt["passed"], attempt["body"], attempt["packed"] = passed, _template("attempt.html").render(a=attempt), ""
             del attempt["ladder"], attempt["messages"]           # they stand in the body now
-        yield {**view.overview(device, number), "full": [attempt for _, attempt in full], "href": ""}
+        yield {**view.overview(device, number, full), "full": [attempt for _, attempt in attempts]}
 
 
 def _packed(device: dict[str, Any]) -> dict[str, Any]:

@@ -167,7 +167,7 @@ class _Drawing:
         self.by_step: dict[str, Finding] = {}
         for finding in attempt.findings:
             self.by_step.setdefault(finding.step, finding)
-        self.out: list[Markup] = []
+        self.out: list[str] = []
 
     def svg(self) -> Markup:
         heights = [self.height(row) for row in self.rows]
@@ -198,8 +198,9 @@ class _Drawing:
             elif row.folded:
                 self.folded(row.folded, y)
                 before = self.attempt.events[row.folded[1]].time
-        return Markup('<svg class="ladder" role="group" aria-label="Ladder diagram; the table after it says the same" '
-                      'width="{0}" height="{1}" viewBox="0 0 {0} {1}">{2}</svg>').format(self.width, total, Markup("\n").join(self.out))
+        head = ('<svg class="ladder" role="group" aria-label="Ladder diagram; the table after it says the same" '
+                f'width="{self.width}" height="{total}" viewBox="0 0 {self.width} {total}">')
+        return Markup("\n".join([head, *self.out, "</svg>"]))
 
     def height(self, row: Row) -> int:
         if row.event is not None:
@@ -207,7 +208,8 @@ class _Drawing:
         return _MISSING + 18 * bool(row.also) if row.step is not None else _BAND if row.hidden else _FOLD
 
     def add(self, form: str, *values: object) -> None:
-        self.out.append(Markup(form).format(*values))
+        """Texts are escaped, numbers are not; the form itself is ours."""
+        self.out.append(form.format(*(value if isinstance(value, (int, float)) else str(escape(value)) for value in values)))
 
     def x(self, number: int) -> int:
         return _GUTTER + self.column // 2 + number * self.column
@@ -274,7 +276,7 @@ class _Drawing:
             self.mark(f"{sign} {word}: {finding.observed}", tip, y + 34, severity)
         elif event.problems:
             self.mark(f"⚠ {event.problems[0].text}", tip, y + 34, "warning")
-        self.out.append(Markup("</a>"))
+        self.out.append("</a>")
 
     def arrow(self, src: str, dst: str, y: int, css: str) -> float:
         """A line with a head; returns the x where a mark for it is best put."""
@@ -311,7 +313,7 @@ class _Drawing:
         if step.src and step.dst:
             self.arrow(step.src, step.dst, y + 28, "stroke")
         self.label(f"{sign} {word}: {step.cite}  {step.title or step.message or step.step}", step.src, step.dst, y + 18)
-        self.out.append(Markup("</a>"))
+        self.out.append("</a>")
         if also:
             cites = list(dict.fromkeys(other.cite for other in also))
             reach = cites[0] if len(cites) == 1 else f"{cites[0]} to {cites[-1]}"

@@ -12,7 +12,7 @@ from __future__ import annotations
 import base64
 import binascii
 import re
-from collections.abc import Callable, Iterable, Mapping
+from collections.abc import Callable, Mapping
 from dataclasses import replace
 from functools import lru_cache
 from typing import Any
@@ -35,7 +35,7 @@ _FTP_SECRETS = {"PASS", "ACCT"}
 _LEAST = 4                                                      # shorter values would blot out ordinary words
 
 _WORD = r"[\w.:-]{0,120}?(?:password|passphrase|passwd|presharedkey|pre-shared-key|username|secret|api[-_]?key|access[-_]?token)"
-_TELLTALE = re.compile(r"pass|secret|authoriz|cookie|username|sharedkey|shared-key|api.?key|token|@", re.I)
+_TELLTALE = re.compile(r"pass|secret|authoriz|cookie|username|sharedkey|shared-key|api.?key|token|acct|@")   # in lower case: fast
 _IN_TEXT: tuple[tuple[re.Pattern[str], str], ...] = (
     # XML: an element, then TR-069's ParameterValueStruct
     (re.compile(rf"(<(?:[\w-]{{1,40}}:)?{_WORD}(?:\s[^<>]{{0,400}})?>)[^<]+(?=<)", re.I), rf"\1{MASK}"),
@@ -98,8 +98,9 @@ def _finding(finding: Finding, clean: Callable[[str], str]) -> Finding:
 
 
 def _event(event: Event, clean: Callable[[str], str]) -> Event:
-    return replace(event, summary=clean(event.summary), fields=_fields(event.fields, event.kind, clean),
-                   problems=tuple(Problem(offset, clean(text)) for offset, text in event.problems))
+    return Event(event.time, event.kind, event.src, event.dst, event.frames, event.copies, event.layers, clean(event.summary),
+                 _fields(event.fields, event.kind, clean), event.step, event.finding,
+                 tuple(Problem(offset, clean(text)) for offset, text in event.problems))
 
 
 # ---------------------------------------------------------------------------------------------------- what is secret
@@ -114,14 +115,15 @@ def _names_user(name: str) -> bool:
     return name.lower().endswith(_USER)
 
 
-def _rows(fields: Mapping[str, Any], kind: str) -> Iterable[tuple[str, Any, bool]]:
-    """(key, value, whether the value is a secret) of a mapping, reading `{name: .., value: ..}` as one named value."""
-    named = next((fields[key] for key in _NAMES if key in fields and any(value in fields for value in _VALUES)), None)
-    secret_row = isinstance(named, str) and _is_secret(named)
-    ftp = kind == "ftp.command" and str(fields.get("command", "")).upper() in _FTP_SECRETS
-    for key, value in fields.items():
-        key = str(key)
-        yield key, value, (_is_secret(key) or (secret_row and key in _VALUES) or (ftp and key in ("argument", "line", "text")))
+def _secret_keys(fields: Mapping[str, Any], kind: str) -> set[Any]:
+    """The keys whose values are secrets, reading `{name: .., value: ..}` as one named value."""
+    keys = {key for key in fields if _is_secret(str(key))}
+    if kind == "ftp.command" and str(fields.get("command", "")).upper() in _FTP_SECRETS:
+        keys |= {key for key in ("argument", "line", "text") if key in fields}
+    values = [key for key in _VALUES if key in fields]
+    if values and any(isinstance(fields.get(name), str) and _is_secret(fields[name]) for name in _NAMES):
+        keys.update(values)
+    return keys
 
 
 def _is_pair(value: Any) -> bool:
@@ -134,11 +136,13 @@ def _gather(value: Any, kind: str, secrets: set[str], depth: int = 0) -> None:
     if depth > 12:
         return
     if isinstance(value, Mapping):
-        for key, item, secret in _rows(value, kind):
-            if secret and not _names_user(key):
+        hidden = _secret_keys(value, kind)
+        for key, item in value.items():
+            if key not in hidden:
+                if not isinstance(item, (str, int)):
+                    _gather(item, kind, secrets, depth + 1)
+            elif not _names_user(str(key)):
                 _add(item, secrets)
-            elif not secret:
-                _gather(item, kind, secrets, depth + 1)
     elif _is_pair(value) and _is_secret(value[0]):
         if not _names_user(value[0]):
             _add(value[1], secrets)
@@ -169,16 +173,17 @@ def _add(value: Any, secrets: set[str]) -> None:
 # ---------------------------------------------------------------------------------------------------- taking it out
 
 def _cleaner(secrets: set[str]) -> Callable[[str], str]:
-    found = sorted((secret for secret in secrets if len(secret) >= _LEAST and secret != MASK), key=lambda s: (-len(s), s))
+    found = [secret for secret in secrets if len(secret) >= _LEAST and secret != MASK]
     if not found:
         return _without_pairs
     forms = {form for secret in found for form in (secret, secret.replace("&", "&amp;").replace("<", "&lt;"))}
-    anywhere = re.compile("|".join(rf"(?<![A-Za-z0-9]){re.escape(form)}(?![A-Za-z0-9])" for form in sorted(forms, key=lambda s: (-len(s), s))))
+    longest_first = sorted(forms, key=lambda form: (-len(form), form))
+    anywhere = re.compile("|".join(rf"(?<![A-Za-z0-9]){re.escape(form)}(?![A-Za-z0-9])" for form in longest_first))
     return lambda text: _without_pairs(anywhere.sub(MASK, text))
 
 
 def _without_pairs(text: str) -> str:
-    if not _TELLTALE.search(text):
+    if not _TELLTALE.search(text.lower()):
         return text
     for pattern, put in _IN_TEXT:
         text = pattern.sub(put, text)
@@ -186,7 +191,8 @@ def _without_pairs(text: str) -> str:
 
 
 def _fields(fields: Mapping[str, Any], kind: str, clean: Callable[[str], str], depth: int = 0) -> dict[str, Any]:
-    return {key: _hidden(value) if secret else _value(value, kind, clean, depth + 1) for key, value, secret in _rows(fields, kind)}
+    hidden = _secret_keys(fields, kind)
+    return {key: _hidden(value) if key in hidden else _value(value, kind, clean, depth + 1) for key, value in fields.items()}
 
 
 def _value(value: Any, kind: str, clean: Callable[[str], str], depth: int) -> Any:

@@ -17,9 +17,12 @@ from flowcheck.report.as_json import plain
 from flowcheck.report.times import clock, day, iso, span
 from flowcheck.report.visible import block, line
 
+FULL = 400                    # attempts shown with ladder, steps and messages
+_PASSES = 20                  # of each procedure, where there are more attempts than FULL
 DEVICES = 10_000              # rows of the index
 _ATTEMPTS = 1_000             # rows of a device's bring-up
 _OPAQUE = 500
+_CAUSES = 500
 _ROWS = 400                   # fields of one message that are shown
 _DEPTH = 6                    # levels of nested fields that are shown
 _SENTENCE = 400               # characters of what stands on the first screen
@@ -44,9 +47,34 @@ def in_order(result: Result) -> list[tuple[int, DeviceResult]]:
     return sorted(enumerate(result.devices, 1), key=lambda row: (worst(row[1]), row[0]))
 
 
+def chosen(result: Result) -> frozenset[tuple[int, int]]:
+    """(device, attempt) of those shown in full: all, or of very many the failures, every cause with examples, and a few passes."""
+    ranks: dict[str, int] = {}
+    order = []
+    for number, device in enumerate(result.devices, 1):
+        for place, one in enumerate(device.attempts, 1):
+            group = f"{one.verdict} {one.cause or one.procedure}"
+            ranks[group] = rank = ranks.get(group, -1) + 1
+            order.append((words.WORST_FIRST.index(one.verdict), rank, number, place))
+    if len(order) > FULL:
+        order = sorted(entry for entry in order if entry[0] < words.WORST_FIRST.index(PASS) or entry[1] < _PASSES)[:FULL]
+    return frozenset((number, place) for _, _, number, place in order)
+
+
+def row(device: DeviceResult, number: int, full: frozenset[tuple[int, int]]) -> View:
+    """A device as the index lists it; an attempt that is not shown in full has no `id` and says what went wrong itself."""
+    verdict = max((one.verdict for one in device.attempts), key=(PASS, INCONCLUSIVE, FAIL).index, default=None)
+    attempts = [{**_verdict(one.verdict), "procedure": line(one.procedure, 80), "id": f"d{number}.a{place}" if (number, place) in full else "",
+                 "diagnosis": "" if one.verdict == PASS or (number, place) in full else line(one.diagnosis, _SENTENCE)}
+                for place, one in enumerate(device.attempts[:_ATTEMPTS], 1)]
+    return {"id": f"d{number}", "name": line(device.id, 120) or "unknown", **_verdict(verdict), "attempts": attempts,
+            "full": any(attempt["id"] for attempt in attempts)}
+
+
 def page(result: Result, only: int | None = None) -> View:
     """What stands once: the first screen, the captures, the tool; of one device where `only` gives its number."""
-    numbered = [row for row in in_order(result) if only in (None, row[0])]
+    numbered = [entry for entry in in_order(result) if only in (None, entry[0])]
+    full = chosen(result)
     result = replace(result, devices=tuple(device for _, device in numbered))
     names = words.capture_names(result.captures)
     verdict = result.verdict
@@ -58,19 +86,20 @@ def page(result: Result, only: int | None = None) -> View:
         "title": _title(result, head), "head": head, "captures": [_capture(c, n) for c, n in zip(result.captures, names)],
         "opaque": [_opaque(o, names) for o in result.opaque[:_OPAQUE]], "opaque_more": max(0, len(result.opaque) - _OPAQUE),
         "created": iso(result.created), "command": block(result.command), "tool": [(line(k, 80), line(v, 300)) for k, v in result.tool.items()],
-        "causes": _causes(numbered), "filters": _filters(numbered), "many": sum(len(device.attempts) for _, device in numbered) > 1,
-        "devices_count": len(numbered), "devices_more": max(0, len(numbered) - DEVICES),
+        "causes": _causes(numbered, full), "filters": _filters(numbered), "many": sum(len(device.attempts) for _, device in numbered) > 1,
+        "devices_count": len(numbered), "index": [row(device, number, full) for number, device in numbered[:DEVICES]],
+        "devices_more": max(0, len(numbered) - DEVICES), "attempts_full": len(full), "attempts_all": sum(len(d.attempts) for _, d in numbered),
     }
 
 
-def overview(device: DeviceResult, number: int) -> View:
+def overview(device: DeviceResult, number: int, full: frozenset[tuple[int, int]]) -> View:
     """A device in a few lines: who it is, which procedures it tried in which order, how far each got."""
     rows = []
     before: AttemptResult | None = None
     numbered = sorted(enumerate(device.attempts, 1), key=lambda row: (words.WORST_FIRST.index(row[1].verdict), row[0]))[:_ATTEMPTS]
     for place, attempt in sorted(numbered, key=lambda row: (row[1].started, row[0])):
         reached, follows = words.furthest(attempt), words.follow_on(attempt)
-        rows.append({"id": f"d{number}.a{place}", **_verdict(attempt.verdict), "procedure": line(attempt.procedure, 80),
+        rows.append({"id": f"d{number}.a{place}" if (number, place) in full else "", **_verdict(attempt.verdict), "procedure": line(attempt.procedure, 80),
                      "title": line(attempt.title, 200), "started": clock(attempt.started), "day": day(attempt.started),
                      "since": "" if before is None else span(attempt.started - before.started),
                      "took": span(max(0, attempt.ended - attempt.started)), "reached": _step_words(reached),
@@ -79,8 +108,7 @@ def overview(device: DeviceResult, number: int) -> View:
                                 "title": f"{line(step.cite, 12)} {line(step.title or step.step, 120)}: {words.state_words(step.state)}"}
                                for step in attempt.steps[:80]]})
         before = attempt
-    verdict = max((a.verdict for a in device.attempts), key=(PASS, INCONCLUSIVE, FAIL).index, default=None)
-    return {"id": f"d{number}", "name": line(device.id, 120) or "unknown", **_verdict(verdict), "attempts": rows, "more": len(device.attempts) - len(rows),
+    return {"id": f"d{number}", "name": line(device.id, 120) or "unknown", "attempts": rows, "more": len(device.attempts) - len(rows),
             "identity": [(line(key, 60), line(value, 300)) for key, value in device.identity.items()],
             "addresses": [line(address, 100) for address in device.addresses[:50]],
             "evidence": [line(text, 600) for text in device.evidence[:100]]}
@@ -132,7 +160,7 @@ def _title(result: Result, head: View | None) -> str:
     return f"{word}: {head['procedure']}, {head['device']}" if len(result.devices) == 1 else f"{word}: {words.tally(result)}"
 
 
-def _causes(numbered: list[tuple[int, DeviceResult]]) -> list[View]:
+def _causes(numbered: list[tuple[int, DeviceResult]], full: frozenset[tuple[int, int]]) -> list[View]:
     """Failed attempts that have one cause in common, the commonest first; nothing where there is only one."""
     groups: dict[str, list[tuple[str, str, str]]] = {}
     sides: dict[str, str] = {}
@@ -140,12 +168,13 @@ def _causes(numbered: list[tuple[int, DeviceResult]]) -> list[View]:
         for a, one in enumerate(device.attempts, 1):
             if one.verdict == FAIL:
                 code = line(one.cause or one.procedure, 200)
-                groups.setdefault(code, []).append((f"d{d}", f"d{d}.a{a}", line(device.id, 120)))
+                groups.setdefault(code, []).append((f"d{d}", f"d{d}.a{a}" if (d, a) in full else "", line(device.id, 120)))
                 sides.setdefault(code, _side(one))
     if sum(map(len, groups.values())) < 2:
         return []
     ordered = sorted(groups.items(), key=lambda row: (-len(row[1]), row[0]))
-    return [{"code": code, "side": sides[code], "count": len(rows), "attempts": rows[:30], "more": max(0, len(rows) - 30)} for code, rows in ordered]
+    return [{"code": code, "side": sides[code], "count": len(rows), "attempts": rows[:30], "more": max(0, len(rows) - 30)}
+            for code, rows in ordered[:_CAUSES]]
 
 
 def _filters(numbered: list[tuple[int, DeviceResult]]) -> View:

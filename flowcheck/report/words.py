@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 from collections.abc import Iterable, Iterator
+from functools import lru_cache
 
 from flowcheck.model import FAIL, INCONCLUSIVE, PASS, AttemptResult, CaptureInfo, DeviceResult, Finding, FrameRef, Result, StepResult
 
@@ -94,6 +95,7 @@ _ROLE_WORDS = {"hnb": "HNB", "henb": "HeNB", "segw": "SeGW", "hms": "HMS", "hems
 _QUALIFIERS = {"initial", "serving", "outer", "inner"}
 
 
+@lru_cache(1024)
 def role_title(role: str) -> str:
     """A role as the ladder writes it: `segw_initial` is `SeGW (initial)`, `hnb_gw` is `HNB-GW`; a host stays as it is."""
     if not role.replace("_", "").isalnum() or role != role.lower() or not role[:1].isalpha():

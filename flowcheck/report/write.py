@@ -10,6 +10,7 @@ from typing import Any
 
 from ..errors import UsageError
 from ..model import Result
+from .mask import masked
 
 DEFAULT_DIRECTORY = "reports"
 _FORMATS = ("html", "json", "junit", "sarif")
@@ -28,11 +29,12 @@ def reports(result: Result, options: Any) -> list[Path]:
         folder = Path(options.output_dir or DEFAULT_DIRECTORY)
         stem = _stem(result)
         wanted = {name: str(folder / (stem + _SUFFIX[name])) for name in _FORMATS} | wanted
+    shown = result if options.show_secrets else masked(result)           # once, for all of them
     written: list[Path] = []
     for name, target in wanted.items():
-        written += _write(name, result, target, options.show_secrets)
+        written += _write(name, shown, target)
     if not options.quiet:
-        _summary(result, written, "-" in wanted.values(), options)
+        _summary(shown, written, "-" in wanted.values(), options)
     return written
 
 
@@ -41,18 +43,18 @@ def _stem(result: Result) -> str:
     return "stdin" if first == "-" else Path(first).name.partition(".")[0] or "capture"
 
 
-def _write(name: str, result: Result, target: str, show_secrets: bool) -> list[Path]:
+def _write(name: str, result: Result, target: str) -> list[Path]:
     if target == "-":
-        sys.stdout.write(_text(name)(result, show_secrets=show_secrets))
+        sys.stdout.write(_text(name)(result, show_secrets=True))
         return []
     path = Path(target)
     try:
         path.parent.mkdir(parents=True, exist_ok=True)
         if name == "html":
             from .as_html import write_html
-            return write_html(result, path, show_secrets=show_secrets)
+            return write_html(result, path, show_secrets=True)
         waiting = path.with_name(path.name + ".part")
-        waiting.write_text(_text(name)(result, show_secrets=show_secrets), encoding="utf-8")
+        waiting.write_text(_text(name)(result, show_secrets=True), encoding="utf-8")
         waiting.replace(path)
     except OSError as error:
         raise UsageError(f"{target}: cannot be written: {error.strerror}") from error
@@ -77,6 +79,6 @@ def _summary(result: Result, written: list[Path], taken: bool, options: Any) -> 
     from .text import summary
     out = sys.stderr if taken else sys.stdout
     colour = options.color == "always" or options.color == "auto" and out.isatty() and "NO_COLOR" not in os.environ
-    out.write(summary(result, color=colour, verbose=options.verbose, show_secrets=options.show_secrets))
+    out.write(summary(result, color=colour, verbose=options.verbose, show_secrets=True))
     for path in written:
         print(f"wrote {path}", file=sys.stderr)
