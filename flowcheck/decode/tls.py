@@ -28,6 +28,7 @@ _LARGEST_RECORD = (1 << 14) + 2048         # RFC 5246, 6.2.3
 _SMALLEST_RECORD = 5 + 17                  # one protected octet: bounds how many records fit into a hole
 _HEADER = re.compile(rb"[\x14-\x18]\x03[\x00-\x04]", re.DOTALL)
 _TELLING = (b"\x01", b"\x02", b"\x0b")    # hellos and Certificate: first octet of what is worth reading in part
+_UNKNOWN = 1 << 30                         # octets missing inside where their number cannot be known
 _KEPT = 4096                               # octets of an unfinished handshake record that are kept for `lost`
 
 Found = Message | Inner | Opaque
@@ -76,7 +77,8 @@ _SSLV2_VERSIONS = {(0, 2), (3, 0), (3, 1), (3, 2), (3, 3)}
 class _Side:
     """How far one direction has been read."""
 
-    __slots__ = ("handshake", "sealed", "doubtful", "skip", "wanted", "scanning", "partial", "opaque", "ended", "place")
+    __slots__ = ("handshake", "sealed", "doubtful", "skip", "wanted", "begun", "scanning", "partial", "opaque",
+                 "ended", "place", "finished")
 
     def __init__(self) -> None:
         self.handshake = Assembly()
@@ -84,10 +86,12 @@ class _Side:
         self.doubtful = True       # a ChangeCipherSpec may have been missed
         self.skip = 0              # octets left of a record whose middle is missing
         self.wanted = 0            # octets the record that begins the tape still lacks
+        self.begun = (0, 0)        # its content type and size
         self.scanning = False      # no record boundary is known
         self.partial: tuple[bytes, Context] | None = None   # beginning of an unfinished handshake record
         self.opaque = Sealed("tls")
         self.ended = False
+        self.finished = False      # the handshake of TLS 1.3 is over in this direction: data follows
         self.place: Context | None = None                   # of the last record that was read
 
 
@@ -135,7 +139,7 @@ class Conversation:
             else:
                 size = 5 + (data[3] << 8 | data[4])
                 if len(data) < size:
-                    one.wanted = size - len(data)
+                    one.wanted, one.begun = size - len(data), (data[0], size - 5)
                     if data[0] == _HANDSHAKE and not one.sealed:
                         have = min(len(data), _KEPT)
                         one.partial = bytes(data[5:have]), tape.place(len(data))
@@ -162,18 +166,29 @@ class Conversation:
     def lost(self, side: int, size: int) -> Iterator[Found]:
         one = self.sides[side]
         yield from self._unfinished(side)
-        wanted, one.wanted = one.skip or one.wanted, 0
+        again, wanted, one.wanted = bool(one.skip), one.skip or one.wanted, 0
         one.doubtful = True
         if 0 < size <= wanted:             # the hole lies within one record: the next boundary is known
             one.skip = wanted - size
-            most = 1
+            if self.session and not again:
+                self.session.missed(side ^ self.client, 1)
+                if one.begun[0] == _DATA:
+                    yield from self._hole(side, one.begun[1], one.place)
         else:
             one.skip, one.scanning = 0, True
-            most = 2 + size // _SMALLEST_RECORD
-        if self.session:
-            self.session.missed(side ^ self.client, most)
-            if one.place:                  # the stream inside lacks bytes too
-                yield Inner(side, b"", one.place.within("tls", missing=size))
+            if self.session:
+                self.session.missed(side ^ self.client, 2 + size // _SMALLEST_RECORD)
+                yield from self._hole(side, None, one.place)
+
+    def _hole(self, side: int, fragment: int | None, place: Context | None) -> Iterator[Found]:
+        """Tells the stream inside that a record of this size does not reach it, or nobody knows how many."""
+        one = self.sides[side]
+        if self.facts.is13 and fragment is not None and not one.finished:
+            one.finished = True            # one of the handshake's own records, which look like data
+            return
+        size = None if fragment is None else self.session.content_size(fragment)
+        if place and size != 0:
+            yield Inner(side, b"", place.within("tls", missing=_UNKNOWN if size is None else size))
 
     def end(self, side: int) -> Iterator[Found]:
         one = self.sides[side]
@@ -267,6 +282,8 @@ class Conversation:
         elif number == 16 and self.session:
             self.session.client_key_exchange(message[4:], bytes(self.transcript or b""),
                                              self.facts.extended_master_secret)
+        elif number == 20:
+            self.sides[side].finished = True
         elif number == 24 and self.session and self.facts.is13:
             self.session.key_update(side ^ self.client)
 
@@ -295,7 +312,7 @@ class Conversation:
             if kind == _DATA:
                 one.opaque.add(context, 1, len(fragment))
                 if self.session:
-                    yield Inner(side, b"", context.within("tls", missing=len(fragment)))
+                    yield from self._hole(side, len(fragment), context)
             elif kind == _ALERT:
                 yield _alert(self._sender(side), fragment, context)
             elif kind == _HANDSHAKE:
@@ -312,6 +329,7 @@ class Conversation:
         elif kind == _CHANGE_CIPHER_SPEC:
             yield from self._change_cipher_spec(side, data, inner)
         elif kind == _DATA and data:
+            one.finished = True
             carrier = {"sni": self.facts.sni, "alpn": self.facts.alpn}
             yield Inner(side, data, replace(inner, carrier=carrier))
 

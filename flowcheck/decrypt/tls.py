@@ -125,6 +125,10 @@ class Session:
         """At most that many records of a direction are missing."""
         self.slack[side] += most
 
+    def content_size(self, fragment: int) -> int | None:
+        """Octets of content in a record of so many, None where padding makes that unknowable."""
+        raise NotImplementedError
+
     def change_cipher_spec(self, side: int) -> None:
         """From the next record on this direction is under the new keys (up to TLS 1.2)."""
 
@@ -153,6 +157,9 @@ class Session12(Session):
         else:
             self.readers[side] = []
         self.slack[side] = 0
+
+    def content_size(self, fragment: int) -> int | None:
+        return max(0, fragment - self.suite.explicit - self.suite.tag) if self.suite.tag else None
 
     def _protection(self, side: int) -> Protection:
         """RFC 5246, 6.3: MAC keys, keys, IVs, each the client's first."""
@@ -218,6 +225,10 @@ class Session13(Session):
 
     def _reader(self, secret: bytes) -> _Reader:
         return _Reader(Aead13(self.suite, *traffic_key(self.suite.prf, secret, self.suite.key)))
+
+    def content_size(self, fragment: int) -> int | None:
+        """Of a record without padding, which is what everybody sends."""
+        return max(0, fragment - self.suite.tag - 1)
 
     def _certain(self, side: int, sequence: int | None) -> bool:
         """A client may begin with early data, a server begins under its handshake secret."""

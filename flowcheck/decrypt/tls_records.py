@@ -107,6 +107,7 @@ class Block:
         self.decryptor = lambda iv: Cipher(algorithm, modes.CBC(iv)).decryptor()
         self.block, self.chain = suite.block, iv if chained else None
         self.mac, self.outside = _Mac(suite.mac, mac_key), encrypt_then_mac
+        self.verified = -1                 # sequence number of the last record whose outer MAC fitted
 
     def prepare(self, fragment: bytes) -> tuple[bytes, bytes | None, bytes]:
         """What an outer MAC covers, that MAC, and the decrypted octets with their padding."""
@@ -126,13 +127,20 @@ class Block:
     def finish(self, prepared: tuple[bytes, bytes | None, bytes], sequence: int, kind: int,
                version: int) -> tuple[int, bytes] | None:
         sealed, mac, plain = prepared
+        if mac is not None and not self._fits_outside(mac, sequence, kind, version, sealed):
+            return None
         padding = plain[-1] + 1 if plain else 0
         if not plain or padding > len(plain) or plain[-padding:] != plain[-1:] * padding:
             return None
         content = plain[:-padding]
-        if mac is not None:
-            return (kind, content) if self.mac.fits(mac, sequence, kind, version, sealed) else None
-        return _inside(self.mac, content, sequence, kind, version)
+        return (kind, content) if mac is not None else _inside(self.mac, content, sequence, kind, version)
+
+    def _fits_outside(self, mac: bytes, sequence: int, kind: int, version: int, sealed: bytes) -> bool:
+        """An outer MAC does not cover a chained IV: it is only known where the record before was there."""
+        if not self.mac.fits(mac, sequence, kind, version, sealed):
+            return False
+        follows, self.verified = sequence == self.verified + 1, sequence
+        return follows or self.chain is None
 
 
 def _inside(mac: _Mac, content: bytes, sequence: int, kind: int, version: int) -> tuple[int, bytes] | None:
