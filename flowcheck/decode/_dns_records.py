@@ -1,4 +1,4 @@
-"""Names and resource records of DNS as text (RFC 1035 3 and 4.1.4; types and codes as the IANA registry writes them)."""
+"""Names and resource records of DNS as text (RFC 1035 3 and 4.1.4), with the words of the IANA registry."""
 
 from __future__ import annotations
 
@@ -291,7 +291,8 @@ def rdata(kind: int, data: bytes, offset: int, size: int, known: dict[int, tuple
     record = Rdata(data, offset, size, known)
     text = reader(record)
     if record.cursor.left:
-        raise BadName(record.cursor.offset, f"{record.cursor.left} octets too many in a record of type {type_name(kind)}")
+        left = record.cursor.left
+        raise BadName(record.cursor.offset, f"{left} octets too many in a record of type {type_name(kind)}")
     return text
 
 
@@ -304,7 +305,8 @@ def edns(size: int, ttl: int, data: bytes, offset: int, length: int) -> dict:
         options.append({"option": EDNS_OPTIONS.get(code) or f"OPTION{code}", "data": value.hex()})
         if code == 15 and len(value) >= 2:                                          # RFC 8914 2
             info = int.from_bytes(value[:2], "big")
-            errors.append({"code": info, "name": EXTENDED_ERRORS.get(info) or f"EDE{info}", "text": printable(value[2:])})
+            name = EXTENDED_ERRORS.get(info) or f"EDE{info}"
+            errors.append({"code": info, "name": name, "text": printable(value[2:])})
     if options:
         out["options"] = options
     if errors:

@@ -64,7 +64,7 @@ def _proposals(cursor: Cursor, place: Place, fields: dict[str, Any]) -> None:
         if length < _PROPOSAL.size + spi_size or upto > end:
             raise Short(offset, max(length, _PROPOSAL.size))
         offset += _PROPOSAL.size
-        proposal: dict[str, Any] = {"number": number, "protocol": names.PROTOCOLS.get(protocol) or str(protocol)}
+        proposal: dict[str, Any] = {"number": number, "protocol": _protocol(protocol)}
         if spi_size:
             proposal["spi"] = data[offset:offset + spi_size].hex()
             offset += spi_size
@@ -73,8 +73,10 @@ def _proposals(cursor: Cursor, place: Place, fields: dict[str, Any]) -> None:
             size, kind, code = _fixed(_TRANSFORM, data, offset, upto)
             if size < _TRANSFORM.size or offset + size > upto:
                 raise Short(offset, max(size, _TRANSFORM.size))
-            bits = _key_length(Cursor(data, offset + _TRANSFORM.size, offset + size)) if size > _TRANSFORM.size else None
-            transforms.setdefault(names.TRANSFORM_TYPES.get(kind) or f"TYPE{kind}", []).append(names.transform_name(kind, code, bits))
+            start = offset + _TRANSFORM.size
+            bits = _key_length(Cursor(data, start, offset + size)) if size > _TRANSFORM.size else None
+            words = transforms.setdefault(names.TRANSFORM_TYPES.get(kind) or f"TYPE{kind}", [])
+            words.append(names.transform_name(kind, code, bits))
             offset += size
         proposal["transforms"] = transforms
         out.append(proposal)
@@ -215,7 +217,7 @@ def _notify(cursor: Cursor, place: Place, fields: dict[str, Any]) -> None:
     name = names.NOTIFIES.get(code) or f"NOTIFY{code}"
     entry: dict[str, Any] = {"type": name, "code": code}
     if protocol:
-        entry["protocol"] = names.PROTOCOLS.get(protocol) or str(protocol)
+        entry["protocol"] = _protocol(protocol)
     if spi:
         entry["spi"] = spi.hex()
     if data:
@@ -240,7 +242,11 @@ def _delete(cursor: Cursor, place: Place, fields: dict[str, Any]) -> None:
     """RFC 7296 3.11."""
     protocol, size, count = cursor.u8(), cursor.u8(), cursor.u16()
     spis = [cursor.octets(size).hex() for _ in range(count)] if size else []
-    fields.setdefault("deletes", []).append({"protocol": names.PROTOCOLS.get(protocol) or str(protocol), "spis": spis})
+    fields.setdefault("deletes", []).append({"protocol": _protocol(protocol), "spis": spis})
+
+
+def _protocol(number: int) -> str:
+    return names.PROTOCOLS.get(number) or str(number)
 
 
 def _vendor(cursor: Cursor, place: Place, fields: dict[str, Any]) -> None:
@@ -342,13 +348,13 @@ def read_v1(data: bytes, place: Place, fields: dict[str, Any], problems: list[Pr
             protocol, size, code = cursor.u8(), cursor.u8(), cursor.u16()
             cursor.octets(size)
             name = names.NOTIFIES_V1.get(code) or f"NOTIFY{code}"
-            fields["notifies"].append({"type": name, "code": code, "protocol": names.PROTOCOLS.get(protocol) or str(protocol)})
+            fields["notifies"].append({"type": name, "code": code, "protocol": _protocol(protocol)})
             fields["notify"].append(name)
         elif place.kind == 12:
             cursor.octets(4)
             protocol, size, count = cursor.u8(), cursor.u8(), cursor.u16()
             spis = [cursor.octets(size).hex() for _ in range(count)] if size else []
-            fields.setdefault("deletes", []).append({"protocol": names.PROTOCOLS.get(protocol) or str(protocol), "spis": spis})
+            fields.setdefault("deletes", []).append({"protocol": _protocol(protocol), "spis": spis})
         elif place.kind == 5:
             kind = cursor.u8()
             cursor.octets(3)

@@ -33,7 +33,7 @@ _NETBIOS = frozenset({137, 138})   # NetBIOS names travel in the same message fo
 
 
 def likely(head: bytes, ports: tuple[int, int]) -> bool:
-    """On a port of DNS the header must be one; elsewhere a whole message with names as hosts have them must fit exactly."""
+    """On a port of DNS the header must be one; elsewhere a whole message must fit, with a name as hosts have them."""
     if not PORTS.isdisjoint(ports):
         if len(head) < 12:
             return len(head) >= 2 and int.from_bytes(head[:2], "big") >= 12      # a length sent before its message
@@ -47,7 +47,7 @@ def likely(head: bytes, ports: tuple[int, int]) -> bool:
 
 
 def _header_fits(head: bytes, offset: int) -> bool:
-    """A known opcode, the reserved bit clear (RFC 1035 4.1.1), and not a query that brings answers without a question."""
+    """A known opcode, and the reserved bit clear (RFC 1035 4.1.1)."""
     flags = int.from_bytes(head[offset + 2:offset + 4], "big")
     return flags >> 11 & 15 in records.OPCODES and not flags & 0x40
 
@@ -137,8 +137,8 @@ def _parse(data: bytes) -> tuple[dict, list[Problem], Short | None]:
     opcode = flags >> 11 & 15
     questions: list[dict] = []
     fields: dict = {"id": ident, "opcode": records.OPCODES.get(opcode) or f"OPCODE{opcode}",
-                    "truncated": flags & 0x200 != 0, "qname": None, "qtype": None, "questions": questions, "answers": [],
-                    "recursion_desired": flags & 0x100 != 0}
+                    "truncated": flags & 0x200 != 0, "qname": None, "qtype": None, "questions": questions,
+                    "answers": [], "recursion_desired": flags & 0x100 != 0}
     response, rcode, short = flags & 0x8000, flags & 15, None
     try:
         if len(data) < 12:

@@ -29,17 +29,18 @@ _IN_IP = {4: "ip", 41: "ip", 97: "eth"}
 class _SA:
     """What is known of one direction of one SA at this place."""
 
-    __slots__ = ("spi", "src", "dst", "layers", "stream", "first", "last", "packets", "size", "lowest", "highest", "bursts",
-                 "quiet", "holes", "skipped", "late", "seen", "null", "time", "keys")
+    __slots__ = ("spi", "src", "dst", "layers", "stream", "first", "last", "packets", "size", "lowest", "highest",
+                 "bursts", "quiet", "holes", "skipped", "late", "seen", "null", "time", "keys")
 
     def __init__(self, spi: int | None, context: Context, sequence: int):
-        self.spi, self.src, self.dst, self.layers, self.stream = spi, context.src, context.dst, context.layers, context.stream
+        self.spi, self.src, self.dst = spi, context.src, context.dst
+        self.layers, self.stream = context.layers, context.stream
         self.first = self.last = context.frames[-1]
         self.packets = self.size = self.skipped = self.late = self.seen = 0
         self.lowest = self.highest = sequence
         self.bursts: list[list[int]] = []
         self.quiet = _QUIET
-        self.holes: list[list[int]] = []          # [first missing, last missing, still missing, time before, time after]
+        self.holes: list[list[int]] = []          # [first, last, how many still missing, time before, time after]
         self.null: tuple[int, int] | None = None  # sizes of IV and ICV, once NULL encryption is recognised
         self.time = context.time
         self.keys = ""
@@ -147,8 +148,9 @@ class Flow:
                 yield self._summary(sa)
             for first, last, missing, before, after in sa.holes:
                 if missing > 0:
-                    yield Gap(before, after, f"{missing} ESP packets of SPI 0x{sa.spi:08x} between sequence numbers {first - 1} "
-                              f"and {last + 1} are not in the capture", sa.stream if self._carried else None, sa.last.capture)
+                    what = (f"{missing} ESP packets of SPI 0x{sa.spi:08x} between sequence numbers {first - 1} and "
+                            f"{last + 1} are not in the capture")
+                    yield Gap(before, after, what, sa.stream if self._carried else None, sa.last.capture)
         self._sas.clear()
 
     def _payload(self, next_header: int, data: bytes, context: Context) -> tuple[Payload, ...]:

@@ -16,10 +16,10 @@ from . import esp
 from ._ike_payloads import chain, read, read_v1
 from .wire import Short
 
-_FIELDS = ("version", "exchange", "spi_i", "spi_r", "message_id", "initiator", "response", "payloads", "notifies", "notify",
-           "proposals", "key_exchange", "nonce", "vendor_ids", "fragment", "length", "decrypted", "keys", "keys_reason", "id_i", "id_r",
-           "id_i_type", "id_r_type", "certificates", "certificate_requests", "auth_method", "configuration",
-           "traffic_selectors", "eap", "deletes", "rekeys")
+_FIELDS = ("version", "exchange", "spi_i", "spi_r", "message_id", "initiator", "response", "payloads", "notifies",
+           "notify", "proposals", "key_exchange", "nonce", "vendor_ids", "fragment", "length", "decrypted", "keys",
+           "keys_reason", "id_i", "id_r", "id_i_type", "id_r_type", "certificates", "certificate_requests",
+           "auth_method", "configuration", "traffic_selectors", "eap", "deletes", "rekeys")
 _FIELDS_V1 = ("version", "exchange", "spi_i", "spi_r", "message_id", "initiator", "response", "payloads", "notifies",
               "notify", "vendor_ids", "length", "encrypted", "identity", "deletes")
 _KINDS = {34: "sa_init", 35: "auth", 36: "create_child_sa", 37: "informational", 38: "session_resume", 39: "gsa_auth",
@@ -58,8 +58,9 @@ def _plausible_esp(data: bytes, behind_nat: bool) -> bool:
     Where one port is not 4500 something else may be using that port: then the sequence number must not be huge.
     """
     sequence = int.from_bytes(data[4:8], "big")
-    return (len(data) >= 20 and len(data) % 4 == 0 and int.from_bytes(data[:4], "big") > 255 and 0 < sequence != 0x2112A442
-            and not (behind_nat and sequence >> 24) and not all(0x20 <= octet < 0x7F for octet in data[:8]))
+    return (len(data) >= 20 and len(data) % 4 == 0 and int.from_bytes(data[:4], "big") > 255
+            and 0 < sequence != 0x2112A442 and not (behind_nat and sequence >> 24)
+            and not all(0x20 <= octet < 0x7F for octet in data[:8]))
 
 
 def _exact(data: bytes, offset: int) -> bool:
@@ -107,7 +108,7 @@ class Flow:
 
 
 def message(data: bytes, context: Context, parts: dict[tuple, dict[int, tuple[int, bytes]]]) -> Message:
-    """The message of one datagram without its marker; at least 28 octets. `parts` keeps opened fragments of the flow."""
+    """The message of one datagram without its marker, at least 28 octets. `parts` keeps the flow's opened fragments."""
     spi_i, spi_r, kind, version, exchange, flags, ident, length = HEADER.unpack_from(data)
     problems: list[Problem] = []
     first = version >> 4 == 1
@@ -134,11 +135,12 @@ def message(data: bytes, context: Context, parts: dict[tuple, dict[int, tuple[in
             problems.append(Problem(short.offset, "payload reaches beyond the message"))
     incomplete = incomplete or length > len(data) and context.missing > 0
     if first:
-        return context.message(f"ike.v1.{_KINDS_V1.get(exchange, 'unknown')}", fields, tuple(problems), incomplete=incomplete)
+        name = f"ike.v1.{_KINDS_V1.get(exchange, 'unknown')}"
+        return context.message(name, fields, tuple(problems), incomplete=incomplete)
     if version >> 4 != 2:
         problems.append(Problem(17, f"major version {version >> 4}"))
-    way = "response" if response else "request"
-    out = context.message(f"ike.{_KINDS.get(exchange, 'unknown')}.{way}", fields, tuple(problems), incomplete=incomplete)
+    name = f"ike.{_KINDS.get(exchange, 'unknown')}.{'response' if response else 'request'}"
+    out = context.message(name, fields, tuple(problems), incomplete=incomplete)
     if context.secrets is not None and not incomplete:
         context.secrets.learn(out)
     return out

@@ -98,8 +98,8 @@ class _Thread:
         words = self.proposal.get("ESP")
         for way in "ir":
             for suite, check, _ in _suites(words, keys["e" + way], keys.get("a" + way, b"")):
-                self.found.esp.append(EspKey(spi, src, dst, suite, keys["e" + way], check, keys.get("a" + way, b""), self.origin,
-                                             True if words and "EXT_SEQ" in words else None))
+                self.found.esp.append(EspKey(spi, src, dst, suite, keys["e" + way], check, keys.get("a" + way, b""),
+                                             self.origin, True if words and "EXT_SEQ" in words else None))
 
 
 def charon(text: str, origin: str, found: Found) -> None:
@@ -116,8 +116,10 @@ def charon(text: str, origin: str, found: Found) -> None:
 
 
 def _suites(words: list[str] | None, key: bytes, mac_key: bytes) -> list[tuple[Encryption, Integrity, str]]:
-    """Encryption, integrity and PRF of `AES_CBC_256/HMAC_SHA2_256_128/PRF_HMAC_SHA2_256/..`, or where the log does not say,
-    whatever the lengths of the keys allow."""
+    """Encryption, integrity and PRF of `AES_CBC_256/HMAC_SHA2_256_128/PRF_HMAC_SHA2_256/..`.
+
+    Where the log does not say, whatever the lengths of the keys allow.
+    """
     if not words:
         names = _BY_LENGTH.get(len(mac_key), ())
         prf = {20: "HMAC_SHA1", 32: "HMAC_SHA2_256", 48: "HMAC_SHA2_384", 64: "HMAC_SHA2_512"}.get(len(mac_key), "")
@@ -135,7 +137,8 @@ def _suites(words: list[str] | None, key: bytes, mac_key: bytes) -> list[tuple[E
     return [(suite, check or NONE, prf)] if suite is not None and len(key) - suite.salt in suite.key_sizes else []
 
 
-_BY_LENGTH = {0: (("AES_GCM_16", "NONE"), ("CHACHA20_POLY1305", "NONE"), ("AES_CCM_16", "NONE")),
+_BY_LENGTH = {       # octets of the integrity key -> suites that have such a key
+              0: (("AES_GCM_16", "NONE"), ("CHACHA20_POLY1305", "NONE"), ("AES_CCM_16", "NONE")),
               16: (("AES_CBC", "HMAC_MD5_96"), ("AES_CBC", "AES_XCBC_96"), ("3DES", "HMAC_MD5_96")),
               20: (("AES_CBC", "HMAC_SHA1_96"), ("3DES", "HMAC_SHA1_96")), 32: (("AES_CBC", "HMAC_SHA2_256_128"),),
-              48: (("AES_CBC", "HMAC_SHA2_384_192"),), 64: (("AES_CBC", "HMAC_SHA2_512_256"),)}     # of the integrity key
+              48: (("AES_CBC", "HMAC_SHA2_384_192"),), 64: (("AES_CBC", "HMAC_SHA2_512_256"),)}

@@ -1,8 +1,8 @@
 """The key file formats there are, each recognised by its content, not its name.
 
-TLS key log (SSLKEYLOGFILE), PEM private keys, Wireshark's `esp_sa`, `ikev2_decryption_table` and `ikev1_decryption_table`
-(as strongSwan's save-keys writes them too), `ip xfrm state`, tcpdump's ESP secrets, charon's log at level 4, and notes
-of the kind "encryption key: 40ab..". Errors name file and line and never quote the line: it holds secrets.
+TLS key log (SSLKEYLOGFILE), PEM private keys, Wireshark's `esp_sa`, `ikev2_decryption_table` and
+`ikev1_decryption_table` (as strongSwan's save-keys writes them too), `ip xfrm state`, tcpdump's ESP secrets, charon's
+log at level 4, and notes of the kind "encryption key: 40ab..". Errors name file and line and never quote the line: it holds secrets.
 """
 
 from __future__ import annotations
@@ -60,7 +60,8 @@ def wrong(origin: str, line: int, what: str) -> KeyFileError:
 
 
 _XFRM = re.compile(r"^src \S+ dst \S+\s*\n\s+proto \w+ spi", re.M)
-_CHARON = re.compile(r"\bSk_(?:d|ai|ar|ei|er) secret => \d+ bytes|\b(?:encryption|integrity) (?:initiator|responder) key => \d+ bytes", re.I)
+_CHARON = re.compile(r"\bSk_(?:d|ai|ar|ei|er) secret => \d+ bytes"
+                     r"|\b(?:encryption|integrity) (?:initiator|responder) key => \d+ bytes", re.I)
 _NOTES = re.compile(r"^(?:ESP SPI 0x[0-9a-f]+|IKEv2 SA)\b", re.M | re.I)
 
 
@@ -133,7 +134,7 @@ def _table_line(line: str, origin: str, number: int, found: Found) -> bool:
 
 
 def _hex(cell: str, origin: str, number: int, what: str) -> bytes:
-    """A key cell: hexadecimal with or without 0x, or (tcpdump, Wireshark) text in quotes taken as it is."""
+    """A key cell: hexadecimal, with or without 0x."""
     digits = cell.removeprefix("0x").removeprefix("0X")
     try:
         return bytes.fromhex(digits)
@@ -151,8 +152,8 @@ def _esp_row(row: list[str], origin: str, number: int) -> EspKey:
     number_spi, pattern = _spi(spi, origin, number)
     esn = True if more and "64" in more[0] else None
     secret = _hex(key, origin, number, "the encryption key")
-    return esp_key(EspKey(number_spi, src, dst, suite, secret, check, _hex(mac_key, origin, number, "the authentication key"),
-                          origin, esn, pattern), origin, number)
+    mac_secret = _hex(mac_key, origin, number, "the authentication key")
+    return esp_key(EspKey(number_spi, src, dst, suite, secret, check, mac_secret, origin, esn, pattern), origin, number)
 
 
 def esp_key(key: EspKey, origin: str, number: int) -> EspKey:
@@ -183,7 +184,8 @@ def _ike_row(row: list[str], origin: str, number: int) -> IkeKey:
     suite, check = encryption(cipher), integrity(mac)
     if suite is None or check is None:
         raise wrong(origin, number, f"unknown algorithm {cipher if suite is None else mac!r}")
-    keys = [_hex(cell, origin, number, what) for cell, what in ((sk_ei, "SK_ei"), (sk_er, "SK_er"), (sk_ai, "SK_ai"), (sk_ar, "SK_ar"))]
+    cells = ((sk_ei, "SK_ei"), (sk_er, "SK_er"), (sk_ai, "SK_ai"), (sk_ar, "SK_ar"))
+    keys = [_hex(cell, origin, number, what) for cell, what in cells]
     if any(len(key) - suite.salt not in suite.key_sizes for key in keys[:2]):
         raise wrong(origin, number, f"SK_ei or SK_er does not have the length {suite.name} needs")
     return IkeKey(bytes.fromhex(spi_i), bytes.fromhex(spi_r), keys[0], keys[1], suite, keys[2], keys[3], check, origin)
@@ -245,7 +247,8 @@ def _xfrm_entry(entry: dict[str, Any], origin: str, found: Found) -> None:
         check = integrity(mac[0], size)
         if check is None:
             raise wrong(origin, number, f"unknown authentication algorithm {mac[0]!r}")
-        mac_key = _hex(mac[1], origin, number, "the authentication key") if len(mac) > 1 and mac[1].startswith("0x") else b""
+        if len(mac) > 1 and mac[1].startswith("0x"):
+            mac_key = _hex(mac[1], origin, number, "the authentication key")
     found.esp.append(esp_key(EspKey(entry["spi"], entry["src"], entry["dst"], suite, key, check, mac_key, origin,
                                     entry.get("esn") or None), origin, number))
 

@@ -1,8 +1,8 @@
 """Opens ESP packets (RFC 4303) with the keys of the ring. What does not verify stays closed.
 
 A key belongs to an SPI and the receiver's address. Rows for the SPI are tried whatever their address says, those with
-the right one first, because NAT and MOBIKE change addresses; the integrity check decides. Where the integrity key is not
-known, padding, next header and the header inside have to fit instead.
+the right one first, because NAT and MOBIKE change addresses; the integrity check decides. Where the integrity key is
+not known, padding, next header and the header inside have to fit instead.
 """
 
 from __future__ import annotations
@@ -53,6 +53,7 @@ class _Trial(NamedTuple):
     key: EspKey
     size: int                      # octets of the ICV
     esn: bool | None
+    verified: bool                 # the ICV can be checked
 
 
 class Association:
@@ -103,8 +104,8 @@ class Association:
 
     def _highs(self, trial: _Trial, sequence: int) -> list[int | None]:
         """Upper halves of the sequence number worth trying; None is an SA without ESN (RFC 4303 2.2.1)."""
-        if trial.key.integrity.mac is None and not trial.key.encryption.tag or not trial.key.integrity_key and not trial.key.encryption.tag:
-            return [None]                                       # nothing verified depends on it
+        if not trial.verified:
+            return [None]                                       # nothing that is checked depends on it
         if self._chosen is not None:
             if not trial.esn:
                 return [None]
@@ -126,15 +127,17 @@ def _trials(key: EspKey, negotiated: Negotiated | None) -> list[_Trial]:
     esn = key.esn if key.esn is not None else negotiated.esn if negotiated else None
     if suite.tag:
         agreed = negotiated.encryption.tag if negotiated and negotiated.encryption else 0
-        sizes = (suite.tag, agreed, key.integrity.size, 16, 12, 8) if suite.name in ("AES-GCM", "AES-CCM") else (suite.tag,)
+        choice = suite.name in ("AES-GCM", "AES-CCM")
+        sizes = (suite.tag, agreed, key.integrity.size, 16, 12, 8) if choice else (suite.tag,)
     else:
         agreed = negotiated.integrity.size if negotiated and negotiated.integrity else 0
         sizes = (key.integrity.size, agreed) if key.integrity.mac is None else (key.integrity.size,)
     sizes = [size for size in dict.fromkeys(sizes) if size in (8, 12, 16) or not suite.tag]
+    verified = suite.tag > 0 or key.integrity.mac is not None and bool(key.integrity_key)
     out = []
     for size in sizes:
         try:
-            out.append(_Trial(suite.opener(key.key, size), key, size, esn))
+            out.append(_Trial(suite.opener(key.key, size), key, size, esn, verified))
         except ValueError:                                      # a key the library will not have (weak, wrong size)
             continue
     return out
@@ -149,16 +152,14 @@ def _open(trial: _Trial, data: bytes, high: int | None) -> Opened:
         if len(data) < start + size:
             raise Unfit("it is too short for its algorithm")
         plain = trial.opener(iv, data[start:], data[:4] + upper + data[4:8])
-        verified = True
     else:
         end = len(data) - size
         if end < start:
             raise Unfit("it is too short for its algorithm")
-        integrity, key = trial.key.integrity, trial.key.integrity_key
-        verified = integrity.mac is not None and bool(key)
-        if verified:
+        if trial.verified:
             signed = data[:end] if high is None else data[:end] + high.to_bytes(4, "big")
-            if not hmac.compare_digest(integrity.mac(key, signed)[:size], data[end:]):
+            mac = trial.key.integrity.mac(trial.key.integrity_key, signed)
+            if not hmac.compare_digest(mac[:size], data[end:]):
                 raise Unfit("its integrity check value does not verify")
         plain = trial.opener(data[8:start], data[start:end], b"")
     if len(plain) < 2:
@@ -168,7 +169,7 @@ def _open(trial: _Trial, data: bytes, high: int | None) -> Opened:
     if end < 0:
         raise Unfit("its padding is longer than the packet")
     inner = plain[:end]
-    if not verified and not (plain[end:-2] == bytes(range(1, padding + 1)) and _plausible(next_header, inner)):
+    if not trial.verified and not (plain[end:-2] == bytes(range(1, padding + 1)) and _plausible(next_header, inner)):
         raise Unfit("what comes out is no packet, and its integrity key is not known")
     return Opened(inner, next_header)
 
@@ -176,7 +177,8 @@ def _open(trial: _Trial, data: bytes, high: int | None) -> Opened:
 def _plausible(next_header: int, inner: bytes) -> bool:
     size = len(inner)
     if next_header == _IPV4:
-        return size >= 20 and inner[0] >> 4 == 4 and int.from_bytes(inner[2:4], "big") == size and _header_sum_fits(inner)
+        return (size >= 20 and inner[0] >> 4 == 4 and int.from_bytes(inner[2:4], "big") == size
+                and _header_sum_fits(inner))
     if next_header == _IPV6:
         return size >= 40 and inner[0] >> 4 == 6 and int.from_bytes(inner[4:6], "big") == size - 40
     if next_header == 17:

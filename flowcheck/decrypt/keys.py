@@ -105,8 +105,8 @@ class KeyRing:
             rows.append(key)
             self._strangers.clear()
             spi = key.spi.to_bytes(4, "big")
-            for known in [place for place in self._associations if place[0] == spi and not self._associations[place].fits]:
-                del self._associations[known]
+            for place in [p for p, known in self._associations.items() if p[0] == spi and not known.fits]:
+                del self._associations[place]
 
     def _forget(self) -> None:
         self._associations.clear()
@@ -185,7 +185,8 @@ class KeyRing:
         """The rows for an SPI, those for this receiver first; then rows with wildcards."""
         exact = sorted(self._esp.get(spi, ()), key=lambda key: (not _fits(dst, key.dst), not _fits(src, key.src)))
         text = f"0x{spi:08x}"
-        wild = [key for key in self._esp_patterns if fnmatchcase(text, key.pattern) and _fits(dst, key.dst) and _fits(src, key.src)]
+        wild = [key for key in self._esp_patterns
+                if fnmatchcase(text, key.pattern) and _fits(dst, key.dst) and _fits(src, key.src)]
         return exact + wild
 
     def open_tls(self, client_random: bytes, server_random: bytes, version: int, cipher_suite: int) -> Any:
@@ -217,7 +218,8 @@ def _fits(address: str, pattern: str) -> bool:
 def _summary(found: _formats.Found) -> str:
     said = []
     if found.esp:
-        suites = Counter(f"{k.encryption.name} {k.integrity.name}" if not k.encryption.tag else k.encryption.name for k in found.esp)
+        suites = dict.fromkeys(k.encryption.name if k.encryption.tag else f"{k.encryption.name} {k.integrity.name}"
+                               for k in found.esp)
         said.append(f"{len(found.esp)} ESP keys ({', '.join(suites)})")
     if found.ike:
         said.append(f"keys of {len(found.ike)} IKE SAs")
@@ -225,5 +227,6 @@ def _summary(found: _formats.Found) -> str:
         said.append(f"secrets of {len({random for _, random in found.tls})} TLS connections")
     if found.rsa:
         said.append(f"{len(found.rsa)} RSA private keys")
-    said += [f"not used: {what}" if count == 1 else f"not used: {count} {what}" for what, count in found.passed_over.items()]
+    said += [f"not used: {what}" if count == 1 else f"not used: {count} {what}"
+             for what, count in found.passed_over.items()]
     return "; ".join(said) or "no keys"

@@ -56,7 +56,8 @@ class Negotiations:
         if not fields["response"]:
             _keep(self._offers, (pair, exchange), _Offer(spi, nonce, message.src.address))
             return
-        offer = self._offers.get((pair, exchange if exchange == "auth" else (fields["message_id"], not fields["initiator"])))
+        asked = exchange if exchange == "auth" else (fields["message_id"], not fields["initiator"])
+        offer = self._offers.get((pair, asked))
         agreed, bits = _suite(proposals[0]["transforms"])
         _keep(self.agreed, spi, agreed)
         if offer is None or offer.spi is None:
@@ -96,8 +97,8 @@ class Negotiations:
                              "derived from SK_d", agreed.esn))
 
 
-_MAC_KEYS = {"HMAC-MD5": 16, "HMAC-SHA-1": 20, "HMAC-SHA-256": 32, "HMAC-SHA-384": 48, "HMAC-SHA-512": 64, "AES-XCBC": 16,
-             "AES-CMAC": 16}
+_MAC_KEYS = {"HMAC-MD5": 16, "HMAC-SHA-1": 20, "HMAC-SHA-256": 32, "HMAC-SHA-384": 48, "HMAC-SHA-512": 64,
+             "AES-XCBC": 16, "AES-CMAC": 16}
 
 
 def _suite(transforms: dict[str, list[str]]) -> tuple[Negotiated, int | None]:

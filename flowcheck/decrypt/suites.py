@@ -17,7 +17,7 @@ class Unfit(Exception):
     """The bytes do not open with this key."""
 
 
-Opener = Callable[[bytes, bytes, bytes], bytes]      # (iv, ciphertext with tag, associated data) -> plaintext; may raise Unfit
+Opener = Callable[[bytes, bytes, bytes], bytes]      # (iv, ciphertext with tag, associated data) -> plaintext, or Unfit
 
 
 class Encryption(NamedTuple):
@@ -27,7 +27,7 @@ class Encryption(NamedTuple):
     iv: int
     block: int
     tag: int                          # octets of the tag; 0 where another algorithm protects the packet
-    opener: Callable[[bytes, int], Opener]     # (key with salt, tag) -> what opens packets; raises ValueError on a bad key
+    opener: Callable[[bytes, int], Opener]     # (key with salt, tag) -> what opens packets; ValueError on a bad key
     implicit: bool = False            # the IV is the sequence number and not sent (RFC 8750)
 
 
@@ -211,8 +211,10 @@ def _xcbc(key: bytes, data: bytes) -> bytes:
 NONE = Integrity("NONE", 0, None)
 _MACS = (      # pattern, sizes on the wire by the number in the name, default first
     (r"xcbc", "AES-XCBC", _xcbc, (12,)), (r"cmac", "AES-CMAC", _cmac, (12, 16)),
-    (r"md5", "HMAC-MD5", _hmac("md5"), (12, 16)), (r"sha2?[-_ ]?256|sha2-256", "HMAC-SHA-256", _hmac("sha256"), (16, 12)),
-    (r"sha2?[-_ ]?384", "HMAC-SHA-384", _hmac("sha384"), (24,)), (r"sha2?[-_ ]?512", "HMAC-SHA-512", _hmac("sha512"), (32,)),
+    (r"md5", "HMAC-MD5", _hmac("md5"), (12, 16)),
+    (r"sha2?[-_ ]?256", "HMAC-SHA-256", _hmac("sha256"), (16, 12)),
+    (r"sha2?[-_ ]?384", "HMAC-SHA-384", _hmac("sha384"), (24,)),
+    (r"sha2?[-_ ]?512", "HMAC-SHA-512", _hmac("sha512"), (32,)),
     (r"sha", "HMAC-SHA-1", _hmac("sha1"), (12, 20)))
 
 
@@ -225,7 +227,7 @@ def integrity(name: str, size: int | None = None) -> Integrity | None:
     if unchecked:
         return Integrity(f"ANY {unchecked[1]} bit", int(unchecked[1]) // 8, None)
     if re.search(r"ripemd|rmd160", text):
-        return Integrity("MAC-RIPEMD-160-96", 12, None)         # not in every OpenSSL; treated as one with an unknown key
+        return Integrity("MAC-RIPEMD-160-96", 12, None)         # not in every OpenSSL: as if its key were unknown
     for pattern, label, mac, sizes in _MACS:
         if re.search(pattern, text):
             named = [s for s in sizes if re.search(rf"(?<!\d){s * 8}$", text)]
@@ -238,7 +240,8 @@ def integrity(name: str, size: int | None = None) -> Integrity | None:
 
 _PRFS = ((r"xcbc", lambda key, data: _xcbc(_prf_key(key, _xcbc_short), data)),
          (r"cmac", lambda key, data: _cmac(_prf_key(key, _cmac_short), data)), (r"md5", _hmac("md5")),
-         (r"256", _hmac("sha256")), (r"384", _hmac("sha384")), (r"512", _hmac("sha512")), (r"sha1|sha_1|sha", _hmac("sha1")))
+         (r"256", _hmac("sha256")), (r"384", _hmac("sha384")), (r"512", _hmac("sha512")),
+         (r"sha", _hmac("sha1")))
 
 
 def _xcbc_short(key: bytes) -> bytes:
@@ -251,7 +254,9 @@ def _cmac_short(key: bytes) -> bytes:
 
 def _prf_key(key: bytes, shorten: Callable[[bytes], bytes]) -> bytes:
     """Keys of another length than the cipher's: padded or hashed (RFC 4434 2, RFC 4615 3)."""
-    return key.ljust(16, b"\0") if len(key) <= 16 and shorten is _xcbc_short else key if len(key) == 16 else shorten(key)
+    if len(key) == 16:
+        return key
+    return key.ljust(16, b"\0") if len(key) < 16 and shorten is _xcbc_short else shorten(key)
 
 
 def prf(name: str) -> Callable[[bytes, bytes], bytes] | None:
