@@ -1,5 +1,6 @@
 """Opening TLS: published key schedule vectors, and connections of this machine's own TLS library under every suite it has."""
 
+import hmac
 import os
 import random
 import ssl
@@ -10,12 +11,15 @@ import pytest
 from cryptography import x509
 from cryptography.hazmat.primitives import hashes, serialization
 from cryptography.hazmat.primitives.asymmetric import rsa
+from cryptography.hazmat.primitives.ciphers import Cipher, modes
+from cryptography.hazmat.primitives.ciphers.aead import AESGCM
 from cryptography.x509.oid import NameOID
 
 from flowcheck.decode import tls
 from flowcheck.decode.wire import Tape
 from flowcheck.decrypt import tls_schedule
 from flowcheck.decrypt.tls import open_session
+from flowcheck.decrypt.tls_records import _old_cipher
 from flowcheck.model import Context, Endpoint, FrameRef, Inner, Message, Opaque
 
 REQUEST = b"POST /acs HTTP/1.1\r\nHost: hms.example\r\n\r\n" + b"x" * 3000
@@ -159,7 +163,6 @@ SUITES = [
     (TLS13, None, 0),
     (TLS12, "ECDHE-RSA-AES128-GCM-SHA256", 0), (TLS12, "ECDHE-RSA-AES256-GCM-SHA384", 0),
     (TLS12, "ECDHE-RSA-CHACHA20-POLY1305", 0), (TLS12, "AES128-CCM", 0), (TLS12, "AES256-CCM8", 0),
-    (TLS12, "DHE-RSA-AES128-CCM8", 0),
     (TLS12, "AES128-SHA", 0), (TLS12, "AES128-SHA", NO_ENCRYPT_THEN_MAC),
     (TLS12, "AES256-SHA256", 0), (TLS12, "AES256-SHA256", NO_ENCRYPT_THEN_MAC),
     (TLS12, "ECDHE-RSA-AES256-SHA384", 0), (TLS12, "ECDHE-RSA-AES256-SHA384", NO_ENCRYPT_THEN_MAC),
@@ -336,6 +339,53 @@ def test_hostile_records_cost_little(server, tmp_path):
         tls_records.Aead13.finish = original
     assert len(calls) < 16000
     assert not any(item.data for item in out if isinstance(item, Inner) and item.side == 1 and item.data not in ANSWER)
+
+
+def sealed13(secret, sequence, kind, content, padding=0):
+    """One record of TLS_AES_128_GCM_SHA256, protected by the library (RFC 8446, 5.2)."""
+    key, iv = tls_schedule.traffic_key("sha256", secret, 16)
+    inner = content + bytes([kind]) + bytes(padding)
+    header = b"\x17\x03\x03" + (len(inner) + 16).to_bytes(2, "big")
+    nonce = (int.from_bytes(iv, "big") ^ sequence).to_bytes(12, "big")
+    return AESGCM(key).encrypt(nonce, inner, header)
+
+
+def test_early_data_key_updates_and_padding_of_tls13():
+    secrets = {(label, b"r" * 32): bytes([n]) * 32 for n, label in enumerate((
+        "CLIENT_EARLY_TRAFFIC_SECRET", "CLIENT_HANDSHAKE_TRAFFIC_SECRET", "CLIENT_TRAFFIC_SECRET_0"))}
+    early, handshake, application = secrets.values()
+    session = open_session(SimpleNamespace(tls=secrets, rsa_keys=[], rejected={}), b"r" * 32, b"s" * 32, 0x0304, 0x1301)
+
+    def opened(*arguments, **more):
+        return session.open(0, 23, 0x0303, sealed13(*arguments, **more))
+
+    assert opened(early, 0, 23, b"GET /") == (23, b"GET /")
+    assert opened(early, 1, 22, b"\5\0\0\0") == (22, b"\5\0\0\0")
+    assert opened(handshake, 0, 22, b"finished", padding=100) == (22, b"finished")
+    assert opened(application, 0, 23, b"one") == (23, b"one")
+    assert opened(application, 1, 24, b"") == (24, b"")
+    session.key_update(0)
+    updated = tls_schedule.next_secret("sha256", application)
+    assert opened(updated, 0, 23, b"two") == (23, b"two")
+    assert opened(application, 2, 23, b"old") is None and not session.rejected
+    assert opened(updated, 1, 23, b"three") == (23, b"three")
+
+
+@pytest.mark.parametrize("number, seal", [
+    (0x0005, lambda key, iv, data: Cipher(_old_cipher("ARC4")(key), None).encryptor().update(data)),
+    (0x000A, lambda key, iv, data: iv + Cipher(_old_cipher("TripleDES")(key), modes.CBC(iv)).encryptor().update(data))])
+def test_suites_that_libraries_have_dropped(number, seal):
+    """RC4 and 3DES with SHA-1, under TLS 1.2, from the server (side 1): its keys are the second ones of the key block."""
+    master, randoms = b"m" * 48, (b"c" * 32, b"s" * 32)
+    key_size, block = (16, 0) if number == 5 else (24, 8)
+    keys = tls_schedule.prf(0x0303, "sha256", master, b"key expansion", randoms[1] + randoms[0], 40 + 2 * key_size)
+    mac = hmac.digest(keys[20:40], bytes(8) + b"\x17\x03\x03\0\5hello", "sha1")
+    padding = bytes([-(len(mac) + 6) % 8]) * (-(len(mac) + 6) % 8 + 1) if block else b""
+    fragment = seal(keys[40 + key_size:40 + 2 * key_size], b"initvect", b"hello" + mac + padding)
+    ring = SimpleNamespace(tls={("CLIENT_RANDOM", randoms[0]): master}, rsa_keys=[], rejected={})
+    session = open_session(ring, *randoms, 0x0303, number)
+    session.change_cipher_spec(1)
+    assert session.open(1, 23, 0x0303, fragment) == (23, b"hello")
 
 
 @pytest.mark.parametrize("number, expected", [(0x1301, ("AES_GCM", 16)), (0xC0A8, ("AES_CCM", 16)), (0x002F, ("AES_CBC", 16)),
