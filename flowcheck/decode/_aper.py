@@ -296,7 +296,8 @@ class Application(NamedTuple):
     elements: Mapping[int, tuple[str, Reader]]    # id -> name, type
     carries: Mapping[str, str] = {}               # element or component that holds another protocol -> payload name
     ports: frozenset[int] = frozenset()
-    setup: Mapping[int, tuple[int, ...]] = {}     # procedure that opens an association -> ids of its possible first element
+    setup: Mapping[int,
+                   tuple[int, ...]] = {}     # procedure that opens an association -> ids of its possible first element
     connection: str = ""                          # element that tells the UEs of one association apart
 
     def kinds(self) -> dict[str, tuple[str, ...]]:

@@ -1,9 +1,9 @@
 """What the layer 3 messages of TS 24.008 and TS 24.301 have in common: their elements and how these are laid out.
 
 A message type is described as `Layout(name, mandatory, optional)`. Mandatory parts come in order: `(part, size)` with
-size LV or LVE where a length precedes. Optional ones begin with their identifier (TS 24.007 11.2.1): `{iei: (part, size)}`
-with size TLV, TLVE, or the count of octets behind the identifier (0: the identifier is all, HALF: its low half is the value).
-A part is a function of its octets to fields, None where nobody asks for it.
+size LV or LVE where a length precedes. Optional ones begin with their identifier (TS 24.007 11.2.1):
+`{iei: (part, size)}` with size TLV, TLVE, or the count of octets behind the identifier (0: the identifier is all, HALF:
+its low half is the value). A part is a function of its octets to fields, None where nobody asks for it.
 """
 
 from __future__ import annotations
@@ -28,7 +28,8 @@ class Layout(NamedTuple):
 
 def kinds(protocol: str, layouts: Mapping[int, Layout], fields: tuple[str, ...]) -> dict[str, tuple[str, ...]]:
     """KINDS of a NAS module."""
-    return {f"{protocol}.{name}": ("message_type", "ue", *fields) for name in (*dict.fromkeys(l.name for l in layouts.values()), "unknown")}
+    return {f"{protocol}.{name}": ("message_type", "ue",
+                                   *fields) for name in (*dict.fromkeys(l.name for l in layouts.values()), "unknown")}
 
 
 def message(protocol: str, layouts: Mapping[int, Layout], cursor: Cursor, message_type: int, fields: dict[str, Any],
@@ -62,8 +63,10 @@ def elements(cursor: Cursor, layout: Layout) -> Iterator[tuple[int, Part, bytes]
         yield cursor.offset, part, _value(cursor, size)
     while cursor.left:
         offset, identifier = cursor.offset, cursor.u8()
-        half = identifier & 0xF0
-        part, size = layout.optional.get(identifier) or (layout.optional.get(half) if identifier & 0x80 else None) or (None, None)
+        found = layout.optional.get(identifier)
+        if found is None and identifier & 0x80:
+            found = layout.optional.get(identifier & 0xF0)
+        part, size = found or (None, None)
         if size is None:                              # TS 24.007 11.2.4: what an unknown element looks like
             size = 0 if identifier & 0x80 else TLVE if identifier & 0xF8 == 0x78 else TLV
         if size == HALF:

@@ -1,4 +1,4 @@
-"""The common message of the SIGTRAN user adaptation layers: a header and tagged parameters (RFC 4666 3.1, RFC 3868 3.1)."""
+"""What the SIGTRAN adaptation layers share: a header and tagged parameters (RFC 4666 3.1, RFC 3868 3.1)."""
 
 from __future__ import annotations
 

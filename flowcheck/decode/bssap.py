@@ -13,8 +13,9 @@ _COMPLETE_LAYER_3, _CELL_IDENTIFIER, _LAYER_3 = 0x57, 0x05, 0x17
 
 
 def decode(data: bytes, context: Context) -> Iterator[Payload]:
+    kind = data[:1]
     try:
-        content = _dtap(Cursor(data, 1)) if data[:1] == b"\1" else _bssmap(Cursor(data, 1)) if data[:1] == b"\0" else b""
+        content = _dtap(Cursor(data, 1)) if kind == b"\1" else _bssmap(Cursor(data, 1)) if kind == b"\0" else b""
     except Short:
         return
     if content:

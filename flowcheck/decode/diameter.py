@@ -1,4 +1,4 @@
-"""Diameter (RFC 6733) over TCP and SCTP: the base protocol, and of the applications the AVPs that `_diameter_avps` names.
+"""Diameter (RFC 6733) over TCP and SCTP: the base protocol, and of its applications the AVPs of `_diameter_avps`.
 
 Two number spaces must not be mixed: Result-Code is `result_code`; what an application defines is inside
 Experimental-Result and becomes `experimental_result_code`, with its vendor.
@@ -15,7 +15,8 @@ from ._aper import digits, plmn
 from ._diameter_avps import AVPS, COMMANDS, EXPERIMENTAL, RESULTS, TGPP
 from .wire import Cursor, Short, Tape
 
-_FIELDS = ("command_code", "command", "request", "error", "retransmitted", "application_id", "hop_by_hop", "end_to_end", "session_id",
+_FIELDS = ("command_code", "command", "request", "error", "retransmitted", "application_id", "hop_by_hop", "end_to_end",
+           "session_id",
            "user_name", "origin_host", "origin_realm", "destination_host", "destination_realm", "result_code", "result",
            "experimental_result", "experimental_result_code", "visited_plmn", "vectors", "avps")
 KINDS = {f"diameter.{name}": _FIELDS for name in
@@ -28,8 +29,10 @@ _LARGEST = 1 << 20
 _DEPTH = 8
 _MOST = 2000                         # AVPs of one message
 # AVPs that are fields of their own: name -> field
-_FIELD_OF = {"Session-Id": "session_id", "User-Name": "user_name", "Origin-Host": "origin_host", "Origin-Realm": "origin_realm",
-             "Destination-Host": "destination_host", "Destination-Realm": "destination_realm", "Result-Code": "result_code",
+_FIELD_OF = {"Session-Id": "session_id", "User-Name": "user_name", "Origin-Host": "origin_host",
+             "Origin-Realm": "origin_realm",
+             "Destination-Host": "destination_host", "Destination-Realm": "destination_realm",
+             "Result-Code": "result_code",
              "Visited-PLMN-Id": "visited_plmn"}
 _VECTORS = ("E-UTRAN-Vector", "UTRAN-Vector")
 
@@ -110,7 +113,8 @@ def _message(data: bytes, context: Context) -> Message:
     else:
         kind = "request" if request else "answer"
     fields: dict[str, Any] = {
-        "command_code": code, "command": command, "request": request, "application_id": int.from_bytes(data[8:12], "big"),
+        "command_code": code, "command": command, "request": request,
+        "application_id": int.from_bytes(data[8:12], "big"),
         "hop_by_hop": data[12:16].hex(), "end_to_end": data[16:20].hex()}
     if flags & 0x20:
         fields["error"] = True
@@ -137,7 +141,8 @@ def _message(data: bytes, context: Context) -> Message:
     if vectors:
         fields["vectors"] = vectors
     fields["avps"] = tree
-    return context.message(f"diameter.{kind}", fields, tuple(problems), incomplete=size > len(data) and context.missing > 0)
+    return context.message(f"diameter.{kind}", fields, tuple(problems),
+                           incomplete=size > len(data) and context.missing > 0)
 
 
 def _one(value: Any) -> Any:
@@ -151,7 +156,8 @@ def _vectors(tree: dict[str, Any]) -> list[dict[str, str]]:
         for name in _VECTORS if isinstance(info, dict) else ():
             for vector in _many(info.get(name)):
                 if isinstance(vector, dict):
-                    found.append({"type": name, **{part.lower(): _one(vector[part]) for part in ("RAND", "XRES", "AUTN") if part in vector}})
+                    parts = {part.lower(): _one(vector[part]) for part in ("RAND", "XRES", "AUTN") if part in vector}
+                    found.append({"type": name, **parts})
     return found
 
 
@@ -214,7 +220,9 @@ def _integer(size: int):
 def _address(value: bytes) -> str:
     """RFC 6733 4.3.1: two octets of address family first (1 IPv4, 2 IPv6, 8 E.164)."""
     family = int.from_bytes(value[:2], "big")
-    return str(ip_address(value[2:])) if family in (1, 2) else value[2:].decode("latin-1") if family == 8 else value.hex()
+    if family in (1, 2):
+        return str(ip_address(value[2:]))
+    return value[2:].decode("latin-1") if family == 8 else value.hex()
 
 
 def _prefix(value: bytes) -> str:
@@ -225,6 +233,8 @@ def _text(value: bytes) -> str:
     return value.decode("utf-8", "replace")
 
 
-_READ = {"text": _text, "octets": bytes.hex, "int": _integer(4), "int64": _integer(8), "address": _address, "prefix": _prefix,
-         "ipv4": lambda value: str(ip_address(value)) if len(value) == 4 else value.hex(), "time": _integer(4), "plmn": plmn,
+_READ = {"text": _text, "octets": bytes.hex, "int": _integer(4), "int64": _integer(8), "address": _address,
+         "prefix": _prefix,
+         "ipv4": lambda value: str(ip_address(value)) if len(value) == 4 else value.hex(), "time": _integer(4),
+         "plmn": plmn,
          "bcd": digits, "key": lambda value: f"{len(value)} octets", "group": bytes.hex}

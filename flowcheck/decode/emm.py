@@ -2,7 +2,8 @@
 
 A message that is integrity protected only, or ciphered with the null algorithm EEA0, reads like a plain one and is
 decoded as such, with the header named in `security_header`. One that is really ciphered is an `emm.Ciphered`: since no
-octet says which algorithm was used, what stands behind the header must be a whole message without any fault to count as read.
+octet says which algorithm was used, what stands behind the header must be a whole message without any fault to
+count as read.
 """
 
 from __future__ import annotations
@@ -16,7 +17,8 @@ from ._nas import (AKA_FIELDS, CAUSE_FIELDS, HALF, IDENTITY_FIELDS, LV, LVE, TLV
 from .wire import Cursor
 
 SECURITY_HEADERS = {0: "plain", 1: "integrity protected", 2: "integrity protected and ciphered",
-                    3: "integrity protected, new security context", 4: "integrity protected and ciphered, new security context",
+                    3: "integrity protected, new security context",
+                    4: "integrity protected and ciphered, new security context",
                     5: "integrity protected and partially ciphered", 12: "service request"}
 
 
@@ -32,9 +34,11 @@ def _msisdn_imeisv(value: bytes) -> dict[str, str]:
     return {"imeisv": mobile_identity(value).get("imeisv", "")}
 
 
-_ATTACH_TYPE = half("attach_type", {1: "EPS attach", 2: "combined EPS/IMSI attach", 3: "EPS RLOS attach", 6: "EPS emergency attach"})
+_ATTACH_TYPE = half("attach_type", {1: "EPS attach", 2: "combined EPS/IMSI attach", 3: "EPS RLOS attach",
+                                    6: "EPS emergency attach"})
 _ATTACH_RESULT = half("attach_result", {1: "EPS only", 2: "combined EPS/IMSI attach"})
-_UPDATE_TYPE = half("update_type", ("TA updating", "combined TA/LA updating", "combined TA/LA updating with IMSI attach",
+_UPDATE_TYPE = half("update_type", ("TA updating", "combined TA/LA updating",
+                                    "combined TA/LA updating with IMSI attach",
                                     "periodic updating"))
 _DETACH_TYPE = half("detach_type")
 _CAUSE = ((cause, 1),)
@@ -68,7 +72,8 @@ LAYOUTS = {
     85: Layout("IdentityRequest", ((identity_type, 1),)),
     86: Layout("IdentityResponse", ((mobile_identity, LV),)),
     92: Layout("AuthenticationFailure", _CAUSE, {0x30: (auts, TLV)}),
-    93: Layout("SecurityModeCommand", ((_algorithms, 1), (None, 1), (None, LV)), {**_HALVES, 0x55: (None, 4), 0x56: (None, 4)}),
+    93: Layout("SecurityModeCommand", ((_algorithms, 1), (None, 1), (None, LV)),
+               {**_HALVES, 0x55: (None, 4), 0x56: (None, 4)}),
     94: Layout("SecurityModeComplete", (), {0x23: (_msisdn_imeisv, TLV)}),
     95: Layout("SecurityModeReject", _CAUSE),
     96: Layout("Status", _CAUSE),
@@ -79,7 +84,8 @@ LAYOUTS = {
     104: Layout("DownlinkGenericNASTransport", ((None, 1), (None, LVE))),
     105: Layout("UplinkGenericNASTransport", ((None, 1), (None, LVE))),
 }
-_NETWORK_DETACH = {69: Layout("DetachRequest", ((_DETACH_TYPE, 1),), {0x53: (cause, 1)})}     # 8.2.11.2: no identity in it
+_NETWORK_DETACH = {69: Layout("DetachRequest", ((_DETACH_TYPE, 1),),
+                              {0x53: (cause, 1)})}     # 8.2.11.2: no identity in it
 
 # TS 24.301 9.9.3.9
 CAUSES = {
@@ -89,17 +95,20 @@ CAUSES = {
     13: "Roaming not allowed in this tracking area", 14: "EPS services not allowed in this PLMN",
     15: "No Suitable Cells In tracking area", 16: "MSC temporarily not reachable", 17: "Network failure",
     18: "CS domain not available", 19: "ESM failure", 20: "MAC failure", 21: "Synch failure", 22: "Congestion",
-    23: "UE security capabilities mismatch", 24: "Security mode rejected, unspecified", 25: "Not authorized for this CSG",
+    23: "UE security capabilities mismatch", 24: "Security mode rejected, unspecified",
+    25: "Not authorized for this CSG",
     26: "Non-EPS authentication unacceptable", 31: "Redirection to 5GCN required",
     35: "Requested service option not authorized in this PLMN", 39: "CS service temporarily not available",
-    40: "No EPS bearer context activated", 42: "Severe network failure", 78: "PLMN not allowed to operate at the present UE location",
+    40: "No EPS bearer context activated", 42: "Severe network failure",
+    78: "PLMN not allowed to operate at the present UE location",
     95: "Semantically incorrect message", 96: "Invalid mandatory information",
     97: "Message type non-existent or not implemented", 98: "Message type not compatible with the protocol state",
     99: "Information element non-existent or not implemented", 100: "Conditional IE error",
     101: "Message not compatible with the protocol state", 111: "Protocol error, unspecified",
 }
 
-_FIELDS = ("security_header", "sequence_number", "ciphered", *IDENTITY_FIELDS, "guti", *CAUSE_FIELDS, *AKA_FIELDS, "eea", "eia",
+_FIELDS = ("security_header", "sequence_number", "ciphered", *IDENTITY_FIELDS, "guti", *CAUSE_FIELDS, *AKA_FIELDS,
+           "eea", "eia",
            "attach_type", "attach_result", "update_type", "detach_type")
 KINDS = {**kinds("emm", LAYOUTS, _FIELDS), "emm.Ciphered": _FIELDS, "emm.ServiceRequest": ("message_type", *_FIELDS)}
 

@@ -50,17 +50,21 @@ LAYOUTS = {
 
 # TS 24.301 9.9.4.4
 CAUSES = {
-    8: "Operator Determined Barring", 26: "Insufficient resources", 27: "Missing or unknown APN", 28: "Unknown PDN type",
-    29: "User authentication failed", 30: "Request rejected by Serving GW or PDN GW", 31: "Request rejected, unspecified",
+    8: "Operator Determined Barring", 26: "Insufficient resources", 27: "Missing or unknown APN",
+    28: "Unknown PDN type",
+    29: "User authentication failed", 30: "Request rejected by Serving GW or PDN GW",
+    31: "Request rejected, unspecified",
     32: "Service option not supported", 33: "Requested service option not subscribed",
     34: "Service option temporarily out of order", 35: "PTI already in use", 36: "Regular deactivation",
     37: "EPS QoS not accepted", 38: "Network failure", 39: "Reactivation requested",
     41: "Semantic error in the TFT operation", 42: "Syntactical error in the TFT operation",
-    43: "Invalid EPS bearer identity", 44: "Semantic errors in packet filter(s)", 45: "Syntactical errors in packet filter(s)",
+    43: "Invalid EPS bearer identity", 44: "Semantic errors in packet filter(s)",
+    45: "Syntactical errors in packet filter(s)",
     47: "PTI mismatch", 49: "Last PDN disconnection not allowed", 50: "PDN type IPv4 only allowed",
     51: "PDN type IPv6 only allowed", 52: "Single address bearers only allowed", 53: "ESM information not received",
     54: "PDN connection does not exist", 55: "Multiple PDN connections for a given APN not allowed",
-    56: "Collision with network initiated request", 57: "PDN type IPv4v6 only allowed", 58: "PDN type non IP only allowed",
+    56: "Collision with network initiated request", 57: "PDN type IPv4v6 only allowed",
+    58: "PDN type non IP only allowed",
     59: "Unsupported QCI value", 60: "Bearer handling not supported", 65: "Maximum number of EPS bearers reached",
     66: "Requested APN not supported in current RAT and PLMN combination", 81: "Invalid PTI value",
     95: "Semantically incorrect message", 96: "Invalid mandatory information",
@@ -83,7 +87,7 @@ def decode(data: bytes, context: Context, fields: dict[str, Any] | None = None) 
 
 
 def plausible(data: bytes, context: Context) -> bool:
-    """Would ciphertext look like this? The identities must fit the kind of message (7.3) and every element its length."""
+    """Would ciphertext look like this? The identities must fit the message (7.3) and every element its length."""
     if len(data) < 3 or data[0] & 15 != 2 or data[2] not in LAYOUTS:
         return False
     bearer, transaction, kind = data[0] >> 4, data[1], data[2]

@@ -5,14 +5,17 @@ from __future__ import annotations
 from collections.abc import Iterator
 
 from ..model import Context, Message
-from ._nas import (AKA_FIELDS, CAUSE_FIELDS, HALF, IDENTITY_FIELDS, LV, TLV, Layout, auts, autn, cause, half, identity_type,
+from ._nas import (AKA_FIELDS, CAUSE_FIELDS, HALF, IDENTITY_FIELDS, LV, TLV, Layout, auts, autn, cause, half,
+                   identity_type,
                    kinds, message, mobile_identity, rand, res, routing_area)
 from .wire import Cursor
 
-_ATTACH_TYPE = half("attach_type", {1: "GPRS attach", 2: "GPRS attach while IMSI attached", 3: "combined GPRS/IMSI attach",
+_ATTACH_TYPE = half("attach_type", {1: "GPRS attach", 2: "GPRS attach while IMSI attached",
+                                    3: "combined GPRS/IMSI attach",
                                     4: "emergency attach"})
 _ATTACH_RESULT = half("attach_result", {1: "GPRS only attached", 3: "combined GPRS/IMSI attached"})
-_UPDATE_TYPE = half("update_type", ("RA updating", "combined RA/LA updating", "combined RA/LA updating with IMSI attach",
+_UPDATE_TYPE = half("update_type", ("RA updating", "combined RA/LA updating",
+                                    "combined RA/LA updating with IMSI attach",
                                     "periodic updating"))
 _DETACH_TYPE = half("detach_type")
 _SERVICE_TYPE = half("service_type", ("signalling", "data", "paging response"), high=True)
@@ -33,7 +36,8 @@ _ACCEPT = {0x19: (None, 3), 0x17: (None, 1), 0x18: (mobile_identity, TLV), 0x25:
            0xB0: (None, HALF), 0xA0: (None, HALF), 0xE0: (None, HALF)}
 
 LAYOUTS = {
-    1: Layout("AttachRequest", ((None, LV), (_ATTACH_TYPE, 1), (None, 2), (mobile_identity, LV), (routing_area, 6), (None, LV)),
+    1: Layout("AttachRequest", ((None, LV), (_ATTACH_TYPE, 1), (None, 2), (mobile_identity, LV), (routing_area, 6),
+                                (None, LV)),
               {key: value for key, value in _REQUEST.items() if key != 0x18}),
     2: Layout("AttachAccept", ((_ATTACH_RESULT, 1), (None, 1), (None, 1), (routing_area, 6)), _ACCEPT),
     3: Layout("AttachComplete"),
@@ -67,15 +71,20 @@ CAUSES = {
     8: "GPRS services and non-GPRS services not allowed", 9: "MS identity cannot be derived by the network",
     10: "Implicitly detached", 11: "PLMN not allowed", 12: "Location Area not allowed",
     13: "Roaming not allowed in this location area", 14: "GPRS services not allowed in this PLMN",
-    15: "No Suitable Cells In Location Area", 16: "MSC temporarily not reachable", 17: "Network failure", 20: "MAC failure",
+    15: "No Suitable Cells In Location Area", 16: "MSC temporarily not reachable", 17: "Network failure",
+    20: "MAC failure",
     21: "Synch failure", 22: "Congestion", 23: "GSM authentication unacceptable", 25: "Not authorized for this CSG",
-    28: "SMS provided via GPRS in this routing area", 40: "No PDP context activated", 95: "Semantically incorrect message",
+    28: "SMS provided via GPRS in this routing area", 40: "No PDP context activated",
+    95: "Semantically incorrect message",
     96: "Invalid mandatory information", 97: "Message type non-existent or not implemented",
-    98: "Message type not compatible with the protocol state", 99: "Information element non-existent or not implemented",
-    100: "Conditional IE error", 101: "Message not compatible with the protocol state", 111: "Protocol error, unspecified",
+    98: "Message type not compatible with the protocol state",
+    99: "Information element non-existent or not implemented",
+    100: "Conditional IE error", 101: "Message not compatible with the protocol state",
+    111: "Protocol error, unspecified",
 }
 
-KINDS = kinds("gmm", LAYOUTS, (*IDENTITY_FIELDS, *CAUSE_FIELDS, *AKA_FIELDS, "attach_type", "attach_result", "update_type",
+KINDS = kinds("gmm", LAYOUTS, (*IDENTITY_FIELDS, *CAUSE_FIELDS, *AKA_FIELDS, "attach_type", "attach_result",
+                               "update_type",
                                "detach_type", "service_type", "plmn", "lac", "rac"))
 
 

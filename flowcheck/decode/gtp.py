@@ -21,11 +21,14 @@ TYPES = {
     1: "EchoRequest", 2: "EchoResponse", 3: "VersionNotSupported", 4: "NodeAliveRequest", 5: "NodeAliveResponse",
     6: "RedirectionRequest", 7: "RedirectionResponse", 16: "CreatePDPContextRequest", 17: "CreatePDPContextResponse",
     18: "UpdatePDPContextRequest", 19: "UpdatePDPContextResponse", 20: "DeletePDPContextRequest",
-    21: "DeletePDPContextResponse", 22: "InitiatePDPContextActivationRequest", 23: "InitiatePDPContextActivationResponse",
-    26: "ErrorIndication", 27: "PDUNotificationRequest", 28: "PDUNotificationResponse", 29: "PDUNotificationRejectRequest",
+    21: "DeletePDPContextResponse", 22: "InitiatePDPContextActivationRequest",
+    23: "InitiatePDPContextActivationResponse",
+    26: "ErrorIndication", 27: "PDUNotificationRequest", 28: "PDUNotificationResponse",
+    29: "PDUNotificationRejectRequest",
     30: "PDUNotificationRejectResponse", 31: "SupportedExtensionHeadersNotification",
     32: "SendRoutingInformationForGPRSRequest", 33: "SendRoutingInformationForGPRSResponse", 34: "FailureReportRequest",
-    35: "FailureReportResponse", 36: "NoteMSGPRSPresentRequest", 37: "NoteMSGPRSPresentResponse", 48: "IdentificationRequest",
+    35: "FailureReportResponse", 36: "NoteMSGPRSPresentRequest", 37: "NoteMSGPRSPresentResponse",
+    48: "IdentificationRequest",
     49: "IdentificationResponse", 50: "SGSNContextRequest", 51: "SGSNContextResponse", 52: "SGSNContextAcknowledge",
     53: "ForwardRelocationRequest", 54: "ForwardRelocationResponse", 55: "ForwardRelocationComplete",
     56: "RelocationCancelRequest", 57: "RelocationCancelResponse", 58: "ForwardSRNSContext",
@@ -41,7 +44,8 @@ TYPES = {
     240: "DataRecordTransferRequest", 241: "DataRecordTransferResponse", 254: "EndMarker",
 }
 
-_FIELDS = ("message_type", "teid", "sequence", "imsi", "cause", "cause_text", "teid_data", "teid_control", "nsapi", "recovery",
+_FIELDS = ("message_type", "teid", "sequence", "imsi", "cause", "cause_text", "teid_data", "teid_control", "nsapi",
+           "recovery",
            "charging_id", "end_user_address", "pdp_type", "apn", "gsn_addresses", "msisdn")
 KINDS = {f"gtp.{name}": _FIELDS for name in (*TYPES.values(), "unknown")}
 PORTS = {2123, 2152, 3386}
@@ -62,7 +66,8 @@ CAUSES = {
     216: "Syntactic error in the TFT operation", 217: "Semantic errors in packet filter(s)",
     218: "Syntactic errors in packet filter(s)", 219: "Missing or unknown APN", 220: "Unknown PDP address or PDP type",
     221: "PDP context without TFT already activated", 222: "APN access denied - no subscription",
-    223: "APN restriction type incompatible with currently active PDP contexts", 224: "MS MBMS capabilities insufficient",
+    223: "APN restriction type incompatible with currently active PDP contexts",
+    224: "MS MBMS capabilities insufficient",
     225: "Invalid Correlation-ID", 226: "MBMS bearer context superseded", 227: "Bearer control mode violation",
     228: "Collision with network initiated request", 229: "APN congestion", 230: "Bearer handling not supported",
     231: "Target access restricted for the subscriber", 232: "UE is temporarily not reachable due to power saving",
@@ -70,7 +75,8 @@ CAUSES = {
 }
 
 # TS 29.060 7.7: octets behind the type of a TV element; from 128 on a length follows
-_FIXED = {1: 1, 2: 8, 3: 6, 4: 4, 5: 4, 8: 1, 9: 28, 11: 1, 12: 3, 13: 1, 14: 1, 15: 1, 16: 4, 17: 4, 18: 5, 19: 1, 20: 1,
+_FIXED = {1: 1, 2: 8, 3: 6, 4: 4, 5: 4, 8: 1, 9: 28, 11: 1, 12: 3, 13: 1, 14: 1, 15: 1, 16: 4, 17: 4, 18: 5, 19: 1,
+          20: 1,
           21: 1, 22: 1, 23: 1, 24: 1, 25: 2, 26: 2, 27: 2, 28: 2, 29: 1, 126: 1, 127: 4}
 
 
@@ -136,7 +142,8 @@ def decode(data: bytes, context: Context) -> Iterator[Message | Payload]:
     except Short as error:
         if len(data) >= 2 and data[1] != G_PDU:
             yield context.message(f"gtp.{TYPES.get(data[1], 'unknown')}", {"message_type": data[1]},
-                                  () if context.missing else (Problem(error.offset, str(error)),), incomplete=context.missing > 0)
+                                  () if context.missing else (Problem(error.offset, str(error)),),
+                                  incomplete=context.missing > 0)
         return
     kind = data[1]
     if kind == G_PDU:
@@ -209,7 +216,8 @@ def _message(kind: int, cursor: Cursor, fields: dict[str, Any], context: Context
             problems.append(Problem(error.offset, f"the message ends within an element: {error}"))
     if "cause" in fields:
         fields["cause_text"] = CAUSES.get(fields["cause"], f"CAUSE{fields['cause']}")
-    return context.message(f"gtp.{TYPES.get(kind, 'unknown')}", fields, tuple(problems), incomplete=short and context.missing > 0)
+    return context.message(f"gtp.{TYPES.get(kind, 'unknown')}", fields, tuple(problems),
+                           incomplete=short and context.missing > 0)
 
 
 def _walk(cursor: Cursor) -> Iterator[tuple[int, int, bytes]]:

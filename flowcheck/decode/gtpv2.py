@@ -14,7 +14,8 @@ from .wire import Cursor, Short
 
 # TS 29.274 table 6.1-1
 TYPES = {
-    1: "EchoRequest", 2: "EchoResponse", 3: "VersionNotSupportedIndication", 25: "SRVCCPStoCSRequest", 26: "SRVCCPStoCSResponse",
+    1: "EchoRequest", 2: "EchoResponse", 3: "VersionNotSupportedIndication", 25: "SRVCCPStoCSRequest",
+    26: "SRVCCPStoCSResponse",
     27: "SRVCCPStoCSCompleteNotification", 28: "SRVCCPStoCSCompleteAcknowledge", 32: "CreateSessionRequest",
     33: "CreateSessionResponse", 34: "ModifyBearerRequest", 35: "ModifyBearerResponse", 36: "DeleteSessionRequest",
     37: "DeleteSessionResponse", 38: "ChangeNotificationRequest", 39: "ChangeNotificationResponse",
@@ -44,7 +45,8 @@ TYPES = {
     236: "MBMSSessionStopResponse",
 }
 
-_FIELDS = ("message_type", "teid", "sequence", "imsi", "msisdn", "mei", "cause", "cause_text", "apn", "paa", "pdn_type", "rat_type",
+_FIELDS = ("message_type", "teid", "sequence", "imsi", "msisdn", "mei", "cause", "cause_text", "apn", "paa", "pdn_type",
+           "rat_type",
            "serving_network", "recovery", "f_teids", "bearers", "ebi")
 KINDS = {f"gtpv2.{name}": _FIELDS for name in (*TYPES.values(), "unknown")}
 PORTS = {2123}
@@ -57,7 +59,8 @@ CAUSES = {
     11: "PDN connection inactivity timer expires", 12: "PGW not responding", 13: "Network Failure",
     14: "QoS parameter mismatch", 16: "Request accepted", 17: "Request accepted partially",
     18: "New PDN type due to network preference", 19: "New PDN type due to single address bearer only",
-    64: "Context Not Found", 65: "Invalid Message Format", 66: "Version not supported by next peer", 67: "Invalid length",
+    64: "Context Not Found", 65: "Invalid Message Format", 66: "Version not supported by next peer",
+    67: "Invalid length",
     68: "Service not supported", 69: "Mandatory IE incorrect", 70: "Mandatory IE missing", 72: "System failure",
     73: "No resources available", 74: "Semantic error in the TFT operation", 75: "Syntactic error in the TFT operation",
     76: "Semantic errors in packet filter(s)", 77: "Syntactic errors in packet filter(s)", 78: "Missing or unknown APN",
@@ -73,7 +76,8 @@ CAUSES = {
     105: "Invalid overall length of the triggered response message and a piggybacked initial message",
     106: "Data forwarding not supported", 107: "Invalid reply from remote peer", 108: "Fallback to GTPv1",
     109: "Invalid peer", 110: "Temporarily rejected due to handover/TAU/RAU procedure in progress",
-    111: "Modifications not limited to S1-U bearers", 112: "Request rejected for a PMIPv6 reason", 113: "APN congestion",
+    111: "Modifications not limited to S1-U bearers", 112: "Request rejected for a PMIPv6 reason",
+    113: "APN congestion",
     114: "Bearer handling not supported", 115: "UE already re-attached",
     116: "Multiple PDN connections for a given APN not allowed", 117: "Target access restricted for the subscriber",
     119: "MME/SGSN refuses due to VPLMN policy", 120: "GTP-C entity congestion", 121: "Late overlapping request",
@@ -82,7 +86,8 @@ CAUSES = {
     126: "Multiple accesses to a PDN connection not allowed", 127: "Request rejected due to UE capability",
     128: "S1-U path failure", 129: "5GC not allowed",
 }
-_RATS = {1: "UTRAN", 2: "GERAN", 3: "WLAN", 4: "GAN", 5: "HSPA Evolution", 6: "EUTRAN", 7: "Virtual", 8: "EUTRAN-NB-IoT",
+_RATS = {1: "UTRAN", 2: "GERAN", 3: "WLAN", 4: "GAN", 5: "HSPA Evolution", 6: "EUTRAN", 7: "Virtual",
+         8: "EUTRAN-NB-IoT",
          9: "LTE-M", 10: "NR"}
 _PDN_TYPES = {1: "IPv4", 2: "IPv6", 3: "IPv4v6", 4: "Non-IP", 5: "Ethernet"}
 _BEARER_CONTEXT = 93

@@ -1,6 +1,7 @@
 """HNBAP over SCTP, PPID 20 (3GPP TS 25.469): how a Home NodeB registers itself and its UEs at the HNB-GW.
 
-Element names are those of the ASN.1 (9.3.4); PLMN identities are text ("23415"), area codes and cell identities numbers.
+Element names are those of the ASN.1 (9.3.4); PLMN identities are text ("23415"), area codes and
+cell identities numbers.
 """
 
 from __future__ import annotations
@@ -41,7 +42,8 @@ _MISC = enumerated("processing-overload", "hardware-failure", "o-and-m-intervent
 _UTRAN_CELL = sequence(("lAC", unsigned(2)), ("rAC", unsigned(1)), ("pLMNidentity", PLMN), ("uTRANcellID", number(28)),
                        EXTENSIONS, extensible=False)
 _GERAN_CELL = sequence(("pLMNidentity", PLMN), ("lAC", unsigned(2)), ("cI", unsigned(2)), EXTENSIONS, extensible=False)
-_MACRO_COVERAGE = sequence(("cellIdentity", choice(("uTRANCellID", _UTRAN_CELL), ("gERANCellID", _GERAN_CELL), more=())),
+_MACRO_COVERAGE = sequence(("cellIdentity", choice(("uTRANCellID", _UTRAN_CELL), ("gERANCellID", _GERAN_CELL),
+                                                   more=())),
                            EXTENSIONS)
 _COORDINATES = sequence(("latitudeSign", enumerated("north", "south")), ("latitude", integer(0, 8388607)),
                         ("longitude", integer(-8388608, 8388607)), EXTENSIONS)
@@ -52,7 +54,8 @@ _UE_IDENTITY = choice(
     ("iMSI", imsi()), ("tMSILAI", sequence(("tMSI", number(32)), ("lAI", _LAI), extensible=False)),
     ("pTMSIRAI", sequence(("pTMSI", number(32)), ("rAI", sequence(("lAI", _LAI), ("rAC", unsigned(1)))))),
     ("iMEI", number(60)), ("eSN", number(32)), ("iMSIDS41", octets(5, 7)),
-    ("iMSIESN", sequence(("iMSIDS41", octets(5, 7)), ("eSN", number(32)), extensible=False)), ("tMSIDS41", octets(2, 17)), more=())
+    ("iMSIESN", sequence(("iMSIDS41", octets(5, 7)), ("eSN", number(32)), extensible=False)),
+    ("tMSIDS41", octets(2, 17)), more=())
 
 
 def _identity(bits) -> str:
@@ -63,7 +66,8 @@ def _identity(bits) -> str:
 _IDENTITY = sequence(("hNB-Identity-Info", octets(1, 255)), EXTENSIONS)
 
 ELEMENTS = {
-    1: ("cause", cause(("radioNetwork", _RADIO_NETWORK), ("transport", _TRANSPORT), ("protocol", _PROTOCOL), ("misc", _MISC))),
+    1: ("cause", cause(("radioNetwork", _RADIO_NETWORK), ("transport", _TRANSPORT), ("protocol", _PROTOCOL),
+                       ("misc", _MISC))),
     3: ("HNB-Identity", _identity),
     4: ("Context-ID", number(24)),
     5: ("UE-Identity", _UE_IDENTITY),

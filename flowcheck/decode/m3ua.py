@@ -34,6 +34,7 @@ def decode(data: bytes, context: Context) -> Iterator[Message | Payload]:
                 origin, destination, indicator = unpack_from(">IIB", value)
                 if indicator in _USERS:
                     carrier = {**context.carrier, "opc": origin, "dpc": destination}
-                    yield Payload(_USERS[indicator], value[12:], replace(context.within("m3ua", missing=0), carrier=carrier))
+                    yield Payload(_USERS[indicator], value[12:],
+                                  replace(context.within("m3ua", missing=0), carrier=carrier))
     except Short:
         return                               # cut, or a length that lies: nothing whole is left in it

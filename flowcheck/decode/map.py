@@ -15,7 +15,8 @@ from .wire import Cursor, Short
 
 # local operation codes, TS 29.002 17.5
 OPERATIONS = {
-    2: "updateLocation", 3: "cancelLocation", 4: "provideRoamingNumber", 7: "insertSubscriberData", 8: "deleteSubscriberData",
+    2: "updateLocation", 3: "cancelLocation", 4: "provideRoamingNumber", 7: "insertSubscriberData",
+    8: "deleteSubscriberData",
     15: "authenticationFailureReport", 22: "sendRoutingInfo", 23: "updateGprsLocation", 24: "sendRoutingInfoForGprs",
     25: "failureReport", 26: "noteMsPresentForGprs", 37: "reset", 43: "checkIMEI", 44: "mt-ForwardSM",
     45: "sendRoutingInfoForSM", 46: "mo-ForwardSM", 55: "sendIdentification", 56: "sendAuthenticationInfo",
@@ -25,16 +26,19 @@ OPERATIONS = {
 }
 # local error codes, TS 29.002 17.6
 ERRORS = {
-    1: "unknownSubscriber", 3: "unknownMSC", 5: "unidentifiedSubscriber", 6: "absentSubscriberSM", 7: "unknownEquipment",
+    1: "unknownSubscriber", 3: "unknownMSC", 5: "unidentifiedSubscriber", 6: "absentSubscriberSM",
+    7: "unknownEquipment",
     8: "roamingNotAllowed", 9: "illegalSubscriber", 10: "bearerServiceNotProvisioned", 11: "teleserviceNotProvisioned",
-    12: "illegalEquipment", 13: "callBarred", 21: "facilityNotSupported", 27: "absentSubscriber", 31: "subscriberBusyForMT-SMS",
+    12: "illegalEquipment", 13: "callBarred", 21: "facilityNotSupported", 27: "absentSubscriber",
+    31: "subscriberBusyForMT-SMS",
     32: "sm-DeliveryFailure", 34: "systemFailure", 35: "dataMissing", 36: "unexpectedDataValue", 44: "numberChanged",
 }
 _SEND_AUTHENTICATION_INFO = 56
 _IMSI_FIRST = {2, 15, 23, 24, 56, 57, 67, 7}             # operations whose argument begins with the IMSI
 
 _FIELDS = ("operation_code", "invoke_id", "otid", "dtid", "imsi", "error_code", "error", "vectors")
-KINDS = {f"map.{name}.{what}": _FIELDS for name in (*OPERATIONS.values(), "operation") for what in ("invoke", "result", "error", "reject")}
+KINDS = {f"map.{name}.{what}": _FIELDS
+         for name in (*OPERATIONS.values(), "operation") for what in ("invoke", "result", "error", "reject")}
 KINDS["map.abort"] = ("otid", "dtid")
 PAYLOADS = ("tcap",)
 
@@ -167,7 +171,7 @@ def _imsi(tag: int, cursor: Cursor) -> str:
 
 
 def _vectors(tag: int, cursor: Cursor) -> list[dict[str, str]]:
-    """SendAuthenticationInfoRes (TS 29.002 17.7.1): quintuplets `[1]`, EPS vectors `[2]`, triplets `[0]` or of version 2."""
+    """SendAuthenticationInfoRes (TS 29.002 17.7.1): quintuplets `[1]`, EPS vectors `[2]`, triplets `[0]` or bare."""
     found: list[dict[str, str]] = []
     if tag == 0x30:
         _sets("triplet", cursor, found)
@@ -179,7 +183,8 @@ def _vectors(tag: int, cursor: Cursor) -> list[dict[str, str]]:
     return found
 
 
-_PARTS = {"triplet": ("rand", "sres", None), "quintuplet": ("rand", "xres", None, None, "autn"), "eps": ("rand", "xres", "autn", None)}
+_PARTS = {"triplet": ("rand", "sres", None), "quintuplet": ("rand", "xres", None, None, "autn"),
+          "eps": ("rand", "xres", "autn", None)}
 
 
 def _sets(kind: str, cursor: Cursor, found: list[dict[str, str]]) -> None:

@@ -5,7 +5,8 @@ from __future__ import annotations
 from collections.abc import Iterator
 
 from ..model import Context, Message
-from ._nas import (AKA_FIELDS, CAUSE_FIELDS, HALF, IDENTITY_FIELDS, LV, TLV, Layout, auts, autn, cause, half, identity_type,
+from ._nas import (AKA_FIELDS, CAUSE_FIELDS, HALF, IDENTITY_FIELDS, LV, TLV, Layout, auts, autn, cause, half,
+                   identity_type,
                    kinds, location_area, message, mobile_identity, rand, res)
 from .wire import Cursor
 
@@ -19,7 +20,8 @@ def _extension(value: bytes) -> dict[str, str]:
 
 LAYOUTS = {
     1: Layout("IMSIDetachIndication", ((None, 1), (mobile_identity, LV))),
-    2: Layout("LocationUpdatingAccept", ((location_area, 5),), {0x17: (mobile_identity, TLV), 0xA1: (None, 0), 0xA2: (None, 0)}),
+    2: Layout("LocationUpdatingAccept", ((location_area, 5),),
+              {0x17: (mobile_identity, TLV), 0xA1: (None, 0), 0xA2: (None, 0)}),
     4: Layout("LocationUpdatingReject", _CAUSE, {0x36: (None, TLV)}),
     8: Layout("LocationUpdatingRequest", ((_UPDATE_TYPE, 1), (location_area, 5), (None, 1), (mobile_identity, LV)),
               {0xC0: (None, HALF), 0xE0: (None, HALF)}),
@@ -47,7 +49,8 @@ LAYOUTS = {
 CAUSES = {
     2: "IMSI unknown in HLR", 3: "Illegal MS", 4: "IMSI unknown in VLR", 5: "IMEI not accepted", 6: "Illegal ME",
     11: "PLMN not allowed", 12: "Location Area not allowed", 13: "Roaming not allowed in this location area",
-    15: "No Suitable Cells In Location Area", 17: "Network failure", 20: "MAC failure", 21: "Synch failure", 22: "Congestion",
+    15: "No Suitable Cells In Location Area", 17: "Network failure", 20: "MAC failure", 21: "Synch failure",
+    22: "Congestion",
     23: "GSM authentication unacceptable", 25: "Not authorized for this CSG", 32: "Service option not supported",
     33: "Requested service option not subscribed", 34: "Service option temporarily out of order",
     38: "Call cannot be identified", 95: "Semantically incorrect message", 96: "Invalid mandatory information",
@@ -63,7 +66,8 @@ def decode(data: bytes, context: Context) -> Iterator[Message]:
     if len(data) < 2 or data[0] & 15 != 5:
         return
     fields: dict = {}
-    found = message("mm", LAYOUTS, Cursor(data, 2), data[1] & 0x3F, fields, context, CAUSES)   # bits 7, 8 count (24.007 11.2.3.2.3)
+    kind = data[1] & 0x3F                            # bits 7 and 8 are a counter (TS 24.007 11.2.3.2.3)
+    found = message("mm", LAYOUTS, Cursor(data, 2), kind, fields, context, CAUSES)
     if "res_extension" in fields:
         fields["res"] = fields.get("res", "") + fields.pop("res_extension")
     yield found

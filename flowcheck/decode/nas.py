@@ -1,4 +1,4 @@
-"""NAS messages by their protocol discriminator (TS 24.007 11.2.3.1.1), where the carrier does not say which of them it holds."""
+"""NAS messages by their protocol discriminator (TS 24.007 11.2.3.1.1)."""
 
 from __future__ import annotations
 

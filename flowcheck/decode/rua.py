@@ -26,7 +26,8 @@ _PROTOCOL = enumerated(
 _MISC = enumerated("processing-overload", "hardware-failure", "o-and-m-intervention", "unspecified", more=())
 
 ELEMENTS = {
-    1: ("cause", cause(("radioNetwork", _RADIO_NETWORK), ("transport", _TRANSPORT), ("protocol", _PROTOCOL), ("misc", _MISC))),
+    1: ("cause", cause(("radioNetwork", _RADIO_NETWORK), ("transport", _TRANSPORT), ("protocol", _PROTOCOL),
+                       ("misc", _MISC))),
     3: ("Context-ID", number(24)),
     4: ("RANAP-Message", octets()),
     6: ("Establishment-Cause", enumerated("emergency-call", "normal-call", more=())),

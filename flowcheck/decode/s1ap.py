@@ -22,7 +22,8 @@ PROCEDURES = {
     6: ("E-RABModify", "E-RABModifyRequest", "E-RABModifyResponse"),
     7: ("E-RABRelease", "E-RABReleaseCommand", "E-RABReleaseResponse"),
     8: ("E-RABReleaseIndication", "E-RABReleaseIndication"),
-    9: ("InitialContextSetup", "InitialContextSetupRequest", "InitialContextSetupResponse", "InitialContextSetupFailure"),
+    9: ("InitialContextSetup", "InitialContextSetupRequest", "InitialContextSetupResponse",
+        "InitialContextSetupFailure"),
     10: ("Paging", "Paging"),
     11: ("downlinkNASTransport", "DownlinkNASTransport"),
     12: ("initialUEMessage", "InitialUEMessage"),
@@ -34,7 +35,8 @@ PROCEDURES = {
     18: ("UEContextReleaseRequest", "UEContextReleaseRequest"),
     19: ("DownlinkS1cdma2000tunnelling", "DownlinkS1cdma2000tunnelling"),
     20: ("UplinkS1cdma2000tunnelling", "UplinkS1cdma2000tunnelling"),
-    21: ("UEContextModification", "UEContextModificationRequest", "UEContextModificationResponse", "UEContextModificationFailure"),
+    21: ("UEContextModification", "UEContextModificationRequest", "UEContextModificationResponse",
+         "UEContextModificationFailure"),
     22: ("UECapabilityInfoIndication", "UECapabilityInfoIndication"),
     23: ("UEContextRelease", "UEContextReleaseCommand", "UEContextReleaseComplete"),
     24: ("eNBStatusTransfer", "ENBStatusTransfer"),
@@ -42,8 +44,10 @@ PROCEDURES = {
     26: ("DeactivateTrace", "DeactivateTrace"),
     27: ("TraceStart", "TraceStart"),
     28: ("TraceFailureIndication", "TraceFailureIndication"),
-    29: ("ENBConfigurationUpdate", "ENBConfigurationUpdate", "ENBConfigurationUpdateAcknowledge", "ENBConfigurationUpdateFailure"),
-    30: ("MMEConfigurationUpdate", "MMEConfigurationUpdate", "MMEConfigurationUpdateAcknowledge", "MMEConfigurationUpdateFailure"),
+    29: ("ENBConfigurationUpdate", "ENBConfigurationUpdate", "ENBConfigurationUpdateAcknowledge",
+         "ENBConfigurationUpdateFailure"),
+    30: ("MMEConfigurationUpdate", "MMEConfigurationUpdate", "MMEConfigurationUpdateAcknowledge",
+         "MMEConfigurationUpdateFailure"),
     31: ("LocationReportingControl", "LocationReportingControl"),
     32: ("LocationReportingFailureIndication", "LocationReportingFailureIndication"),
     33: ("LocationReport", "LocationReport"),
@@ -114,8 +118,10 @@ _ENB_ID = choice(("macroENB-ID", number(20)), ("homeENB-ID", number(28)),
 _ARP = sequence(("priorityLevel", integer(0, 15)),
                 ("pre-emptionCapability", enumerated("shall-not-trigger-pre-emption", "may-trigger-pre-emption")),
                 ("pre-emptionVulnerability", enumerated("not-pre-emptable", "pre-emptable")), EXTENSIONS)
-_GBR = sequence(*((f"e-RAB-{what}Bitrate{way}", _BIT_RATE) for what in ("Maximum", "Guaranteed") for way in ("DL", "UL")), EXTENSIONS)
-_QOS = sequence(("qCI", integer(0, 255)), ("allocationRetentionPriority", _ARP), ("gbrQosInformation", Optional(_GBR)), EXTENSIONS)
+_GBR = sequence(("e-RAB-MaximumBitrateDL", _BIT_RATE), ("e-RAB-MaximumBitrateUL", _BIT_RATE),
+                ("e-RAB-GuaranteedBitrateDL", _BIT_RATE), ("e-RAB-GuaranteedBitrateUL", _BIT_RATE), EXTENSIONS)
+_QOS = sequence(("qCI", integer(0, 255)), ("allocationRetentionPriority", _ARP), ("gbrQosInformation", Optional(_GBR)),
+                EXTENSIONS)
 _ENDPOINT = (("transportLayerAddress", transport_address), ("gTP-TEID", octets(4)))
 _E_RAB_ID = ("e-RAB-ID", integer(0, 15, extensible=True))
 _TO_BE_SETUP = containers({
@@ -124,11 +130,14 @@ _TO_BE_SETUP = containers({
 _SETUP = containers({item: sequence(_E_RAB_ID, *_ENDPOINT, EXTENSIONS) for item in (39, 50)})
 _TAI = sequence(("pLMNidentity", PLMN), ("tAC", unsigned(2)), EXTENSIONS)
 _S_TMSI = sequence(("mMEC", unsigned(1)), ("m-TMSI", octets(4)), EXTENSIONS)
-_UE_IDS = choice(("uE-S1AP-ID-pair", sequence(("mME-UE-S1AP-ID", _MME_UE_ID), ("eNB-UE-S1AP-ID", _ENB_UE_ID), EXTENSIONS)),
+_UE_IDS = choice(("uE-S1AP-ID-pair", sequence(("mME-UE-S1AP-ID", _MME_UE_ID), ("eNB-UE-S1AP-ID", _ENB_UE_ID),
+                                              EXTENSIONS)),
                  ("mME-UE-S1AP-ID", _MME_UE_ID), more=())
-_GUMMEIS = sequence_of(sequence(("servedPLMNs", sequence_of(PLMN, 1, 32)), ("servedGroupIDs", sequence_of(unsigned(2), 1, 65535)),
+_GUMMEIS = sequence_of(sequence(("servedPLMNs", sequence_of(PLMN, 1, 32)),
+                                ("servedGroupIDs", sequence_of(unsigned(2), 1, 65535)),
                                 ("servedMMECs", sequence_of(unsigned(1), 1, 256)), EXTENSIONS), 1, 8)
-_SUPPORTED_TAS = sequence_of(sequence(("tAC", unsigned(2)), ("broadcastPLMNs", sequence_of(PLMN, 1, 6)), EXTENSIONS), 1, 256)
+_TA = sequence(("tAC", unsigned(2)), ("broadcastPLMNs", sequence_of(PLMN, 1, 6)), EXTENSIONS)
+_SUPPORTED_TAS = sequence_of(_TA, 1, 256)
 
 
 def _global_enb(bits: Bits) -> dict:
@@ -150,7 +159,8 @@ def _time_to_wait(bits: Bits) -> int | str:
 
 ELEMENTS = {
     0: ("MME-UE-S1AP-ID", _MME_UE_ID),
-    2: ("cause", cause(("radioNetwork", _RADIO_NETWORK), ("transport", _TRANSPORT), ("nas", _NAS), ("protocol", _PROTOCOL),
+    2: ("cause", cause(("radioNetwork", _RADIO_NETWORK), ("transport", _TRANSPORT), ("nas", _NAS),
+                       ("protocol", _PROTOCOL),
                        ("misc", _MISC))),
     8: ("eNB-UE-S1AP-ID", _ENB_UE_ID),
     16: ("E-RABToBeSetupListBearerSUReq", _TO_BE_SETUP),
@@ -167,7 +177,8 @@ ELEMENTS = {
     66: ("uEaggregateMaximumBitrate", sequence(("uEaggregateMaximumBitRateDL", _BIT_RATE),
                                                ("uEaggregateMaximumBitRateUL", _BIT_RATE), EXTENSIONS)),
     67: ("TAI", _TAI),
-    75: ("GUMMEI-ID", sequence(("pLMN-Identity", PLMN), ("mME-Group-ID", unsigned(2)), ("mME-Code", unsigned(1)), EXTENSIONS)),
+    75: ("GUMMEI-ID", sequence(("pLMN-Identity", PLMN), ("mME-Group-ID", unsigned(2)), ("mME-Code", unsigned(1)),
+                               EXTENSIONS)),
     87: ("RelativeMMECapacity", integer(0, 255)),
     96: ("S-TMSI", _S_TMSI),
     99: ("UE-S1AP-IDs", _UE_IDS),
@@ -176,7 +187,8 @@ ELEMENTS = {
     109: ("CNDomain", enumerated("ps", "cs")),
     127: ("CSG-Id", number(27)),
     128: ("CSG-IdList", sequence_of(sequence(("cSG-Id", number(27)), EXTENSIONS), 1, 256)),
-    134: ("RRC-Establishment-Cause", enumerated("emergency", "highPriorityAccess", "mt-Access", "mo-Signalling", "mo-Data",
+    134: ("RRC-Establishment-Cause", enumerated("emergency", "highPriorityAccess", "mt-Access", "mo-Signalling",
+                                                "mo-Data",
                                                 more=("delay-TolerantAccess", "mo-VoiceCall", "mo-ExceptionData"))),
     137: ("DefaultPagingDRX", enumerated("v32", "v64", "v128", "v256", more=())),
 }

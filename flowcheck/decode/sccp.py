@@ -19,6 +19,7 @@ CR, CC, CREF, RLSD, RLC, DT1, DT2, UDT, UDTS, XUDT, XUDTS = 1, 2, 3, 4, 5, 6, 7,
 _RETURNED = {UDTS: "sccp.UDTS", XUDTS: "sccp.XUDTS"}
 _DATA, _SEGMENTATION = 0x0F, 0x10
 _MAP = {5, 6, 7, 8, 9, 10, 145, 148, 149, 150}           # TS 23.003 8.2: subsystem numbers of MAP users
+_USERS = {142: "ranap", 250: "bssap", 254: "bssap"}
 _PENDING = 256                                           # messages whose segments are awaited
 _LARGEST = 1 << 16
 _CONNECTIONS = 8192
@@ -44,7 +45,7 @@ class Subsystems:
     def protocol(number: int, data: bytes) -> str:
         """The payload name for a subsystem number; where it is not known, for what the bytes can only be."""
         if number:
-            return "ranap" if number == 142 else "bssap" if number in (254, 250) else "map" if number in _MAP else "unknown"
+            return "map" if number in _MAP else _USERS.get(number, "unknown")
         if ranap.fits(data):
             return "ranap"
         if len(data) > 2 and (data[0] == 0 and data[1] == len(data) - 2 or data[0] == 1 and data[2] == len(data) - 3):
@@ -113,10 +114,10 @@ class Flow:
             yield context.message(_RETURNED[kind], {"cause": cause})
             return
         number = _subsystem(called)
-        if number not in _MAP and number not in (142, 254, 250):
+        if number not in _MAP and number not in _USERS:
             number = _subsystem(calling) or number
         segment = _optional(cursor).get(_SEGMENTATION) if kind == XUDT else None
-        if segment and len(segment) == 4:                # Q.713 3.17: first, class, segments that remain; then a reference
+        if segment and len(segment) == 4:                # Q.713 3.17: first, class, segments left; a reference
             key = (calling, called, segment[1:])
             if segment[0] & 0x80:
                 self._pieces.pop(key, None)
@@ -128,7 +129,8 @@ class Flow:
             return
         yield from _carry(content, number, b"", context)
 
-    def _join(self, key: Hashable, number: int, content: bytes, last: bool, context: Context) -> tuple[bytes, Context] | None:
+    def _join(self, key: Hashable, number: int, content: bytes, last: bool,
+              context: Context) -> tuple[bytes, Context] | None:
         _, before, frames = self._pieces.pop(key, (number, b"", ()))
         whole, frames = before + content, (*frames, *context.frames)
         if last:

@@ -20,7 +20,8 @@ from ..model import Context, Endpoint, FrameRef, Message, Payload, Problem
 from .wire import Cursor, Short
 
 _TAG = ("verification_tag",)
-_INIT = (*_TAG, "initiate_tag", "a_rwnd", "outbound_streams", "inbound_streams", "initial_tsn", "addresses", "host_name")
+_INIT = (*_TAG, "initiate_tag", "a_rwnd", "outbound_streams", "inbound_streams", "initial_tsn", "addresses",
+         "host_name")
 _CAUSE = (*_TAG, "cause", "cause_code", "causes")
 KINDS = {
     "sctp.init": _INIT, "sctp.init_ack": _INIT, "sctp.abort": _CAUSE, "sctp.error": _CAUSE,
@@ -30,7 +31,8 @@ PORTS = {9899}
 PROTOCOLS = {132}
 
 DATA, INIT, INIT_ACK, ABORT, ERROR, I_DATA = 0, 1, 2, 6, 9, 64
-_PLAIN = {7: "sctp.shutdown", 8: "sctp.shutdown_ack", 10: "sctp.cookie_echo", 11: "sctp.cookie_ack", 14: "sctp.shutdown_complete"}
+_PLAIN = {7: "sctp.shutdown", 8: "sctp.shutdown_ack", 10: "sctp.cookie_echo", 11: "sctp.cookie_ack",
+          14: "sctp.shutdown_complete"}
 _NAMES = {INIT: "sctp.init", INIT_ACK: "sctp.init_ack", ABORT: "sctp.abort", ERROR: "sctp.error", **_PLAIN}
 _CHUNKS = {*range(16), 64, 128, 129, 130, 132, 192, 193, 194}           # IANA: SCTP chunk types
 
@@ -43,7 +45,7 @@ CAUSES = {1: "Invalid Stream Identifier", 2: "Missing Mandatory Parameter", 3: "
           162: "Request to Delete Source IP Address", 163: "Association Aborted Due to Illegal ASCONF-ACK",
           164: "Request Refused - No Authorization", 261: "Unsupported HMAC Identifier"}
 
-_ASSIGNED = range(1, 256)            # IANA assigns from the bottom; what is above was never registered or has its octets swapped
+_ASSIGNED = range(1, 256)            # IANA assigns from the bottom; above are mistakes, or the octets are swapped
 _REMEMBERED = 1024                   # TSNs of a direction by which retransmissions are known
 _FRAGMENTS = 512                     # of one direction, waiting for the rest of their messages
 _WAITING = 1 << 20                   # octets of the same
@@ -81,7 +83,8 @@ class Flow:
             return
         source, destination, tag = unpack_from(">HHI", data)
         layers = context.layers if context.layers[-1:] == ("sctp",) else (*context.layers, "sctp")
-        context = replace(context, src=Endpoint(context.src.address, source), dst=Endpoint(context.dst.address, destination),
+        context = replace(context, src=Endpoint(context.src.address, source),
+                          dst=Endpoint(context.dst.address, destination),
                           layers=layers)
         context = replace(context, stream=self._association(source, destination, tag, data, context))
         at, end = 12, len(data)
@@ -138,7 +141,7 @@ class Flow:
         if kind == DATA:
             ppid = unpack_from(">I", body, 8)[0]
             group, index = (), tsn
-        else:                                            # RFC 8260 2.1: PPID in the first fragment, then the fragment's number
+        else:                                            # RFC 8260 2.1: PPID in the first fragment, then a number
             message, word = unpack_from(">II", body, 8)
             first = flags & 2
             ppid, index, group = (word if first else 0), (0 if first else word), (stream, flags & 4, message)

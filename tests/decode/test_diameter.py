@@ -21,7 +21,8 @@ def avp(code, value, vendor=0, flags=0x40):
         value = struct.pack(">I", value)
     elif isinstance(value, str):
         value = value.encode()
-    head = struct.pack(">I", code) + bytes([flags | (0x80 if vendor else 0)]) + (len(value) + (12 if vendor else 8)).to_bytes(3, "big")
+    size = len(value) + (12 if vendor else 8)
+    head = struct.pack(">IB", code, flags | (0x80 if vendor else 0)) + size.to_bytes(3, "big")
     return head + (struct.pack(">I", vendor) if vendor else b"") + value + bytes(-len(value) & 3)
 
 
@@ -37,17 +38,24 @@ def message(command, *avps, flags=0xC0, application=16777251, ids=(0xA998FB45, 0
 
 SESSION = avp(263, "mme1.example;1;2;3")
 ORIGIN = avp(264, "mme1.example") + avp(296, "example")
-VECTOR = group(1413, group(1414, avp(1447, RAND, TGPP), avp(1448, XRES, TGPP), avp(1449, AUTN, TGPP), avp(1450, bytes(32), TGPP),
+VECTOR = group(1413, group(1414, avp(1447, RAND, TGPP), avp(1448, XRES, TGPP), avp(1449, AUTN, TGPP),
+                           avp(1450, bytes(32), TGPP),
                            vendor=TGPP), vendor=TGPP)
-UMTS = group(1413, *[group(1415, avp(1447, RAND, TGPP), avp(1448, XRES, TGPP), avp(625, bytes(16), TGPP), avp(626, bytes(16), TGPP),
+UMTS = group(1413, *[group(1415, avp(1447, RAND, TGPP), avp(1448, XRES, TGPP), avp(625, bytes(16), TGPP),
+                           avp(626, bytes(16), TGPP),
                            avp(1449, AUTN, TGPP), vendor=TGPP)] * 2, vendor=TGPP)
 CASES = [
-    (message(257, ORIGIN, avp(257, b"\0\1" + bytes([10, 20, 0, 21])), avp(266, 99999), application=0, flags=0x80), "diameter.CER",
-     {"command": "Capabilities-Exchange", "command_code": 257, "request": True, "application_id": 0, "origin_host": "mme1.example",
-      "avps": {"Origin-Host": "mme1.example", "Origin-Realm": "example", "Host-IP-Address": "10.20.0.21", "Vendor-Id": 99999}}),
-    (message(318, SESSION, ORIGIN, avp(283, "ro.example"), avp(1, "999990000004711"), avp(1407, bytes.fromhex("00f110"), TGPP)), "diameter.AIR",
+    (message(257, ORIGIN, avp(257, b"\0\1" + bytes([10, 20, 0, 21])), avp(266, 99999), application=0, flags=0x80),
+     "diameter.CER",
+     {"command": "Capabilities-Exchange", "command_code": 257, "request": True, "application_id": 0,
+      "origin_host": "mme1.example",
+      "avps": {"Origin-Host": "mme1.example", "Origin-Realm": "example", "Host-IP-Address": "10.20.0.21",
+               "Vendor-Id": 99999}}),
+    (message(318, SESSION, ORIGIN, avp(283, "ro.example"), avp(1, "999990000004711"),
+             avp(1407, bytes.fromhex("00f110"), TGPP)), "diameter.AIR",
      {"command": "Authentication-Information", "request": True, "user_name": "999990000004711", "visited_plmn": "00101",
-      "session_id": "mme1.example;1;2;3", "destination_realm": "ro.example", "hop_by_hop": "a998fb45", "end_to_end": "b22bb3c8"}),
+      "session_id": "mme1.example;1;2;3", "destination_realm": "ro.example", "hop_by_hop": "a998fb45",
+      "end_to_end": "b22bb3c8"}),
     (message(318, SESSION, avp(268, 2001), VECTOR, flags=0x40), "diameter.AIA",
      {"request": False, "result_code": 2001, "result": "DIAMETER_SUCCESS", "experimental_result_code": None,
       "vectors": [{"type": "E-UTRAN-Vector", "rand": RAND.hex(), "xres": XRES.hex(), "autn": AUTN.hex()}]}),
@@ -73,7 +81,8 @@ def tape(context=CONTEXT):
 def test_whole_and_cut(data, kind, fields):
     [found] = diameter.decode(data, CONTEXT)
     assert found.kind == kind and not found.problems and not found.incomplete
-    assert {name: found.fields.get(name) for name in fields} == fields and set(found.fields) <= set(diameter.KINDS[kind])
+    assert {name: found.fields.get(name) for name in fields} == fields
+    assert set(found.fields) <= set(diameter.KINDS[kind])
     for size in range(20, len(data)):
         [cut] = diameter.decode(data[:size], Context(1, CONTEXT.frames, MME, HSS, missing=len(data) - size))
         assert cut.kind == kind and not cut.problems and cut.incomplete
@@ -118,7 +127,9 @@ def test_recognition():
         assert diameter.likely(data, (40000, 3868))
     assert diameter.likely(CASES[0][0], (1, 2)) and diameter.likely(CASES[1][0], (1, 2))
     assert not diameter.likely(CASES[6][0], (1, 2)), "an unknown command needs its port"
-    assert not diameter.likely(b"\x01\0\0\x15" + bytes(30), (3868, 1)) and not diameter.likely(b"\x16\3\1\0\x50" + bytes(40), (3868, 1))
+    assert not diameter.likely(b"\x01\0\0\x15" + bytes(30), (3868,
+                                                             1)) and not diameter.likely(b"\x16\3\1\0\x50" + bytes(40),
+                                                                                         (3868, 1))
 
 
 def test_problems_of_the_peer():

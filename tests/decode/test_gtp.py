@@ -9,7 +9,8 @@ from hypothesis import strategies as st
 from flowcheck.decode import gtp, gtpv2
 from flowcheck.model import Context, Endpoint, FrameRef, Payload
 
-CONTEXT = Context(1, (FrameRef(0, 1),), Endpoint("10.20.0.21", 2123), Endpoint("10.20.0.31", 2123), ("eth", "ip", "udp"), 1)
+CONTEXT = Context(1, (FrameRef(0, 1),), Endpoint("10.20.0.21", 2123), Endpoint("10.20.0.31", 2123),
+                  ("eth", "ip", "udp"), 1)
 IMSI = bytes.fromhex("99999900000074f1")
 APN = b"\x03m2m\x09provision"
 
@@ -33,29 +34,39 @@ def element(kind, value, instance=0):
 
 
 CREATE = v1(16, b"\x02" + IMSI + b"\x0e\x03" + b"\x10\0\0\x20\1" + b"\x11\0\0\5\1" + b"\x14\x05" + tlv(128, b"\xf1\x21")
-            + tlv(131, APN) + tlv(133, bytes([10, 20, 0, 21])) + tlv(133, bytes([10, 20, 0, 22])) + tlv(134, bytes.fromhex("918107070010f4"))
+            + tlv(131, APN) + tlv(133, bytes([10, 20, 0, 21])) + tlv(133, bytes([10, 20, 0, 22]))
+            + tlv(134, bytes.fromhex("918107070010f4"))
             + tlv(135, b"\0" * 12))
-CREATED = v1(17, b"\x01\x80" + b"\x08\xfe" + b"\x7f\0\0\0\x4d" + tlv(128, b"\xf1\x21" + bytes([10, 45, 0, 7])), teid=0x501,
+CREATED = v1(17, b"\x01\x80" + b"\x08\xfe" + b"\x7f\0\0\0\x4d" + tlv(128, b"\xf1\x21" + bytes([10, 45, 0, 7])),
+             teid=0x501,
              extension=b"\xc0\x01\x12\x34\x00")
-SESSION = v2(32, element(1, IMSI), element(71, APN), element(83, bytes.fromhex("00f110")), element(82, b"\6"), element(99, b"\1"),
-             element(87, b"\x8a\0\0\5\1" + bytes([10, 20, 0, 21])), element(79, b"\1" + bytes(4)), element(200, b"unknown"),
+SESSION = v2(32, element(1, IMSI), element(71, APN), element(83, bytes.fromhex("00f110")), element(82, b"\6"),
+             element(99, b"\1"),
+             element(87, b"\x8a\0\0\5\1" + bytes([10, 20, 0, 21])), element(79, b"\1" + bytes(4)),
+             element(200, b"unknown"),
              element(93, element(73, b"\5") + element(87, b"\x80\0\0\0\7" + bytes([10, 20, 0, 9]), 2)), teid=0)
 CASES = [
     (gtp, CREATE, "gtp.CreatePDPContextRequest",
-     {"message_type": 16, "sequence": 7, "teid": "00000000", "imsi": "999999000000471", "apn": "m2m.provision", "nsapi": 5,
-      "teid_data": "00002001", "teid_control": "00000501", "pdp_type": "IPv4", "gsn_addresses": ["10.20.0.21", "10.20.0.22"],
+     {"message_type": 16, "sequence": 7, "teid": "00000000", "imsi": "999999000000471", "apn": "m2m.provision",
+      "nsapi": 5,
+      "teid_data": "00002001", "teid_control": "00000501", "pdp_type": "IPv4",
+      "gsn_addresses": ["10.20.0.21", "10.20.0.22"],
       "msisdn": "18707000014", "recovery": 3, "end_user_address": None}),
     (gtp, CREATED, "gtp.CreatePDPContextResponse",
-     {"cause": 128, "cause_text": "Request accepted", "end_user_address": "10.45.0.7", "charging_id": 77, "teid": "00000501"}),
+     {"cause": 128, "cause_text": "Request accepted", "end_user_address": "10.45.0.7", "charging_id": 77,
+      "teid": "00000501"}),
     (gtp, v1(17, b"\x01\xdb"), "gtp.CreatePDPContextResponse", {"cause": 219, "cause_text": "Missing or unknown APN"}),
     (gtp, v1(1, b""), "gtp.EchoRequest", {"message_type": 1}),
     (gtp, v1(2, b"\x0e\x05"), "gtp.EchoResponse", {"recovery": 5}),
     (gtpv2, SESSION, "gtpv2.CreateSessionRequest",
-     {"message_type": 32, "sequence": 9, "teid": "00000000", "imsi": "999999000000471", "apn": "m2m.provision", "serving_network": "00101",
+     {"message_type": 32, "sequence": 9, "teid": "00000000", "imsi": "999999000000471", "apn": "m2m.provision",
+      "serving_network": "00101",
       "rat_type": "EUTRAN", "pdn_type": "IPv4", "paa": "0.0.0.0", "cause": None,
       "f_teids": [{"interface_type": 10, "teid": "00000501", "ipv4": "10.20.0.21", "instance": 0}],
-      "bearers": [{"ebi": 5, "f_teids": [{"interface_type": 0, "teid": "00000007", "ipv4": "10.20.0.9", "instance": 2}]}]}),
-    (gtpv2, v2(33, element(2, b"\x49\0"), element(79, b"\3\x40" + bytes(15) + b"\1" + bytes([10, 45, 0, 7]))), "gtpv2.CreateSessionResponse",
+      "bearers": [{"ebi": 5, "f_teids": [{"interface_type": 0, "teid": "00000007", "ipv4": "10.20.0.9",
+                                          "instance": 2}]}]}),
+    (gtpv2, v2(33, element(2, b"\x49\0"), element(79, b"\3\x40" + bytes(15) + b"\1" + bytes([10, 45, 0, 7]))),
+     "gtpv2.CreateSessionResponse",
      {"cause": 73, "cause_text": "No resources available", "paa": "10.45.0.7 ::1"}),
     (gtpv2, v2(1, element(3, b"\5"), flags=0x40), "gtpv2.EchoRequest", {"recovery": 5, "teid": None}),
 ]
@@ -85,7 +96,8 @@ def test_recognition(module, data, kind, fields):
     other = gtp if module is gtpv2 else gtpv2
     assert not other.likely(data, (2123, 2123))
     [handed] = messages(other, data)
-    assert isinstance(handed, Payload) and handed.protocol == module.__name__.rpartition(".")[2], "both versions share a port"
+    assert isinstance(handed,
+                      Payload) and handed.protocol == module.__name__.rpartition(".")[2], "both versions share a port"
 
 
 def test_recognition_off_the_ports():
@@ -99,7 +111,8 @@ def test_recognition_off_the_ports():
 
 def test_user_packets_are_handed_on():
     packet = bytes.fromhex("45000014000000004006000001010101") + b"\1\1\1\1"
-    for data in (struct.pack(">BBHI", 0x30, 255, 20, 1) + packet, v1(255, packet), v1(255, packet, extension=b"\x85\x01\x10\x09\x00")):
+    for data in (struct.pack(">BBHI", 0x30, 255, 20, 1) + packet, v1(255, packet),
+                 v1(255, packet, extension=b"\x85\x01\x10\x09\x00")):
         [found] = messages(gtp, data)
         assert (found.protocol, found.data, found.context.layers) == ("ip", packet, ("eth", "ip", "udp", "gtp"))
     assert messages(gtp, struct.pack(">BBHI", 0x30, 255, 2, 1) + b"\0\0") == []
@@ -129,7 +142,8 @@ def test_broken_elements():
 
 def test_scapy_agrees():
     scapy = pytest.importorskip("scapy.contrib.gtp_v2")
-    request = scapy.GTPV2CreateSessionRequest(IE_list=[scapy.IE_IMSI(IMSI=b"999990000004711"), scapy.IE_PAA(PDN_type=1, ipv4="10.45.0.7")])
+    request = scapy.GTPV2CreateSessionRequest(IE_list=[scapy.IE_IMSI(IMSI=b"999990000004711"),
+                                                       scapy.IE_PAA(PDN_type=1, ipv4="10.45.0.7")])
     [found] = messages(gtpv2, bytes(scapy.GTPHeader(seq=0x000A00, teid=3) / request))
     assert found.fields["imsi"] == "999990000004711" and found.fields["paa"] == "10.45.0.7"
     assert found.fields["teid"] == "00000003" and found.fields["sequence"] == 0x0A00

@@ -7,7 +7,8 @@ from hypothesis import strategies as st
 from flowcheck.decode import map as gsm_map
 from flowcheck.model import Context, Endpoint, FrameRef
 
-CONTEXT = Context(1, (FrameRef(0, 1),), Endpoint("10.20.0.21"), Endpoint("203.0.113.31"), ("eth", "ip", "sctp", "m3ua", "sccp"), 1)
+CONTEXT = Context(1, (FrameRef(0, 1),), Endpoint("10.20.0.21"), Endpoint("203.0.113.31"),
+                  ("eth", "ip", "sctp", "m3ua", "sccp"), 1)
 IMSI = bytes.fromhex("99999900000074f1")
 RAND, XRES, AUTN = bytes(range(16)), bytes(range(8)), bytes(range(16, 32))
 

@@ -29,7 +29,9 @@ def layer(group, kind, *parameters):
 
 
 def transfer(data, opc=1030, dpc=8194, indicator=3):
-    return layer(1, 1, parameter(6, b"\0\0\0\1"), parameter(0x210, struct.pack(">IIBBBB", opc, dpc, indicator, 2, 0, 5) + data))
+    return layer(1, 1, parameter(6, b"\0\0\0\1"), parameter(0x210,
+                                                            struct.pack(">IIBBBB", opc, dpc, indicator, 2, 0,
+                                                                        5) + data))
 
 
 def address(number):
@@ -91,12 +93,14 @@ def test_management(module):
 
 def test_a_connection_knows_its_user():
     a, b = b"\0\0\1", b"\0\0\2"
-    steps = [(connection_request(a, 142, RANAP), False), (b"\2" + a + b + b"\2\0", True), (data_form_1(b, RANAP), False),
+    steps = [(connection_request(a, 142, RANAP), False), (b"\2" + a + b + b"\2\0", True),
+             (data_form_1(b, RANAP), False),
              (data_form_1(a, b"odd octets"), True)]
     assert payloads(sccp.Flow(context()), *steps) == [("ranap", RANAP), ("ranap", RANAP), ("ranap", b"odd octets")]
     unseen = payloads(sccp.Flow(context()), (data_form_1(b, RANAP), False), (data_form_1(a, b"odd octets"), True),
                       (data_form_1(a, BSSMAP), True))
-    assert unseen == [("ranap", RANAP), ("unknown", b"odd octets"), ("bssap", BSSMAP)], "known by its octets alone, or not at all"
+    assert unseen == [("ranap", RANAP), ("unknown", b"odd octets"),
+                      ("bssap", BSSMAP)], "known by its octets alone, or not at all"
 
 
 def test_the_connection_is_told_to_the_payload():
@@ -133,9 +137,11 @@ def test_sua():
     here, there = parameter(0x104, b"\0\0\0\1"), parameter(0x105, b"\0\0\0\1")
     called = parameter(0x103, struct.pack(">HH", 2, 7) + parameter(0x8003, b"\0\0\0\x8e"))
     flow = sua.Flow(context())
-    steps = [(layer(8, 1, called, here, parameter(0x10B, RANAP)), False), (layer(8, 7, there, parameter(0x10B, b"anything")), True)]
+    steps = [(layer(8, 1, called, here, parameter(0x10B, RANAP)), False),
+             (layer(8, 7, there, parameter(0x10B, b"anything")), True)]
     assert payloads(flow, *steps) == [("ranap", RANAP), ("ranap", b"anything")]
-    assert payloads(sua.Flow(context()), (layer(7, 1, parameter(0x102, called[4:].replace(b"\x8e", b"\6")), parameter(0x10B, b"t")), False)) \
+    assert payloads(sua.Flow(context()), (layer(7, 1, parameter(0x102, called[4:].replace(b"\x8e", b"\6")),
+                                                parameter(0x10B, b"t")), False)) \
         == [("map", b"t")]
 
 
@@ -146,11 +152,13 @@ def test_bssap():
     assert found.data == b"\x05\x1b"
     complete = bytes.fromhex("000c57" + "050401" + "aabbcc" + "2101" + "170105")
     assert [item.data for item in bssap.decode(complete, context())] == [b"\x05"]
-    assert list(bssap.decode(bytes.fromhex("000120"), context())) == [] and list(bssap.decode(BSSMAP[:-1], context())) == []
+    assert list(bssap.decode(bytes.fromhex("000120"), context())) == [] and list(bssap.decode(BSSMAP[:-1],
+                                                                                              context())) == []
 
 
 @settings(max_examples=200, deadline=None)
-@given(st.sampled_from([m3ua, sua, sccp, bssap]), st.sampled_from([b"", b"\1\0\1\1", b"\1\0\x08\1", b"\6\0\0\1", b"\x11\1\1", b"\1\0\0"]),
+@given(st.sampled_from([m3ua, sua, sccp, bssap]), st.sampled_from([b"", b"\1\0\1\1", b"\1\0\x08\1", b"\6\0\0\1",
+                                                                   b"\x11\1\1", b"\1\0\0"]),
        st.binary(max_size=60))
 def test_noise(module, head, noise):
     data = head + noise

