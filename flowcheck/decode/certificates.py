@@ -193,7 +193,8 @@ def faults(chain: Sequence[dict[str, Any]], name: str | None, at: int) -> list[d
 
     Each is {"fault", "certificate" (index in the chain), "text"}, where `fault` is one of `unreadable`,
     `name_mismatch`, `expired`, `not_yet_valid`, `self_signed`, `chain_order`, `weak_key`, `weak_signature`,
-    `no_server_auth`. A chain that leaves out its root is in order (RFC 5246, 7.4.2). Without a name, names are not looked at.
+    `no_server_auth`. A chain that leaves out its root is in order (RFC 5246, 7.4.2). Without a name, names are not
+    looked at.
     """
     found = []
 
