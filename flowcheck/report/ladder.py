@@ -259,17 +259,17 @@ class _Drawing:
         cause = finding is not None and finding.code == self.attempt.cause
         frames = words.frame_list(event.frames, self.names)
         cite = self.cite.get(event.step or "", "")
-        text = f"{event.kind} {event.summary}" if not event.summary else event.summary
-        label = " ".join(part for part in (f"{cite} " if cite else "", text, f"×{len(event.copies) + 1}" if event.copies else "") if part)
+        text = words.named(event.kind, event.summary)
+        label, times = f"{cite}  {text}" if cite else text, f" ×{len(event.copies) + 1}" if event.copies else ""
         self.add('<a class="arrow {}" href="#{}.m{}" aria-label="{}">', f"{severity} cause" if cause else severity, self.anchor, row.number + 1,
-                 line(f"{clock(event.time)}, {words.role_title(event.src)} to {words.role_title(event.dst)}: {label}, {frames}", 500))
-        self.add("<title>{}</title>", line(f"{event.kind}: {label} ({frames})", 600))
+                 line(f"{clock(event.time)}, {words.role_title(event.src)} to {words.role_title(event.dst)}: {label}{times}, {frames}", 500))
+        self.add("<title>{}</title>", line(f"{event.kind}: {label}{times} ({frames})", 600))
         self.add('<rect class="hit" x="0" y="{}" width="{}" height="{}"/>', y, self.width, height)
         self.add('<text class="small" x="4" y="{}">{}</text>', y + 16, clock(event.time))
         since = "" if before is None else f"  +{span(max(0, event.time - before))}"
         self.add('<text class="small" x="4" y="{}">{}</text>', y + 30, self.fit(f"#{_numbers(event)}{since}", _GUTTER * 1.1))
         tip = self.arrow(event.src, event.dst, y + 26, "stroke")
-        self.label(label, event.src, event.dst, y + 17)
+        self.label(label, event.src, event.dst, y + 17, times)
         if finding is not None:
             sign = words.SEVERITY_ICONS.get(finding.severity, "")
             word = "waived" if finding.waived else f"cause: {finding.kind}" if cause else finding.kind
@@ -289,8 +289,8 @@ class _Drawing:
                  end + back, end, back)
         return (start + end) / 2
 
-    def label(self, text: str, src: str, dst: str, y: int) -> None:
-        text = self.fit(text, min(self.right - _GUTTER - 8, _LABEL * _CHARACTER))
+    def label(self, text: str, src: str, dst: str, y: int, tail: str = "") -> None:
+        text = self.fit(text, min(self.right - _GUTTER - 8, _LABEL * _CHARACTER) - len(tail) * _CHARACTER) + tail
         half = len(text) * _CHARACTER / 2
         middle = (self.of(src) + self.of(dst)) / 2
         middle = min(max(middle, _GUTTER + 4 + half), self.right - 4 - half)

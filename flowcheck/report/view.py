@@ -193,7 +193,10 @@ def _verdict(verdict: str | None) -> View:
 
 
 def _side(one: AttemptResult) -> str:
-    return "nobody" if one.verdict == PASS else words.SIDE_WORDS.get(one.side or "unknown", words.SIDE_WORDS["unknown"])
+    """Who should act; empty where nobody has to, or where an undecided attempt does not tell."""
+    if one.verdict == PASS or (one.verdict == INCONCLUSIVE and one.side in (None, "unknown")):
+        return ""
+    return words.SIDE_WORDS.get(one.side or "unknown", words.SIDE_WORDS["unknown"])
 
 
 def _step_words(step: Any) -> str:

@@ -52,9 +52,31 @@ def attempts(result: Result) -> Iterator[tuple[DeviceResult, AttemptResult]]:
             yield device, attempt
 
 
+_STOPPING = ("refused", "missing", "stopped", "no-answer", "not-started")
+
+
 def furthest(attempt: AttemptResult) -> StepResult | None:
-    """The last step of the clause that was reached."""
-    return next((step for step in reversed(attempt.steps) if step.state in REACHED), None)
+    """The last step of the clause that was reached; what a failed attempt still did after it was stopped is not progress."""
+    steps = attempt.steps
+    finding = cause(attempt)
+    if finding is not None and finding.kind in _STOPPING:
+        end = next((number for number, step in enumerate(steps, 1) if step.step == finding.step), len(steps))
+        steps = steps[:end]
+    return next((step for step in reversed(steps) if step.state in REACHED), None)
+
+
+def named(kind: str, summary: str) -> str:
+    """The summary of a message, led by its kind where it does not name it itself."""
+    if not summary:
+        return kind
+    name = kind.partition(".")[2] or kind
+    if _bare(name.partition(".")[0]) in _bare(summary):
+        return summary
+    return f"{name if name != name.lower() else kind} {summary}"
+
+
+def _bare(text: str) -> str:
+    return "".join(filter(str.isalnum, text.lower()))
 
 
 def follow_on(attempt: AttemptResult) -> set[str]:
