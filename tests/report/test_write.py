@@ -1,0 +1,48 @@
+import json
+from types import SimpleNamespace
+
+import pytest
+
+from flowcheck.errors import UsageError
+from flowcheck.report import write
+
+
+def options(**given):
+    names = dict.fromkeys(("html", "json", "junit", "sarif", "output_dir"))
+    return SimpleNamespace(**{**names, "show_secrets": False, "quiet": True, "verbose": False, "color": "never", **given})
+
+
+def test_everything_into_the_output_directory_under_the_first_capture(refused, tmp_path):
+    written = write.reports(refused, options(output_dir=str(tmp_path / "out")))
+    assert [path.name for path in written] == ["hnb_outer.html", "hnb_outer.json", "hnb_outer.junit.xml", "hnb_outer.sarif"]
+    assert sorted(path.name for path in (tmp_path / "out").iterdir()) == sorted(path.name for path in written)
+
+
+def test_no_format_lets_a_secret_out(secret, secrets, tmp_path, capsys):
+    written = write.reports(secret, options(output_dir=str(tmp_path), quiet=False, verbose=True))
+    texts = [path.read_text() for path in written] + [capsys.readouterr().out]
+    assert len(texts) == 5 and all(texts)
+    assert [planted for planted in secrets for text in texts if planted in text] == []
+
+
+def test_secrets_are_shown_when_asked_for(secret, secrets, tmp_path):
+    written = write.reports(secret, options(json=str(tmp_path / "r.json"), show_secrets=True))
+    assert secrets[0] in written[0].read_text()
+
+
+def test_standard_output_holds_data_only(refused, capsys):
+    assert write.reports(refused, options(json="-", quiet=False)) == []
+    out, err = capsys.readouterr()
+    assert json.loads(out)["verdict"] == "fail"
+    assert "FAIL" in err
+
+
+def test_two_reports_cannot_share_standard_output(refused):
+    with pytest.raises(UsageError):
+        write.reports(refused, options(json="-", html="-"))
+
+
+def test_what_cannot_be_written_is_said(refused, tmp_path):
+    (tmp_path / "file").write_text("")
+    with pytest.raises(UsageError, match="cannot be written"):
+        write.reports(refused, options(json=str(tmp_path / "file" / "r.json")))
