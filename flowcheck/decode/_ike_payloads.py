@@ -4,14 +4,13 @@ from __future__ import annotations
 
 import ipaddress
 from collections.abc import Callable, Iterator
-from importlib import import_module
-from importlib.util import find_spec
 from socket import AF_INET, AF_INET6, inet_ntop
 from struct import Struct
 from typing import Any, NamedTuple
 
 from ..model import Problem
 from . import _ike_names as names
+from . import certificates
 from .wire import Cursor, Short
 
 
@@ -125,72 +124,21 @@ def identity_text(kind: int, data: bytes) -> str:
     if kind == 5 and len(data) == 16:
         return inet_ntop(AF_INET6, data)
     if kind == 9:
-        try:
-            return distinguished_name(data)
-        except (Short, ValueError):
-            return data.hex()
+        return certificates.name(data)
     if kind in (2, 3) or kind == 11 and data.isascii() and data.decode("ascii").isprintable():
         text = data.decode("utf-8", "replace")
         return "".join(c if c.isprintable() else f"\\{ord(c):03o}" for c in text)
     return data.hex()
 
 
-_DN_NAMES = {"550403": "CN", "550404": "SN", "550405": "serialNumber", "550406": "C", "550407": "L", "550408": "ST",
-             "550409": "STREET", "55040a": "O", "55040b": "OU", "55040c": "T", "55042a": "GN", "55042e": "dnQualifier",
-             "2a864886f70d010901": "E", "0992268993f22c640119": "DC", "0992268993f22c640101": "UID"}
-
-
-def distinguished_name(der: bytes) -> str:
-    """A DER Name (RFC 5280 4.1.2.4) as `C=.., O=.., CN=..`. Raises Short or ValueError where it is none."""
-    outer = Cursor(der)
-    out = []
-    for relative in _elements(_element(outer, 0x30)):
-        for pair in _elements(relative):
-            kind = _element(pair, 0x06).rest().hex()
-            tag = pair.u8()
-            value = pair.octets(_length(pair))
-            text = value.decode({0x1E: "utf-16-be", 0x14: "latin-1"}.get(tag, "utf-8"), "replace")
-            out.append(f"{_DN_NAMES.get(kind, kind)}={text}")
-    return ", ".join(out)
-
-
-def _element(cursor: Cursor, tag: int) -> Cursor:
-    if cursor.u8() != tag:
-        raise ValueError("not a DER name")
-    size = _length(cursor)
-    start = cursor.offset
-    cursor.octets(size)
-    return Cursor(cursor.data, start, start + size)
-
-
-def _elements(cursor: Cursor) -> Iterator[Cursor]:
-    while cursor.left:
-        cursor.u8()
-        size = _length(cursor)
-        start = cursor.offset
-        cursor.octets(size)
-        yield Cursor(cursor.data, start, start + size)
-
-
-def _length(cursor: Cursor) -> int:
-    first = cursor.u8()
-    return first if first < 0x80 else cursor.uint(first & 0x7F)
-
-
 def _certificate(cursor: Cursor, place: Place, fields: dict[str, Any]) -> None:
     encoding, der = cursor.u8(), cursor.rest()
     entry: dict[str, Any] = {"encoding": names.CERTIFICATE_ENCODINGS.get(encoding) or str(encoding)}
     if encoding == 4:
-        entry |= describe_certificate(der)
+        entry |= certificates.describe(der)
     elif encoding in (12, 13):
         entry["url"] = der[20:].decode("ascii", "replace")
     fields.setdefault("certificates", []).append(entry)
-
-
-def describe_certificate(der: bytes) -> dict[str, Any]:
-    if find_spec(f"{__package__}.certificates") is None:
-        return {"size": len(der)}
-    return dict(import_module(f"{__package__}.certificates").describe(der))
 
 
 def _certificate_request(cursor: Cursor, place: Place, fields: dict[str, Any]) -> None:

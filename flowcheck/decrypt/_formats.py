@@ -2,7 +2,8 @@
 
 TLS key log (SSLKEYLOGFILE), PEM private keys, Wireshark's `esp_sa`, `ikev2_decryption_table` and
 `ikev1_decryption_table` (as strongSwan's save-keys writes them too), `ip xfrm state`, tcpdump's ESP secrets, charon's
-log at level 4, and notes of the kind "encryption key: 40ab..". Errors name file and line and never quote the line: it holds secrets.
+log at level 4, and notes of the kind "encryption key: 40ab..". Errors name file and line and never quote the line: it
+holds secrets.
 """
 
 from __future__ import annotations
