@@ -37,8 +37,7 @@ def message(protocol: str, layouts: Mapping[int, Layout], cursor: Cursor, messag
     """The Message whose elements follow at `cursor`."""
     layout = layouts.get(message_type)
     fields["message_type"] = message_type
-    if "ue" in context.carrier:
-        fields["ue"] = context.carrier["ue"]         # which of the UEs that share the carrier's association
+    fields.update(who(context))
     problems: list[Problem] = []
     if layout is not None:
         try:
@@ -56,6 +55,11 @@ def message(protocol: str, layouts: Mapping[int, Layout], cursor: Cursor, messag
         fields["cause_text"] = causes.get(fields["cause"], f"CAUSE{fields['cause']}")
     return context.message(f"{protocol}.{layout.name if layout else 'unknown'}", fields, tuple(problems),
                            incomplete=context.missing > 0)
+
+
+def who(context: Context) -> dict[str, str]:
+    """`ue`: which of the UEs that share an association, where the carrier says so."""
+    return {"ue": context.carrier["ue"]} if "ue" in context.carrier else {}
 
 
 def elements(cursor: Cursor, layout: Layout) -> Iterator[tuple[int, Part, bytes]]:

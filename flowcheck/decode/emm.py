@@ -13,7 +13,7 @@ from collections.abc import Iterator
 from ..model import Context, Message, Payload
 from . import esm
 from ._nas import (AKA_FIELDS, CAUSE_FIELDS, HALF, IDENTITY_FIELDS, LV, LVE, TLV, TLVE, Layout, auts, autn, cause,
-                   eps_identity, half, identity_type, kinds, message, mobile_identity, rand, res)
+                   eps_identity, half, identity_type, kinds, message, mobile_identity, rand, res, who)
 from .wire import Cursor
 
 SECURITY_HEADERS = {0: "plain", 1: "integrity protected", 2: "integrity protected and ciphered",
@@ -110,7 +110,7 @@ CAUSES = {
 _FIELDS = ("security_header", "sequence_number", "ciphered", *IDENTITY_FIELDS, "guti", *CAUSE_FIELDS, *AKA_FIELDS,
            "eea", "eia",
            "attach_type", "attach_result", "update_type", "detach_type")
-KINDS = {**kinds("emm", LAYOUTS, _FIELDS), "emm.Ciphered": _FIELDS, "emm.ServiceRequest": ("message_type", *_FIELDS)}
+KINDS = {**kinds("emm", LAYOUTS, _FIELDS), "emm.Ciphered": ("ue", *_FIELDS), "emm.ServiceRequest": ("ue", *_FIELDS)}
 
 
 def decode(data: bytes, context: Context) -> Iterator[Message | Payload]:
@@ -121,16 +121,16 @@ def decode(data: bytes, context: Context) -> Iterator[Message | Payload]:
     if header == 0:
         yield from _plain(data, 0, {"security_header": name}, context)
     elif header >= 12:                               # 8.2.25: four octets, no message type
-        fields = {"security_header": name, "sequence_number": data[1] & 31}
+        fields = {"security_header": name, "sequence_number": data[1] & 31, **who(context)}
         yield context.message("emm.ServiceRequest", fields, incomplete=len(data) < 4)
     elif len(data) >= 7:
         fields = {"security_header": name, "sequence_number": data[5]}
         if header in (1, 3) or _readable(data[6:], context):
             yield from _plain(data, 6, fields, context)
         else:
-            yield context.message("emm.Ciphered", {**fields, "ciphered": True})
+            yield context.message("emm.Ciphered", {**fields, **who(context), "ciphered": True})
     else:
-        yield context.message("emm.unknown", {"security_header": name}, incomplete=True)
+        yield context.message("emm.unknown", {"security_header": name, **who(context)}, incomplete=True)
 
 
 def _plain(data: bytes, at: int, fields: dict, context: Context) -> Iterator[Message | Payload]:

@@ -25,39 +25,39 @@ _LARGEST = 1 << 16
 _CONNECTIONS = 8192
 
 
-class Subsystems:
-    """Which user speaks on which connection: learnt from the number called when it is set up, else from the bytes."""
+class Connections:
+    """Who speaks on which connection: the user, learnt from the subsystem number called when it is set up, and a name
+    that both directions share."""
 
     def __init__(self) -> None:
-        self._numbers: dict[Hashable, int] = {}
+        self._known: dict[Hashable, tuple[int, str]] = {}
 
-    def remember(self, connection: Hashable, number: int) -> None:
-        if not number:
-            return
-        if len(self._numbers) >= _CONNECTIONS:
-            del self._numbers[next(iter(self._numbers))]
-        self._numbers[connection] = number
+    def remember(self, end: Hashable, number: int, name: str) -> None:
+        """`end` is who chose a local reference, and the reference."""
+        if len(self._known) >= _CONNECTIONS:
+            del self._known[next(iter(self._known))]
+        self._known[end] = (number, name)
 
-    def of(self, connection: Hashable) -> int:
-        return self._numbers.get(connection, 0)
+    def of(self, end: Hashable) -> tuple[int, str]:
+        return self._known.get(end, (0, ""))
 
-    @staticmethod
-    def protocol(number: int, data: bytes) -> str:
-        """The payload name for a subsystem number; where it is not known, for what the bytes can only be."""
-        if number:
-            return "map" if number in _MAP else _USERS.get(number, "unknown")
-        if ranap.fits(data):
-            return "ranap"
-        if len(data) > 2 and (data[0] == 0 and data[1] == len(data) - 2 or data[0] == 1 and data[2] == len(data) - 3):
-            return "bssap"
-        return "unknown"
+
+def protocol(number: int, data: bytes) -> str:
+    """The payload name for a subsystem number; where it is not known, for what the bytes can only be."""
+    if number:
+        return "map" if number in _MAP else _USERS.get(number, "unknown")
+    if ranap.fits(data):
+        return "ranap"
+    if len(data) > 2 and (data[0] == 0 and data[1] == len(data) - 2 or data[0] == 1 and data[2] == len(data) - 3):
+        return "bssap"
+    return "unknown"
 
 
 class Flow:
     """One association or linkset."""
 
     def __init__(self, context: Context):
-        self._subsystems = Subsystems()
+        self._connections = Connections()
         self._pieces: dict[Hashable, tuple[int, bytes, tuple]] = {}     # -> subsystem, octets so far, frames
 
     def datagram(self, data: bytes, context: Context) -> Iterator[Message | Payload]:
@@ -81,29 +81,29 @@ class Flow:
             cursor.u8()
             called, optional = _pointer(cursor), _optional(cursor)
             number = _subsystem(called)
-            self._subsystems.remember((here, local), number)
-            yield from _carry(optional.get(_DATA), number, local, context)
+            self._connections.remember((here, local), number, local.hex())
+            yield from _carry(optional.get(_DATA), number, local.hex(), context)
         elif kind in (CC, CREF, RLSD, RLC):
             remote = cursor.octets(3)
-            number = self._subsystems.of((there, remote))
+            number, name = self._connections.of((there, remote))
             local = cursor.octets(3) if kind != CREF else b""
-            if kind == CC:
-                self._subsystems.remember((here, local), number)
+            if kind == CC and name:
+                self._connections.remember((here, local), number, name)
             if kind == RLC:
                 return
             cause = cursor.u8()                          # of CC the protocol class
             optional = _optional(cursor)
             if kind == CREF:
                 yield context.message("sccp.CREF", {"cause": cause})
-            yield from _carry(optional.get(_DATA), number, remote, context)
+            yield from _carry(optional.get(_DATA), number, name, context)
         elif kind in (DT1, DT2):
             remote = cursor.octets(3)
             more = cursor.uint(1 if kind == DT1 else 2) & 1
-            number = self._subsystems.of((there, remote))
+            number, name = self._connections.of((there, remote))
             content = _pointer(cursor)
             joined = self._join((there, remote), number, content, not more, context)
             if joined:
-                yield from _carry(joined[0], number, remote, joined[1])
+                yield from _carry(joined[0], number, name, joined[1])
 
     def _unitdata(self, kind: int, cursor: Cursor, context: Context) -> Iterator[Message | Payload]:
         cause = cursor.u8()                              # protocol class, or the reason for the return
@@ -125,9 +125,9 @@ class Flow:
                 return                                   # begins in the middle
             joined = self._join(key, number, content, segment[0] & 15 == 0, context)
             if joined:
-                yield from _carry(joined[0], number, b"", joined[1])
+                yield from _carry(joined[0], number, "", joined[1])
             return
-        yield from _carry(content, number, b"", context)
+        yield from _carry(content, number, "", context)
 
     def _join(self, key: Hashable, number: int, content: bytes, last: bool,
               context: Context) -> tuple[bytes, Context] | None:
@@ -142,12 +142,12 @@ class Flow:
         return None
 
 
-def _carry(content: bytes | None, number: int, connection: bytes, context: Context) -> Iterator[Payload]:
+def _carry(content: bytes | None, number: int, connection: str, context: Context) -> Iterator[Payload]:
     if content:
         inner = context.within("sccp")
         if connection:
-            inner = replace(inner, carrier={**context.carrier, "connection": connection.hex()})
-        yield Payload(Subsystems.protocol(number, content), content, inner)
+            inner = replace(inner, carrier={**context.carrier, "ue": f"connection {connection}"})
+        yield Payload(protocol(number, content), content, inner)
 
 
 def _pointer(cursor: Cursor) -> bytes:

@@ -7,7 +7,7 @@ from dataclasses import replace
 
 from ..model import Context, Message, Payload
 from . import _sigtran
-from .sccp import Subsystems
+from .sccp import Connections, protocol
 from .wire import Cursor, Short
 
 KINDS = _sigtran.kinds("sua")
@@ -29,7 +29,7 @@ class Flow:
     """One association."""
 
     def __init__(self, context: Context):
-        self._subsystems = Subsystems()
+        self._connections = Connections()
 
     def datagram(self, data: bytes, context: Context) -> Iterator[Message | Payload]:
         if len(data) < 8 or data[0] != 1:
@@ -44,23 +44,23 @@ class Flow:
         except Short:
             return                           # cut, or a length that lies: nothing whole is left in it
         subsystem = next((number for tag in _ADDRESSES if (number := _subsystem(found.get(tag, b"")))), 0)
-        connection = None
+        name = ""
         if data[2] == _CONNECTION:
             local, remote = found.get(_SOURCE_REFERENCE), found.get(_REFERENCE)
             here, there = context.src.address, context.dst.address
             if data[3] == _CORE and local:
-                self._subsystems.remember((here, local), subsystem)
+                name = local.hex()
+                self._connections.remember((here, local), subsystem, name)
             elif remote:
-                subsystem = self._subsystems.of((there, remote))
-                if data[3] == _COAK and local:
-                    self._subsystems.remember((here, local), subsystem)
-            connection = (remote or local or b"").hex()
+                subsystem, name = self._connections.of((there, remote))
+                if data[3] == _COAK and local and name:
+                    self._connections.remember((here, local), subsystem, name)
         content = found.get(_DATA)
         if content:
             inner = context.within("sua", missing=0)
-            if connection:
-                inner = replace(inner, carrier={**context.carrier, "connection": connection})
-            yield Payload(Subsystems.protocol(subsystem, content), content, inner)
+            if name:
+                inner = replace(inner, carrier={**context.carrier, "ue": f"connection {name}"})
+            yield Payload(protocol(subsystem, content), content, inner)
 
     def end(self) -> Iterator[Message | Payload]:
         return iter(())

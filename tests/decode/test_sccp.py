@@ -103,9 +103,15 @@ def test_a_connection_knows_its_user():
                       ("bssap", BSSMAP)], "known by its octets alone, or not at all"
 
 
-def test_the_connection_is_told_to_the_payload():
-    [found] = sccp.Flow(context()).datagram(data_form_1(b"\0\0\2", RANAP), context(5))
-    assert found.context.carrier["connection"] == "000002" and found.context.layers[-1] == "sccp"
+def test_both_directions_of_a_connection_name_the_same_ue():
+    a, b = b"\0\0\1", b"\0\0\2"
+    flow = sccp.Flow(context())
+    steps = [(connection_request(a, 142, RANAP), False), (b"\2" + a + b + b"\2\0", True),
+             (data_form_1(b, RANAP), False), (data_form_1(a, RANAP), True)]
+    found = [item for data, back in steps for item in flow.datagram(data, context(1, back))]
+    assert [item.context.carrier["ue"] for item in found] == ["connection 000001"] * 3
+    [unseen] = sccp.Flow(context()).datagram(data_form_1(b, RANAP), context())
+    assert "ue" not in unseen.context.carrier, "each end has a reference of its own: one alone would mislead"
 
 
 def test_segments_of_a_connection_are_joined():
