@@ -30,7 +30,7 @@ def _algorithms(value: bytes) -> dict[str, int]:
     return {"eea": value[0] >> 4 & 7, "eia": value[0] & 7}
 
 
-def _msisdn_imeisv(value: bytes) -> dict[str, str]:
+def _imeisv(value: bytes) -> dict[str, str]:
     return {"imeisv": mobile_identity(value).get("imeisv", "")}
 
 
@@ -74,7 +74,7 @@ LAYOUTS = {
     92: Layout("AuthenticationFailure", _CAUSE, {0x30: (auts, TLV)}),
     93: Layout("SecurityModeCommand", ((_algorithms, 1), (None, 1), (None, LV)),
                {**_HALVES, 0x55: (None, 4), 0x56: (None, 4)}),
-    94: Layout("SecurityModeComplete", (), {0x23: (_msisdn_imeisv, TLV)}),
+    94: Layout("SecurityModeComplete", (), {0x23: (_imeisv, TLV)}),
     95: Layout("SecurityModeReject", _CAUSE),
     96: Layout("Status", _CAUSE),
     97: Layout("Information", (), {0x46: (None, 1), 0x47: (None, 7)}),

@@ -83,10 +83,9 @@ class Flow:
             return
         source, destination, tag = unpack_from(">HHI", data)
         layers = context.layers if context.layers[-1:] == ("sctp",) else (*context.layers, "sctp")
-        context = replace(context, src=Endpoint(context.src.address, source),
-                          dst=Endpoint(context.dst.address, destination),
-                          layers=layers)
-        context = replace(context, stream=self._association(source, destination, tag, data, context))
+        src, dst = Endpoint(context.src.address, source), Endpoint(context.dst.address, destination)
+        stream = self._association(source, destination, tag, data, frozenset((src, dst)), context.stream)
+        context = replace(context, src=src, dst=dst, layers=layers, stream=stream)
         at, end = 12, len(data)
         while at + 4 <= end:
             kind, flags, size = data[at], data[at + 1], unpack_from(">H", data, at + 2)[0]
@@ -104,11 +103,10 @@ class Flow:
     def end(self) -> Iterator[Message | Payload]:
         return iter(())
 
-    def _association(self, source: int, destination: int, tag: int, data: bytes, context: Context) -> int:
+    def _association(self, source: int, destination: int, tag: int, data: bytes, pair: Any, flow: int) -> int:
         """The stream number of the association. INIT and INIT ACK tell which two tags belong together; an association
         seen from the middle is that of its addresses and ports."""
         tags, latest = self._tags, self._latest
-        pair = frozenset((context.src, context.dst))
         chunk = data[12] if len(data) >= 20 else None
         announced = (destination, source, unpack_from(">I", data, 16)[0]) if chunk in (INIT, INIT_ACK) else None
         if chunk == INIT:
@@ -116,7 +114,7 @@ class Flow:
         else:
             stream = tags.get((source, destination, tag), latest.get(pair))
         if stream is None:
-            stream = context.stream + (self._count << 32)       # the first keeps the number of the flow
+            stream = flow + (self._count << 32)          # the first keeps the number of the flow
             self._count += 1
         for table, key in ((tags, announced or (source, destination, tag)), (latest, pair)):
             if key not in table and len(table) >= _DIRECTIONS:
