@@ -19,10 +19,10 @@ from collections.abc import Iterable, Mapping, Sequence
 from typing import Any
 
 from ..model import Finding, FrameRef, Message, StepResult
-from ..rulebook.rule import Check, Group, Rule, Step
+from ..rulebook.rule import Check, Group, Reference, Rule, Step
 from .align import Move, Reading
 from .matching import Matcher
-from .values import Outcome, evaluate, get_field
+from .values import TESTS, Outcome, evaluate, get_field
 from .visibility import Visibility
 
 CODE_FIELDS = ("rcode", "notify", "FaultCode", "status", "description", "code", "cause", "experimental_result.code", "result_code")
@@ -288,13 +288,16 @@ def display_filter(frames: Sequence[FrameRef]) -> str:
 
 
 def _detail(message: Message, where: Sequence[Check]) -> str:
-    names = [name for check in where if isinstance(check.names, tuple) for name in check.names]
-    for name in (*names, *CODE_FIELDS):
+    """The code by which the message refuses: of several values the one that the pattern asks for."""
+    asked = [(name, check) for check in where if isinstance(check.names, tuple) for name in check.names]
+    for name, check in (*asked, *((name, None) for name in CODE_FIELDS)):
         value = get_field(message.fields, name)
-        if isinstance(value, (list, tuple)):
-            value = next((v for v in value if v), None)
-        if isinstance(value, (str, int)) and not isinstance(value, bool) and str(value):
-            return str(value)
+        values = [v for v in value if v] if isinstance(value, (list, tuple)) else [value]
+        if check is not None and not isinstance(check.value, Reference):
+            values = [v for v in values if TESTS[check.test](v, check.value)]
+        code = next(iter(values), None)
+        if isinstance(code, (str, int)) and not isinstance(code, bool) and str(code):
+            return str(code)
     return ""
 
 
