@@ -13,7 +13,7 @@ from typing import Any
 from ..model import Context, Message, Opaque, Payload, Problem
 from . import _ike_names as names
 from . import esp
-from ._ike_payloads import chain, read, read_v1
+from ._ike_payloads import Place, chain, read, read_v1
 from .wire import Short
 
 _FIELDS = ("version", "exchange", "spi_i", "spi_r", "message_id", "initiator", "response", "payloads", "notifies",
@@ -157,33 +157,54 @@ def _payloads_v1(data: bytes, kind: int, flags: int, end: int, fields: dict[str,
 
 def _payloads(data: bytes, kind: int, end: int, fields: dict[str, Any], problems: list[Problem], context: Context,
               parts: dict) -> None:
-    for place in chain(data, 28, kind, end):
-        _name(place.kind, fields)
-        if place.kind not in (names.SK, names.SKF):
-            read(data, place, fields, problems)
-            continue
-        start, following = place.start, place.following
-        if place.kind == names.SKF:
-            if place.end - start < 4:
-                raise Short(start, 4)
-            number, total = (int.from_bytes(data[at:at + 2], "big") for at in (start, start + 2))
-            fields["fragment"] = {"number": number, "total": total}
-            start += 4
-        fields["decrypted"] = False
-        if context.secrets is None or context.missing:
+    try:
+        for place in chain(data, 28, kind, end):
+            _name(place.kind, fields)
+            kind = place.following
+            if place.kind in (names.SK, names.SKF):
+                _sealed(data, place, fields, problems, context, parts)
+            else:
+                read(data, place, fields, problems)
+    except Short as short:
+        if context.missing and kind and len(data) >= short.offset + 4:      # what the cut one was can still be said
+            _name(kind, fields)
+            if kind in (names.SK, names.SKF):
+                fields["decrypted"] = False
+            if kind == names.SKF and len(data) >= short.offset + 8:
+                _fragment(data, short.offset + 4, fields)
+        raise
+
+
+def _fragment(data: bytes, start: int, fields: dict[str, Any]) -> None:
+    number, total = (int.from_bytes(data[at:at + 2], "big") for at in (start, start + 2))
+    fields["fragment"] = {"number": number, "total": total}
+
+
+def _sealed(data: bytes, place: Place, fields: dict[str, Any], problems: list[Problem], context: Context,
+            parts: dict) -> None:
+    """An Encrypted payload, or one fragment of it, opened where the keys allow."""
+    start, following = place.start, place.following
+    fields["decrypted"] = False
+    if place.kind == names.SKF:
+        if place.end - start < 4:
+            problems.append(Problem(start, "SKF payload ends too early"))
             return
-        opened = context.secrets.open_ike(data[:start], data[:place.end])
-        if opened is None:
-            return
-        if opened.data is None:
-            fields |= {"keys": "do not fit", "keys_reason": opened.refused}
-            return
-        inner = opened.data
-        if place.kind == names.SKF:
-            following, inner = _join(parts, fields, following, inner)
-        if inner is not None:
-            fields["decrypted"] = True
-            _opened(inner, following, fields, problems)
+        _fragment(data, start, fields)
+        start += 4
+    if context.secrets is None or context.missing:
+        return
+    opened = context.secrets.open_ike(data[:start], data[:place.end])
+    if opened is None:
+        return
+    if opened.data is None:
+        fields |= {"keys": "do not fit", "keys_reason": opened.refused}
+        return
+    inner = opened.data
+    if place.kind == names.SKF:
+        following, inner = _join(parts, fields, following, inner)
+    if inner is not None:
+        fields["decrypted"] = True
+        _opened(inner, following, fields, problems)
 
 
 def _opened(inner: bytes, kind: int, fields: dict[str, Any], problems: list[Problem]) -> None:

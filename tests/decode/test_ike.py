@@ -94,6 +94,14 @@ def test_cut_by_the_capture_is_incomplete(data, kind, fields):
         assert out.fields["spi_i"] == SPI_I and "configuration" not in out.fields
 
 
+def test_a_fragment_that_the_capture_cut_is_still_one():
+    data = CASES[7][0]
+    for size in range(36, len(data)):
+        out, = decode(data[:size], Context(7, (FrameRef(0, 3),), HNB, SEGW, missing=len(data) - size))
+        assert out.fields["fragment"] == {"number": 1, "total": 2} and out.fields["payloads"] == ["SKF"]
+        assert out.incomplete and out.fields["decrypted"] is False
+
+
 @pytest.mark.parametrize("data, kind, fields", CASES)
 def test_over_tcp_byte_by_byte(data, kind, fields):
     conversation, tape, found = ike_tcp.Conversation(NAT), Tape(NAT), []
