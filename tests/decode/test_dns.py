@@ -66,7 +66,8 @@ RECORDS = [
     (15, b"\0\x0a" + name("mx.example"), "10 mx.example"),
     (16, b"\x01a\x02\x07b", '"a" "\\007b"'),
     (33, struct.pack(">HHH", 1, 2, 443) + name("h.example"), "1 2 443 h.example"),
-    (35, struct.pack(">HH", 1, 2) + b"\1s\7SIP+D2U\0" + name("_sip._udp.example"), '1 2 "s" "SIP+D2U" "" _sip._udp.example'),
+    (35, struct.pack(">HH", 1, 2) + b"\1s\7SIP+D2U\0" + name("_sip._udp.example"),
+     '1 2 "s" "SIP+D2U" "" _sip._udp.example'),
     (43, b"\0\1\5\2\xab\xcd", "1 5 2 abcd"),
     (46, struct.pack(">HBBIIIH", 1, 8, 2, 300, 86400, 0, 5) + name("example") + b"\1\2\3",
      "A 8 2 300 19700102000000 19700101000000 5 example AQID"),
@@ -126,7 +127,8 @@ def test_ending_early_on_the_wire_is_a_problem():
 
 @pytest.mark.parametrize("owner", [b"\xc0\x1e\0\1\0\1", b"\xc0\xff", b"\x41abc", name("a." * 127 + "bb")])
 def test_bad_names_are_problems(owner):
-    message = decode(header(0x8180, 1, 1, 0, 0) + name("x.example") + struct.pack(">HH", 1, 1) + record(owner, 1, bytes(4)))
+    message = decode(header(0x8180, 1, 1, 0, 0) + name("x.example") + struct.pack(">HH", 1, 1) + record(owner, 1,
+                                                                                                        bytes(4)))
     assert message.problems and message.fields["qname"] == "x.example" and not message.fields["answers"]
 
 
@@ -177,7 +179,8 @@ def test_likely():
     assert dns.likely(QUERY, (40000, 53)) and dns.likely(QUERY, (40000, 9999))
     assert dns.likely(CHAIN, (9999, 40000)) and dns.likely(len(CHAIN).to_bytes(2, "big") + CHAIN, (9999, 40000))
     assert dns.likely(b"\0\x20", (40000, 53))
-    for other in (b"GET / HTTP/1.1\r\nHost: a.example\r\n\r\n", b"\x16\x03\x01\x02\0\x01\0\x01\xfc\x03\x03" + bytes(40), bytes(64),
+    for other in (b"GET / HTTP/1.1\r\nHost: a.example\r\n\r\n",
+                  b"\x16\x03\x01\x02\0\x01\0\x01\xfc\x03\x03" + bytes(40), bytes(64),
                   QUERY[:-1], QUERY + b"\0", b"\xff" * 60):
         assert not dns.likely(other, (40000, 9999))
     assert not dns.likely(QUERY, (137, 137))

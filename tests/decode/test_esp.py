@@ -39,7 +39,8 @@ def test_one_opaque_per_sa_and_direction():
     first, second = there.end()
     assert (first.packets, first.size, first.start, first.end) == (10, 720, 1, 10)
     assert first.frames == (FrameRef(0, 1), FrameRef(0, 10)) and first.layers == ("eth", "ip", "esp")
-    assert first.fields == {"spi": "0xc0000001", "lowest_sequence": 1, "highest_sequence": 10, "missing": 0, "bursts": [(1, 10)]}
+    assert first.fields == {"spi": "0xc0000001", "lowest_sequence": 1, "highest_sequence": 10, "missing": 0,
+                            "bursts": [(1, 10)]}
     assert second.src.address == "192.0.2.2" and second.fields["spi"] == "0xd0000001"
 
 
@@ -47,7 +48,8 @@ def test_holes_become_gaps_unless_the_packets_come_later():
     opaque, gaps = feed(flow(), [10, 11, 14, 15, 12, 13, 16, 19])
     assert opaque[0].fields["missing"] == 2
     gap, = gaps
-    assert (gap.start, gap.end, gap.stream) == (7 * SECOND // 10, 8 * SECOND // 10, None) and "between sequence numbers 16 and 19" in gap.reason
+    assert (gap.start, gap.end, gap.stream) == (7 * SECOND // 10, 8 * SECOND // 10,
+                                                None) and "between sequence numbers 16 and 19" in gap.reason
 
 
 def test_repeated_packets_are_no_holes():
@@ -68,7 +70,8 @@ def test_quiet_times_lie_between_bursts():
     there = flow()
     for number, when in enumerate((0, 1, 2, 60, 61, 300), 1):
         there.datagram(packet(number), context(when * SECOND, number))
-    assert list(there.end())[0].fields["bursts"] == [(0, 2 * SECOND), (60 * SECOND, 61 * SECOND), (300 * SECOND, 300 * SECOND)]
+    assert list(there.end())[0].fields["bursts"] == [(0, 2 * SECOND), (60 * SECOND, 61 * SECOND),
+                                                     (300 * SECOND, 300 * SECOND)]
 
 
 def test_many_spis_stay_bounded():
@@ -93,7 +96,8 @@ def ipv4(size=30):
 
 def null(payload, next_header, icv=12, sequence=1):
     padding = -(len(payload) + 2) % 4
-    return (struct.pack(">II", 0xC0000001, sequence) + payload + bytes(range(1, padding + 1)) + bytes([padding, next_header])
+    return (struct.pack(">II", 0xC0000001,
+                        sequence) + payload + bytes(range(1, padding + 1)) + bytes([padding, next_header])
             + bytes(200 + i % 50 for i in range(icv)))
 
 

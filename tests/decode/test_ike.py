@@ -33,7 +33,8 @@ def proposal(number, protocol, spi, *transforms, last=True):
     parts = []
     for index, (kind, code, bits) in enumerate(transforms):
         attribute = struct.pack(">HH", 0x800E, bits) if bits else b""
-        parts.append(struct.pack(">BBHBBH", 0 if index == len(transforms) - 1 else 3, 0, 8 + len(attribute), kind, 0, code) + attribute)
+        parts.append(struct.pack(">BBHBBH", 0 if index == len(transforms) - 1 else 3, 0, 8 + len(attribute), kind, 0,
+                                 code) + attribute)
     inside = struct.pack(">BBBB", number, protocol, len(spi), len(transforms)) + spi + b"".join(parts)
     return struct.pack(">BBH", 0 if last else 2, 0, 4 + len(inside)) + inside
 
@@ -42,33 +43,41 @@ def notify(code, data=b"", protocol=0, spi=b""):
     return 41, struct.pack(">BBH", protocol, len(spi), code) + spi + data
 
 
-SA = 33, proposal(1, 1, b"", (1, 12, 256), (2, 5, 0), (3, 12, 0), (4, 14, 0), last=False) + proposal(2, 1, b"", (1, 20, 128), (2, 5, 0), (4, 19, 0))
+SA = 33, (proposal(1, 1, b"", (1, 12, 256), (2, 5, 0), (3, 12, 0), (4, 14, 0), last=False)
+          + proposal(2, 1, b"", (1, 20, 128), (2, 5, 0), (4, 19, 0)))
 INIT = message(34, 0x08, SA, (34, struct.pack(">HH", 14, 0) + bytes(8)), (40, b"\xaa" * 16), notify(16388, bytes(20)),
                (43, H("882fe56d6fd20dbc2251613b2ebe5beb")), spi_r="0" * 16)
 CASES = [
     (INIT, "ike.sa_init.request", {
-        "version": "2.0", "exchange": "IKE_SA_INIT", "spi_i": SPI_I, "spi_r": "0" * 16, "message_id": 0, "initiator": True,
+        "version": "2.0", "exchange": "IKE_SA_INIT", "spi_i": SPI_I, "spi_r": "0" * 16, "message_id": 0,
+        "initiator": True,
         "response": False, "payloads": ["SA", "KE", "Ni", "N", "V"], "notify": ["NAT_DETECTION_SOURCE_IP"],
         "key_exchange": "MODP_2048", "vendor_ids": ["strongSwan"], "nonce": "aa" * 16, "proposals": [
             {"number": 1, "protocol": "IKE", "transforms": {"ENCR": ["AES_CBC_256"], "PRF": ["HMAC_SHA2_256"],
                                                             "INTEG": ["HMAC_SHA2_256_128"], "DH": ["MODP_2048"]}},
-            {"number": 2, "protocol": "IKE", "transforms": {"ENCR": ["AES_GCM_16_128"], "PRF": ["HMAC_SHA2_256"], "DH": ["ECP_256"]}}]}),
-    (message(34, 0x20, notify(14)), "ike.sa_init.response", {"notify": ["NO_PROPOSAL_CHOSEN"], "response": True, "initiator": False,
-                                                            "notifies": [{"type": "NO_PROPOSAL_CHOSEN", "code": 14}]}),
+            {"number": 2, "protocol": "IKE",
+             "transforms": {"ENCR": ["AES_GCM_16_128"], "PRF": ["HMAC_SHA2_256"], "DH": ["ECP_256"]}}]}),
+    (message(34, 0x20, notify(14)), "ike.sa_init.response",
+     {"notify": ["NO_PROPOSAL_CHOSEN"], "response": True, "initiator": False,
+      "notifies": [{"type": "NO_PROPOSAL_CHOSEN", "code": 14}]}),
     (message(34, 0x20, notify(17, b"\0\x13")), "ike.sa_init.response",
      {"notifies": [{"type": "INVALID_KE_PAYLOAD", "code": 17, "data": "0013", "group": "ECP_256"}]}),
     (message(34, 0x20, notify(16407, b"\3\x0csegw.example")), "ike.sa_init.response",
-     {"notifies": [{"type": "REDIRECT", "code": 16407, "data": b"\3\x0csegw.example".hex(), "gateway": "segw.example"}]}),
+     {"notifies": [{"type": "REDIRECT", "code": 16407, "data": b"\3\x0csegw.example".hex(),
+                    "gateway": "segw.example"}]}),
     (message(34, 0x20, notify(48999)), "ike.sa_init.response", {"notify": ["NOTIFY48999"]}),
-    (message(34, 0x28, (34, struct.pack(">HH", 14, 0)), (40, b"\xbb" * 16)), "ike.sa_init.response", {"payloads": ["KE", "Nr"]}),
-    (message(35, 0x08, (46, bytes(64)), ident=1), "ike.auth.request", {"payloads": ["SK"], "decrypted": False, "message_id": 1}),
+    (message(34, 0x28, (34, struct.pack(">HH", 14, 0)), (40, b"\xbb" * 16)), "ike.sa_init.response",
+     {"payloads": ["KE", "Nr"]}),
+    (message(35, 0x08, (46, bytes(64)), ident=1), "ike.auth.request",
+     {"payloads": ["SK"], "decrypted": False, "message_id": 1}),
     (message(35, 0x20, (53, struct.pack(">HH", 1, 2) + bytes(64)), ident=1), "ike.auth.response",
      {"payloads": ["SKF"], "fragment": {"number": 1, "total": 2}, "decrypted": False}),
     (message(43, 0x08, (46, bytes(64)), ident=1), "ike.intermediate.request", {"exchange": "IKE_INTERMEDIATE"}),
     (message(2, 0, (1, bytes(8)), (13, H("afcad71368a1f1c96b8696fc77570100")), version=0x10, spi_r="0" * 16),
      "ike.v1.identity_protection", {"version": "1.0", "exchange": "IDENTITY_PROTECTION", "payloads": ["SA", "VID"],
                                     "vendor_ids": ["Dead Peer Detection"], "response": False}),
-    (message(5, 0, (11, struct.pack(">IBBH", 1, 1, 0, 14)), version=0x10), "ike.v1.informational", {"notify": ["NO-PROPOSAL-CHOSEN"]}),
+    (message(5, 0, (11, struct.pack(">IBBH", 1, 1, 0, 14)), version=0x10), "ike.v1.informational",
+     {"notify": ["NO-PROPOSAL-CHOSEN"]}),
     (message(32, 1, (8, bytes(40)), version=0x10), "ike.v1.quick_mode", {"payloads": [], "encrypted": True}),
 ]
 

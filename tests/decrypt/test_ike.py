@@ -63,7 +63,8 @@ def _sealed(key, exchange, flags, payload, following, extra, inner, ident, pair)
 
 
 def key_of(cipher="AES_CBC", size=32, check="HMAC_SHA2_256_128", check_size=32, **more):
-    return IkeKey(I, R, bytes(range(size)), bytes(range(1, size + 1)), encryption(cipher), b"a" * check_size, b"b" * check_size,
+    return IkeKey(I, R, bytes(range(size)), bytes(range(1, size + 1)), encryption(cipher), b"a" * check_size,
+                  b"b" * check_size,
                   integrity(check), "table", **more)
 
 
@@ -95,13 +96,18 @@ IDI = 35, b"\2\0\0\0hnb.example"
 DN = 36, b"\x09\0\0\0" + H("301d310b3009060355040613025844310e300c06035504030c057365677731")
 NOTIFIES = (41, struct.pack(">BBH", 0, 0, 16396)), (41, struct.pack(">BBH", 3, 4, 16393) + H("c0000001"))
 TS = struct.pack(">BBBBBBHHH", 1, 0, 0, 0, 7, 17, 16, 0, 65535) + bytes([10, 0, 0, 1, 10, 0, 0, 9])
-CP = 47, b"\2\0\0\0" + struct.pack(">HH", 1, 4) + bytes([10, 61, 0, 1]) + struct.pack(">HH", 3, 4) + bytes([10, 50, 0, 53]) + (
-    struct.pack(">HH", 8, 17) + bytes(15) + b"\1\x40") + struct.pack(">HH", 13, 8) + bytes([10, 0, 0, 0, 255, 0, 0, 0]) + struct.pack(">HH", 10, 0)
+CP = 47, b"\2\0\0\0" + struct.pack(">HH", 1, 4) + bytes([10, 61, 0, 1]) + struct.pack(">HH", 3,
+                                                                                      4) + bytes([10, 50, 0, 53]) + (
+    struct.pack(">HH", 8, 17) + bytes(15) + b"\1\x40") + struct.pack(">HH", 13,
+                                                                     8) + bytes([10, 0, 0, 0, 255, 0, 0,
+                                                                                 0]) + struct.pack(">HH", 10, 0)
 CONTENT = IDI, (39, b"\2\0\0\0" + bytes(20)), CP, (44, TS), (45, TS), (48, b"\1\7\0\6\x17\1"), *NOTIFIES, (
     42, struct.pack(">BBH", 3, 4, 2) + H("c0000001c0000002"))
 EXPECTED = {
-    "payloads": ["SK", "IDi", "AUTH", "CP", "TSi", "TSr", "EAP", "N", "N", "D"], "decrypted": True, "id_i": "hnb.example",
-    "id_i_type": "FQDN", "auth_method": "SHARED_KEY", "notify": ["MOBIKE_SUPPORTED", "REKEY_SA"], "rekeys": ["c0000001"],
+    "payloads": ["SK", "IDi", "AUTH", "CP", "TSi", "TSr", "EAP", "N", "N", "D"], "decrypted": True,
+    "id_i": "hnb.example",
+    "id_i_type": "FQDN", "auth_method": "SHARED_KEY", "notify": ["MOBIKE_SUPPORTED", "REKEY_SA"],
+    "rekeys": ["c0000001"],
     "deletes": [{"protocol": "ESP", "spis": ["c0000001", "c0000002"]}],
     "eap": {"code": "Request", "identifier": 7, "method": "EAP-AKA", "subtype": "Challenge"},
     "configuration": {"type": "REPLY", "attributes": {
@@ -109,9 +115,11 @@ EXPECTED = {
         "INTERNAL_IP4_SUBNET": ["10.0.0.0/8"], "INTERNAL_IP6_DNS": []}},
     "traffic_selectors": [{"side": side, "start": "10.0.0.1", "end": "10.0.0.9", "protocol": 17, "ports": [0, 65535]}
                           for side in ("TSi", "TSr")]}
-SUITES = [("AES_CBC", 16, "HMAC_SHA1_96", 20), ("AES_CBC", 32, "HMAC_SHA2_256_128", 32), ("3DES", 24, "HMAC_MD5_96", 16),
+SUITES = [("AES_CBC", 16, "HMAC_SHA1_96", 20), ("AES_CBC", 32, "HMAC_SHA2_256_128", 32),
+          ("3DES", 24, "HMAC_MD5_96", 16),
           ("AES_CBC", 16, "AES_XCBC_96", 16), ("AES_CBC", 16, "AES_CMAC_96", 16), ("NULL", 0, "HMAC_SHA2_512_256", 64),
-          ("AES_GCM_16", 20, "NONE", 0), ("AES_GCM_8", 36, "NONE", 0), ("AES_GCM_12", 20, "NONE", 0), ("AES_CCM_8", 19, "NONE", 0),
+          ("AES_GCM_16", 20, "NONE", 0), ("AES_GCM_8", 36, "NONE", 0), ("AES_GCM_12", 20, "NONE", 0),
+          ("AES_CCM_8", 19, "NONE", 0),
           ("AES_CCM_16", 35, "NONE", 0), ("CHACHA20_POLY1305", 36, "NONE", 0)]
 
 
@@ -141,7 +149,8 @@ def test_wrong_keys_give_no_facts(suite):
     wrong = key._replace(sk_ei=key.sk_er, sk_ai=b"x" * len(key.sk_ai))
     ring = ring_of(wrong)
     message, = Line(ring)(seal(key, 35, 0x08, *CONTENT)[0])
-    assert message.fields["payloads"] == ["SK"] and message.fields["keys"] == "do not fit" and "id_i" not in message.fields
+    assert message.fields["payloads"] == ["SK"] and message.fields["keys"] == "do not fit"
+    assert "id_i" not in message.fields
     assert not message.problems and list(ring.rejected) == ["IKE SA 1111111111111111 2222222222222222"]
 
 
@@ -182,7 +191,8 @@ def test_names_of_identities():
 
 def sa(protocol, spi, *transforms):
     parts = b"".join(struct.pack(">BBHBBH", 0 if n == len(transforms) - 1 else 3, 0, 12 if bits else 8, kind, 0, code)
-                     + (struct.pack(">HH", 0x800E, bits) if bits else b"") for n, (kind, code, bits) in enumerate(transforms))
+                     + (struct.pack(">HH", 0x800E, bits) if bits else b"") for n,
+                     (kind, code, bits) in enumerate(transforms))
     inside = struct.pack(">BBBB", 1, protocol, len(spi), len(transforms)) + spi + parts
     return 33, struct.pack(">BBH", 0, 0, 4 + len(inside)) + inside
 

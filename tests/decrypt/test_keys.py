@@ -124,7 +124,8 @@ def test_nothing_said_holds_a_secret(tmp_path):
 
 def test_tls_secrets_by_label_and_random(tmp_path):
     ring = load(tmp_path, KEYLOG)
-    assert ring.tls == {("CLIENT_RANDOM", b"\xab" * 32): b"\xcd" * 48, ("SERVER_TRAFFIC_SECRET_0", b"\xef" * 32): b"\x12" * 32,
+    assert ring.tls == {("CLIENT_RANDOM", b"\xab" * 32): b"\xcd" * 48,
+                        ("SERVER_TRAFFIC_SECRET_0", b"\xef" * 32): b"\x12" * 32,
                         ("RSA", b"\xab" * 8): b"\x03" * 48}
 
 
@@ -189,7 +190,8 @@ def test_ikev1_tables_are_passed_over(tmp_path):
 
 
 @settings(max_examples=80, deadline=None)
-@given(st.sampled_from(sorted(FILES)), st.integers(0, 2000), st.text(alphabet="0123456789abcdef\",*:=>[] \nIPv4srcdtESP", max_size=40))
+@given(st.sampled_from(sorted(FILES)), st.integers(0, 2000),
+       st.text(alphabet="0123456789abcdef\",*:=>[] \nIPv4srcdtESP", max_size=40))
 def test_damaged_files_raise_nothing_else(name, place, text):
     whole = FILES[name]
     place %= len(whole)
@@ -226,7 +228,8 @@ def test_several_rows_for_an_spi_are_all_tried(tmp_path):
 
 
 @pytest.mark.parametrize("spi, dst, opens", [("*", "*", True), ("0x0000100?", "192.0.2.*", True), ("0x2*", "*", False),
-                                             ("*", "198.51.100.*", False), ("*", "192.0.2.0/24", True), ("4097", "*", True)])
+                                             ("*", "198.51.100.*", False), ("*", "192.0.2.0/24", True),
+                                             ("4097", "*", True)])
 def test_wildcards(tmp_path, spi, dst, opens):
     ring = load(tmp_path, row(spi, K1, M, dst=dst))
     opened = ring.open_esp("192.0.2.1", "192.0.2.2", esp_packet(0x1001, 1, K1, M))

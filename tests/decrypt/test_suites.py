@@ -15,12 +15,15 @@ H = bytes.fromhex
     ("AES-CBC [RFC3602]", "AES-CBC", (16, 0)), ("TripleDes-CBC [RFC2451]", "3DES-CBC", (8, 0)),
     ("TripleDES-CBC [RFC2451]", "3DES-CBC", (8, 0)), ("DES-CBC [RFC2405]", "DES-CBC", (8, 0)),
     ("AES-CTR [RFC3686]", "AES-CTR", (8, 0)), ("AES-GCM [RFC4106]", "AES-GCM", (8, 16)),
-    ("AES-GCM with 8 octet ICV [RFC4106]", "AES-GCM", (8, 8)), ("AES-GCM-128 with 12 octet ICV [RFC5282]", "AES-GCM", (8, 12)),
+    ("AES-GCM with 8 octet ICV [RFC4106]", "AES-GCM", (8, 8)),
+    ("AES-GCM-128 with 12 octet ICV [RFC5282]", "AES-GCM", (8, 12)),
     ("AES-CCM-256 with 16 octet ICV [RFC5282]", "AES-CCM", (8, 16)), ("rfc4106(gcm(aes))", "AES-GCM", (8, 16)),
-    ("rfc7539esp(chacha20,poly1305)", "ChaCha20-Poly1305", (8, 16)), ("ChaCha20 with Poly1305 [RFC7634]", "ChaCha20-Poly1305", (8, 16)),
+    ("rfc7539esp(chacha20,poly1305)", "ChaCha20-Poly1305", (8, 16)),
+    ("ChaCha20 with Poly1305 [RFC7634]", "ChaCha20-Poly1305", (8, 16)),
     ("cbc(des3_ede)", "3DES-CBC", (8, 0)), ("cbc(aes)", "AES-CBC", (16, 0)), ("ecb(cipher_null)", "NULL", (0, 0)),
     ("NULL", "NULL", (0, 0)), ("AES_GCM_16_256", "AES-GCM", (8, 16)), ("AES_GCM_8", "AES-GCM", (8, 8)),
-    ("AES_GCM_16_IIV_128", "AES-GCM", (0, 16)), ("NULL_AUTH_AES_GMAC_128", "AES-GMAC", (8, 16)), ("CAMELLIA_CBC_256", "Camellia-CBC", (16, 0)),
+    ("AES_GCM_16_IIV_128", "AES-GCM", (0, 16)), ("NULL_AUTH_AES_GMAC_128", "AES-GMAC", (8, 16)),
+    ("CAMELLIA_CBC_256", "Camellia-CBC", (16, 0)),
 ])
 def test_encryption_names(name, label, sizes):
     found = encryption(name)
@@ -28,10 +31,13 @@ def test_encryption_names(name, label, sizes):
 
 
 @pytest.mark.parametrize("name, label", [
-    ("HMAC-SHA-256-128 [RFC4868]", "HMAC-SHA-256-128"), ("HMAC-SHA-256-96 [draft-ietf-ipsec-ciph-sha-256-00]", "HMAC-SHA-256-96"),
+    ("HMAC-SHA-256-128 [RFC4868]", "HMAC-SHA-256-128"),
+    ("HMAC-SHA-256-96 [draft-ietf-ipsec-ciph-sha-256-00]", "HMAC-SHA-256-96"),
     ("HMAC_SHA2_256_128 [RFC4868]", "HMAC-SHA-256-128"), ("HMAC-SHA-1-96 [RFC2404]", "HMAC-SHA-1-96"),
-    ("HMAC_SHA1_160 [RFC4595]", "HMAC-SHA-1-160"), ("HMAC_MD5_128 [RFC4595]", "HMAC-MD5-128"), ("NULL", "NONE"), ("", "NONE"),
-    ("ANY 96 bit authentication [no checking]", "ANY 96 bit"), ("hmac(sha512)", "HMAC-SHA-512-256"), ("xcbc(aes)", "AES-XCBC-96"),
+    ("HMAC_SHA1_160 [RFC4595]", "HMAC-SHA-1-160"), ("HMAC_MD5_128 [RFC4595]", "HMAC-MD5-128"), ("NULL", "NONE"),
+    ("", "NONE"),
+    ("ANY 96 bit authentication [no checking]", "ANY 96 bit"), ("hmac(sha512)", "HMAC-SHA-512-256"),
+    ("xcbc(aes)", "AES-XCBC-96"),
     ("HMAC-SHA-384-192 [RFC4868]", "HMAC-SHA-384-192"), ("AES_CMAC_96", "AES-CMAC-96"), ("NONE [RFC4306]", "NONE"),
 ])
 def test_integrity_names(name, label):
@@ -44,7 +50,8 @@ def test_unknown_names():
 
 
 @pytest.mark.parametrize("size, mac", [(0, "75f0251d528ac01c4573dfd584d79f29"), (3, "5b376580ae2f19afe7219ceef172756f"),
-                                       (16, "d2a246fa349b68a79998a4394ff7a263"), (20, "47f51b4564966215b8985c63055ed308")])
+                                       (16, "d2a246fa349b68a79998a4394ff7a263"),
+                                       (20, "47f51b4564966215b8985c63055ed308")])
 def test_xcbc_of_rfc_3566(size, mac):
     assert integrity("AES_XCBC_96").mac(bytes(range(16)), bytes(range(size))) == H(mac)
 
@@ -55,7 +62,8 @@ def test_cmac_of_rfc_4493():
 
 
 def test_hmac_of_rfc_4231():
-    assert integrity("HMAC_SHA2_256_128").mac(b"\x0b" * 20, b"Hi There").hex().startswith("b0344c61d8db38535ca8afceaf0bf12b")
+    assert integrity("HMAC_SHA2_256_128").mac(b"\x0b" * 20,
+                                              b"Hi There").hex().startswith("b0344c61d8db38535ca8afceaf0bf12b")
 
 
 def test_prf_plus_is_rfc_7296_2_13():
@@ -69,7 +77,8 @@ def test_prf_plus_is_rfc_7296_2_13():
 def test_xcbc_prf_of_rfc_4434():
     function = prf("AES128_XCBC")
     assert function(H("00010203040506070809"), bytes(range(20))) == H("0fa087af7d866e7653434e602fdde835")
-    assert function(H("000102030405060708090a0b0c0d0e0fedcb"), bytes(range(20))) == H("8cd3c93ae598a9803006ffb67c40e9e4")
+    assert function(H("000102030405060708090a0b0c0d0e0fedcb"),
+                    bytes(range(20))) == H("8cd3c93ae598a9803006ffb67c40e9e4")
 
 
 def test_cbc_esp_packet_of_rfc_3602():
@@ -78,7 +87,8 @@ def test_cbc_esp_packet_of_rfc_3602():
                "f663c25d325c18c6a9453e194e120849a4870b66cc6b9965330013b4898dc856"
                "a4699e523a55db080b59ec3a8e4b7e52775b07d1db34ed9c538ab50c551b874a"
                "a269add047ad2d5913ac19b7cfbad4a6")
-    key = EspKey(0x4321, "192.168.123.3", "192.168.123.100", encryption("AES-CBC"), H("90d382b410eeba7ad938c46cec1a82bf"), NONE, b"", "t")
+    key = EspKey(0x4321, "192.168.123.3", "192.168.123.100", encryption("AES-CBC"),
+                 H("90d382b410eeba7ad938c46cec1a82bf"), NONE, b"", "t")
     opened = Association("t", [key], None).open(packet)
     assert opened.next_header == 1 and opened.data[:8] == H("08000ebda70a0000") and len(opened.data) == 64
 
@@ -125,15 +135,18 @@ def seal(name, key, check, check_key, payload, next_header, sequence=1, high=Non
         body = iv + Cipher((algorithms.AES if block == 16 else TripleDES)(key), modes.CBC(iv)).encryptor().update(plain)
     mac = b""
     if check != "NONE":
-        digest = {"HMAC-SHA-1-96": "sha1", "HMAC-SHA-256-128": "sha256", "HMAC-SHA-512-256": "sha512", "HMAC-MD5-96": "md5"}[check]
+        digest = {"HMAC-SHA-1-96": "sha1", "HMAC-SHA-256-128": "sha256", "HMAC-SHA-512-256": "sha512",
+                  "HMAC-MD5-96": "md5"}[check]
         signed = head + body + (b"" if high is None else struct.pack(">I", high))
         mac = hmac.digest(check_key, signed, digest)[:integrity(check).size]
     return head + body + mac
 
 
-SUITES = [("AES-CBC", 16, "HMAC-SHA-1-96", 20), ("AES-CBC", 32, "HMAC-SHA-256-128", 32), ("AES-CBC", 24, "HMAC-SHA-512-256", 64),
+SUITES = [("AES-CBC", 16, "HMAC-SHA-1-96", 20), ("AES-CBC", 32, "HMAC-SHA-256-128", 32),
+          ("AES-CBC", 24, "HMAC-SHA-512-256", 64),
           ("3DES-CBC", 24, "HMAC-MD5-96", 16), ("AES-CTR", 20, "HMAC-SHA-1-96", 20), ("NULL", 0, "HMAC-SHA-1-96", 20),
-          ("AES-GCM", 20, "NONE", 0), ("AES-GCM", 36, "NONE", 0), ("AES-CCM", 19, "NONE", 0), ("ChaCha20-Poly1305", 36, "NONE", 0)]
+          ("AES-GCM", 20, "NONE", 0), ("AES-GCM", 36, "NONE", 0), ("AES-CCM", 19, "NONE", 0),
+          ("ChaCha20-Poly1305", 36, "NONE", 0)]
 INNER = H("450000280001000040110000c0000201c0000202") + struct.pack(">HHHH", 1, 2, 20, 0) + bytes(12)
 
 
@@ -167,7 +180,8 @@ def test_gcm_tags_of_every_size_whatever_the_row_says(tag):
 @pytest.mark.parametrize("name, size, check, check_size", SUITES)
 def test_wrong_keys_open_nothing(name, size, check, check_size):
     key = key_of(name, size, check, check_size)
-    wrong = key._replace(key=bytes(len(key.key)) if name != "3DES-CBC" else bytes(range(50, 74)), integrity_key=b"x" * check_size)
+    wrong = key._replace(key=bytes(len(key.key)) if name != "3DES-CBC" else bytes(range(50, 74)),
+                         integrity_key=b"x" * check_size)
     association = Association("SA", [wrong], None)
     for sequence in range(1, 40):
         opened = association.open(seal(name, key.key, check, key.integrity_key, INNER, 4, sequence))
