@@ -72,6 +72,7 @@ def _parser() -> argparse.ArgumentParser:
 
     rules = commands.add_parser("rules", help="work on rule files").add_subparsers(metavar="ACTION", required=True)
     for name, what in (("list", "the rules there are"), ("lint", "what is wrong or weak in rule files"),
+                       ("test", "whether the rules' samples are judged as the rules say"),
                        ("schema", "the JSON Schema of rule files"), ("show", "one rule with the site's values and its ladder")):
         action = rules.add_parser(name, help=what)
         if name == "show":
@@ -159,6 +160,9 @@ def _rules(options: argparse.Namespace) -> int:
     if options.action == "show":
         commands.show_rule(options.id, options.site, sys.stdout, options.rules or None)
         return EXIT_OK
+    if options.action == "test":
+        from .samples import run_samples
+        return run_samples(options.rules or None, sys.stdout)
     return commands.lint_rules([*options.files, *options.rules] or None, sys.stdout)
 
 
