@@ -101,7 +101,8 @@ class Dissector:
                 yield from self._event(event)
         elif protocol in self._by_protocol:
             module = self._by_protocol[protocol]
-            key = (protocol, *sorted((packet.src, packet.dst)))
+            # an SCTP association may use several addresses (RFC 9260 6.4), so its decoder sees the traffic of all hosts
+            key = (protocol,) if protocol == 132 else (protocol, *sorted((packet.src, packet.dst)))
             flow = self._flows.get(key)
             if flow is None:
                 flow = self._flows[key] = _Flow(self._identifier(), module)
@@ -165,8 +166,9 @@ class Dissector:
         elif isinstance(event, Handshake):
             yield self._connection_message(event, "tcp." + event.what)
         elif isinstance(event, Lost):
-            self.gaps.append(Gap(event.time, event.time, f"{event.size} octets of a TCP stream are not in the capture", connection.id))
             stream = self._streams.get(connection.id)
+            self.gaps.append(Gap(event.time, event.time, f"{event.size} octets of a TCP stream are not in the capture",
+                                 stream.context.stream if stream else None))
             if stream is not None and not stream.given_up:
                 yield from self._lost(stream, event.side, event.size)
         elif isinstance(event, (Finished, Reset)):
@@ -290,6 +292,8 @@ class Dissector:
                 yield from self._payload(item)
             elif isinstance(item, Opaque):
                 self.opaque.append(item)
+            elif isinstance(item, Gap):
+                self.gaps.append(item)
             elif isinstance(item, Expect):
                 self._expected[(item.endpoint.address, item.endpoint.port)] = item
             elif isinstance(item, Inner) and stream is not None:

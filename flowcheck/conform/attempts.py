@@ -17,10 +17,7 @@ from ..model import Message, Timeline
 from ..rulebook.rule import Group, Reference, Rule, Step
 from .matching import Matcher
 from .values import ABSENT, get_field, holds_all
-
-
-BEGAN_ANEW = "the device began anew"
-TUNNEL_DELETED = "the tunnel was deleted"
+from .visibility import BEGAN_ANEW, TUNNEL_DELETED
 
 
 @dataclass(slots=True)
@@ -160,14 +157,22 @@ class _Cutter:
             for pattern in step.refused_by:
                 if message.kind in pattern.messages and holds_all(pattern.where, message, self.matcher.scope, {}) is True:
                     now.refused = True
-        if message.kind == "cwmp.session_end" and not message.fields.get("complete"):
+        if message.kind == "cwmp.session_end" and message.fields.get("complete") is False:
             now.gave_up = str(message.fields.get("reason") or "the session was broken off")
-        elif message.kind == "ike.informational.request" and message.fields.get("deletes"):
+        elif message.kind == "ike.informational.request" and self._deletes_tunnel(message):
             now.gave_up = now.gave_up or TUNNEL_DELETED
         elif now.gave_up == TUNNEL_DELETED and message.kind.startswith("ike.sa_init"):
             now.gave_up = ""                       # only rebuilt
         elif now.gave_up and not now.refused and message.protocol not in ("tcp", "ike"):
             now.gave_up = ""                       # it went on after all
+
+    def _deletes_tunnel(self, message: Message) -> bool:
+        """A Delete of the IKE SA itself (RFC 7296 1.4.1), and not of one that was rekeyed before."""
+        if not any(d.get("protocol") == "IKE" for d in message.fields.get("deletes") or ()):
+            return False
+        spi = message.fields.get("spi_i")
+        return not any(m.kind == "ike.create_child_sa.request" and m.fields.get("spi_i") == spi and m.time < message.time
+                       for m in self.timeline.messages)
 
     def _close(self, reason: str) -> None:
         if reason and not self.open.gave_up:

@@ -38,6 +38,7 @@ class Explanation:
         self.reasons: dict[str, str] = {}
         self.states: dict[str, str] = {}
         self.assumed: list[str] = []
+        self.doubts: list[str] = []                    # what a cut message leaves open
         self.at: dict[int, str] = {}                   # id of message -> step
         self._failed = False
         self._matched_before: list[Message] = []
@@ -73,6 +74,8 @@ class Explanation:
         for outcome in move.outcomes:
             if outcome.holds is False:
                 self._expectation(step, outcome, message.frames, (message,))
+            elif outcome.holds is None and outcome.check.severity == "error" and message.incomplete:
+                self.doubts.append(f"{outcome.target} at step {step.cite} is in a part of {message.kind} that the capture does not hold")
         self._path(step, message)
         self._deadline(step, message)
         self._matched_before.append(message)

@@ -114,13 +114,13 @@ def _judge_attempt(rule: Rule, attempt: cutting.Attempt, timeline: Timeline, mat
     steps = told.steps()
     errors = [f for f in findings if f.severity == "error" and not f.waived]
     hidden = [s for s in steps if s.state == "not_observable"]
-    verdict = FAIL if errors else INCONCLUSIVE if hidden or not reading.complete else PASS
+    verdict = FAIL if errors else INCONCLUSIVE if hidden or told.doubts or not reading.complete else PASS
     cause = errors[0] if errors else None
     events = _events(rule, attempt, reading, matcher, told, findings)
     result = AttemptResult(rule.procedure, rule.title, rule.citation, verdict, attempt.started, attempt.ended, steps, findings,
                            cause.code if cause else None, cause.side if cause else None,
                            diagnosis(rule, timeline.device, verdict, steps, cause),
-                           tuple(dict.fromkeys((*assumed, *told.assumed, *timeline.device.assumed))), events,
+                           tuple(dict.fromkeys((*assumed, *told.assumed, *told.doubts, *timeline.device.assumed))), events,
                            _hosts(rule, matcher, reading.bound), _advice(hidden))
     return result, _left_behind(reading, matcher)
 

@@ -33,12 +33,19 @@ class Matcher:
         ends = self._ends(step.src, step.dst, message, bound)
         if ends is False:
             return False
-        if step.answers is not None and not _answers(message, bound.get("tie:" + step.answers, ())):
-            return False
+        if step.answers is not None:
+            ties = bound.get("tie:" + step.answers, ())
+            if not _answers(message, ties) or not ties and not self._about(step, message, bound):
+                return False
         where = holds_all(step.where, message, self.scope, bound) if step.where else True
         if where is False or where is None and not partly_hidden(message):
             return False                    # a name nobody knows identifies nothing
         return True if ends and where else None
+
+    def _about(self, step: Step, message: Message, bound: Mapping[str, Any]) -> bool:
+        """An answer whose request is not in the capture: is it about what the request would have asked?"""
+        request = self.rule.step(step.answers)
+        return not request.where or holds_all(request.where, message, self.scope, bound) is True
 
     def refuses(self, step: Step, message: Message, bound: Mapping[str, Any]) -> Pattern | None:
         """The `refused_by` of the step that the message is, if it belongs to the request that was matched."""

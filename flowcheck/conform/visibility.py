@@ -14,8 +14,13 @@ from ..model import Message, Opaque, Timeline
 from ..rulebook.rule import Reference, Rule, Step
 from .values import ABSENT, Scope, partly_hidden
 
+BEGAN_ANEW = "the device began anew"
+TUNNEL_DELETED = "the tunnel was deleted"
 LAYER_KINDS = {"ipsec": ("esp",), "tls": ("tls", "dtls", "ssh")}
 DATAGRAMS = frozenset(("dns", "ike", "sctp", "hnbap", "s1ap", "rua", "ranap", "gtp", "gtpv2", "coap", "nas", "emm", "gmm"))
+SEQUENCED = frozenset(("ike", "sctp"))      # protocols whose later messages cannot be without the earlier ones
+STREAMS = frozenset(("tls", "http", "cwmp", "ftp", "ssh", "diameter"))
+ENDS = frozenset(("tcp.fin", "tcp.reset", "tls.alert", "tls.client_hello", "cwmp.session_end"))
 PATIENCE = 30.0             # seconds given to an answer that has no deadline of its own
 SLACK = 2_000_000_000       # ns by which a sealed burst may lie outside an interval
 
@@ -36,7 +41,8 @@ class Visibility:
         """Why the step, skipped before message `index`, cannot be expected in the capture; None if it can."""
         before = self.messages[index - 1].time if index else None
         after = self.messages[index].time if index < len(self.messages) else None
-        return (self._before_the_capture(index) or self._in_a_gap(before, after) or self._implied(step, index)
+        return (self._before_the_capture(index) or self._in_a_gap(before, after) or self._one_sided(step)
+                or self._implied(step, index)
                 or self._sealed(step, before, after) or self._after_the_capture(step, index)
                 or self._outcome_sealed(step, index))
 
@@ -50,13 +56,34 @@ class Visibility:
                 return f"packets are missing from the capture here: {gap.reason}"
         return None
 
+    def _one_sided(self, step: Step) -> str | None:
+        """Of a connection that only one direction was captured of, no answer and no end can be expected."""
+        if step.messages[0].partition(".")[0] not in STREAMS:
+            return None
+        asked = {m.stream for m in self.messages if m.kind == "http.request"} or {m.stream for m in self.messages if m.protocol == "cwmp"}
+        for stream in asked:
+            ways = {m.src.address for m in self.timeline.messages if m.stream == stream and m.protocol in ("http", "cwmp")
+                    and m.kind != "cwmp.session_end"}
+            count = sum(1 for m in self.timeline.messages if m.stream == stream and m.kind in ("http.request", "http.response"))
+            if len(ways) == 1 and count > 1:
+                return "only one direction of the connection is in the capture"
+        return None
+
     def _implied(self, step: Step, index: int) -> str | None:
+        request = self._request(step)
+        if request is not None and any(m.stream == request.stream and m.time > request.time and m.protocol != "dns"
+                                       and m.protocol in STREAMS and m.kind not in ENDS and m.answers != request.transaction
+                                       for m in self.timeline.messages):
+            if request.protocol in ("tcp", "tls"):
+                return "the connection was used, so the answer was lost by the capture"
         if index >= len(self.messages):
             return None
         following = self.messages[index]
         if any(other.answers == step.step and following.kind in other.messages for other in self.rule.steps()):
             return "its answer is in the capture, so the message itself was lost by the capture"
         protocol = step.messages[0].partition(".")[0]
+        if protocol in SEQUENCED and any(m.protocol == protocol for m in self.messages[index:]):
+            return "later messages of the same exchange are there, so this one was lost by the capture"
         if step.answers is not None and protocol in DATAGRAMS and not following.kind.endswith(".query"):
             if any(m.kind in self.rule.step(step.answers).messages for m in self.messages[:index]):
                 return "the procedure went on, so the answer was lost by the capture"
@@ -81,9 +108,11 @@ class Visibility:
         return None
 
     def _after_the_capture(self, step: Step, index: int) -> str | None:
-        if index < len(self.messages) or self.gave_up or not self.messages:
+        if index < len(self.messages) or not self.messages:
             return None
         request = self._request(step)
+        if self.gave_up and (request is not None or self.gave_up in (TUNNEL_DELETED, BEGAN_ANEW)):
+            return None
         if request is not None:
             if request.repeats:
                 return None

@@ -283,7 +283,8 @@ def _host(head: Head) -> str:
 
 
 def _declared(headers: dict[str, Any]) -> int:
-    return int(headers["content-length"].partition(",")[0])
+    digits = re.match(r"\s*(\d{1,18})", headers["content-length"])
+    return int(digits[1]) if digits else 0
 
 
 def _body_length(here: _Direction, incomplete: bool) -> int | None:

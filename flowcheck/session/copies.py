@@ -11,6 +11,7 @@ import json
 from collections import defaultdict
 from collections.abc import Sequence
 from dataclasses import dataclass, replace
+from typing import NamedTuple
 
 from ..model import Endpoint, Message
 
@@ -24,15 +25,21 @@ class _Sighting:
     viewpoints: dict[tuple, Message]
 
 
-def fold(messages: Sequence[Message], taps: Sequence[int]) -> tuple[list[Message], dict[Endpoint, set[Endpoint]]]:
-    """One Message per transmission, and which endpoints stand for the same host (an address in front of and behind NAT).
+class Folded(NamedTuple):
+    messages: list[Message]
+    aliases: dict[Endpoint, set[Endpoint]]     # endpoints that stand for the same host: in front of and behind a NAT
+    streams: dict[int, int]                    # stream of one viewpoint -> the one that stands for all its viewpoints
+
+
+def fold(messages: Sequence[Message], taps: Sequence[int]) -> Folded:
+    """One Message per transmission, with one stream number for a connection however many viewpoints saw it.
 
     `taps` holds the tap of each capture. The copy that is clear in a capture of its own is kept, because a reader can
     look at it in Wireshark without keys; its layers are those of the copy that shows the tunnel.
     """
     several = len(set(taps)) > 1 or any(TUNNELS.intersection(m.layers) for m in messages)
     if not several:
-        return list(messages), {}
+        return Folded(list(messages), {}, {})
     recent: dict[str, list[_Sighting]] = defaultdict(list)
     order: list[_Sighting] = []
     aliases: dict[Endpoint, set[Endpoint]] = defaultdict(set)
@@ -51,7 +58,28 @@ def fold(messages: Sequence[Message], taps: Sequence[int]) -> tuple[list[Message
             sighting = _Sighting(message, {view: message})
             candidates.append(sighting)
             order.append(sighting)
-    return [_join(s) for s in order], aliases
+    streams = _same_streams(order)
+    joined = [_join(s) for s in order]
+    return Folded([replace(m, stream=streams[m.stream]) if streams.get(m.stream, m.stream) != m.stream else m for m in joined],
+                  aliases, streams)
+
+
+def _same_streams(sightings: Sequence[_Sighting]) -> dict[int, int]:
+    """Streams that one message was seen in are one connection; the lowest number stands for all."""
+    stands_for: dict[int, int] = {}
+
+    def find(stream: int) -> int:
+        while stands_for.setdefault(stream, stream) != stream:
+            stands_for[stream] = stands_for[stands_for[stream]]
+            stream = stands_for[stream]
+        return stream
+
+    for sighting in sightings:
+        if len(sighting.viewpoints) > 1:
+            seen = sorted({find(m.stream) for m in sighting.viewpoints.values()})
+            for other in seen[1:]:
+                stands_for[other] = seen[0]
+    return {stream: find(stream) for stream in stands_for}
 
 
 def fingerprint(message: Message) -> str:

@@ -36,8 +36,12 @@ class _Session:
     layers: tuple[str, ...] = ()
 
 
-def sessions(messages: Sequence[Message]) -> list[Message]:
-    """The messages with `session`, `transaction` and `answers` of CWMP filled in and session ends added."""
+def sessions(messages: Sequence[Message], holes: frozenset[int] = frozenset()) -> list[Message]:
+    """The messages with `session`, `transaction` and `answers` of CWMP filled in and session ends added.
+
+    `holes` are streams of which the capture misses something: how a session over them ended may not be known, and
+    `complete` is then None.
+    """
     out: list[Message] = list(messages)
     ends: list[Message] = []
     live: list[_Session] = []
@@ -98,8 +102,16 @@ def sessions(messages: Sequence[Message]) -> list[Message]:
         if not session.ended and session.tail is not None and session.tail.kind in ("tcp.fin", "tcp.reset"):
             ends.append(_end(session, session.tail.time, session.tail, False, _gave_up(session, out)))
     out = [m for index, m in enumerate(out) if index not in gone] + ends
+    by_number = {s.number: s for s in all_sessions}
+    out = [_doubted(m) if m.kind == "cwmp.session_end" and not m.fields["complete"] and by_number[m.session].streams & holes else m
+           for m in out]
     out.sort(key=lambda m: (m.time, m.frames[-1], m.kind == "cwmp.session_end"))
     return out
+
+
+def _doubted(end: Message) -> Message:
+    reason = f"{end.fields['reason']}, as far as the capture shows: packets of the session are missing"
+    return replace(end, fields={**end.fields, "complete": None, "reason": reason})
 
 
 def _tie(message: Message, index: int, session: _Session, out: list[Message], number: int) -> tuple[Message, int]:

@@ -45,7 +45,8 @@ def fold(messages: Sequence[Message]) -> list[Message]:
         elif message.answers in of_transaction:
             of_transaction[message.answers].responses.append(message)
         else:
-            out.append(message)
+            # half of a lookup: that this type has no address says nothing of the other one
+            out.append(replace(message, incomplete=message.incomplete or not message.fields.get("answers.address")))
     for lookup in _without_empty(finished):
         out += _outcome(lookup)
     out.sort(key=lambda m: (m.time, m.frames[-1]))
@@ -94,6 +95,9 @@ def _outcome(lookup: _Lookup) -> list[Message]:
     query = replace(asked, time=queries[0].time, copies=_refs([q for q in queries if q is not asked], asked),
                     repeats=max(again, *(q.repeats for q in queries)))
     answered = {r.answers for r in responses}
+    if best is not None and best.fields.get("rcode") == "NOERROR" and not best.fields.get("answers.address") and len(
+            {q.fields.get("qtype") for q in queries}) == 1:
+        best = replace(best, incomplete=True)     # the question of the other address type may be missing from the capture
     if best is None or best.fields.get("rcode") == "NOERROR" and not best.fields.get("answers.address") and any(
             q.transaction not in answered for q in queries):
         return [query]                  # the answer that would have decided is missing

@@ -11,10 +11,11 @@ from . import copies, cwmp, devices, transactions
 UNKNOWN = Device("unknown", {}, ())
 
 
-def sequence(messages: Sequence[Message], taps: Sequence[int]) -> tuple[list[Message], dict]:
-    """Copies folded, requests paired with answers, CWMP sessions closed; and the endpoints a NAT made two of."""
-    once, aliases = copies.fold(messages, taps)
-    return cwmp.sessions(transactions.pair(once)), aliases
+def sequence(messages: Sequence[Message], taps: Sequence[int], gaps: Sequence[Gap] = ()) -> tuple[list[Message], copies.Folded]:
+    """Copies folded, requests paired with answers, CWMP sessions closed; and what the folding found out."""
+    folded = copies.fold([m for m in messages if not m.fields.get("mdns")], taps)     # RFC 6762: nobody's resolver
+    holes = frozenset(folded.streams.get(gap.stream, gap.stream) for gap in gaps if gap.stream is not None)
+    return cwmp.sessions(transactions.pair(folded.messages), holes), folded
 
 
 def timelines(messages: Sequence[Message], opaque: Sequence[Opaque], gaps: Sequence[Gap], window: tuple[int, int] | None,
@@ -22,8 +23,8 @@ def timelines(messages: Sequence[Message], opaque: Sequence[Opaque], gaps: Seque
     """One Timeline per device, in order of device id; traffic of nobody known comes last under `unknown`."""
     if window is None:
         return []
-    ordered, aliases = sequence(messages, taps)
-    whose = devices.assign(ordered, aliases)
+    ordered, folded = sequence(messages, taps, gaps)
+    whose = devices.assign(ordered, folded.aliases)
     own: dict[str, list[Message]] = defaultdict(list)
     hidden: dict[str, list[Opaque]] = defaultdict(list)
     for message in ordered:
@@ -36,6 +37,6 @@ def timelines(messages: Sequence[Message], opaque: Sequence[Opaque], gaps: Seque
     for device in (*whose.devices, UNKNOWN):
         if own.get(device.id):
             streams = {m.stream for m in own[device.id]}
-            near = tuple(gap for gap in gaps if gap.stream is None or gap.stream in streams)
+            near = tuple(gap for gap in gaps if gap.stream is None or folded.streams.get(gap.stream, gap.stream) in streams)
             found.append(Timeline(device, tuple(own[device.id]), tuple(hidden.get(device.id, ())), window, near))
     return found
