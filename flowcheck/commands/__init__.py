@@ -1,0 +1,6 @@
+"""The commands, one module each: `HELP`, `arguments(parser)` and `run(options)`, which returns the exit status.
+
+A module imports what its command needs inside `run`, so that naming all commands costs nothing.
+"""
+
+NAMES = ("check", "decode", "rules")        # in the order of --help

@@ -1,0 +1,48 @@
+"""`flowcheck check`: judges one observation and writes reports."""
+
+from __future__ import annotations
+
+import argparse
+from typing import Any
+
+from . import common
+
+HELP = "judge one observation and write reports"
+
+
+def arguments(parser: argparse.ArgumentParser) -> None:
+    common.inputs(parser)
+    common.rule_options(parser)
+    parser.add_argument("--procedure", action="append", default=[], metavar="ID", help="this procedure is expected; its absence is a failure")
+    for name, what in (("html", "report"), ("json", "result"), ("junit", "JUnit result"), ("sarif", "SARIF result")):
+        parser.add_argument(f"--{name}", metavar="FILE", help=f"write the {what} here, - for standard output")
+    parser.add_argument("--output-dir", metavar="DIR", help="write all of them here, named after the first capture (default: reports)")
+    parser.add_argument("--fail-on", choices=("fail", "inconclusive", "warning", "never"), default="fail")
+    parser.add_argument("--strict", action="store_true", help="a capture that is cut or damaged ends with status 3")
+    parser.add_argument("--show-secrets", action="store_true", help="do not mask passwords and credentials")
+    common.output_options(parser)
+
+
+def run(options: argparse.Namespace) -> int:
+    from ..check import check
+    paths = common.captures(options)
+    result, _ = check(paths, rules=options.rules, site=options.site, keys=options.keys, procedures=options.procedure,
+                      decode_as=common.decode_as(options), command=common.command_line(), progress=common.progress(options))
+    from ..report import write
+    write.reports(result, options)
+    if options.strict and any(info.truncated for info in result.captures):
+        return common.EXIT_UNREADABLE
+    return status(result, options.fail_on)
+
+
+def status(result: Any, fail_on: str) -> int:
+    attempts = [a for device in result.devices for a in device.attempts]
+    if not attempts:
+        return common.EXIT_NOTHING
+    if fail_on == "never":
+        return common.EXIT_OK
+    if result.verdict == "fail" or fail_on == "inconclusive" and result.verdict == "inconclusive":
+        return common.EXIT_FAIL
+    if fail_on == "warning" and any(f.severity == "warning" and not f.waived for a in attempts for f in a.findings):
+        return common.EXIT_FAIL
+    return common.EXIT_INCONCLUSIVE if result.verdict == "inconclusive" else common.EXIT_OK

@@ -1,0 +1,81 @@
+"""What the commands share: their options, what these options mean, and the exit statuses."""
+
+from __future__ import annotations
+
+import argparse
+import os
+import sys
+from typing import Any
+
+from ..errors import UsageError
+
+EXIT_OK, EXIT_FAIL, EXIT_USAGE, EXIT_UNREADABLE, EXIT_NOTHING, EXIT_INCONCLUSIVE, EXIT_INTERRUPTED = 0, 1, 2, 3, 4, 5, 130
+
+
+# ---------------------------------------------------------------------------------------------------- options
+
+def inputs(parser: argparse.ArgumentParser) -> None:
+    parser.add_argument("captures", nargs="*", metavar="CAPTURE", help="capture files of one observation; - is standard input")
+    parser.add_argument("-r", "--read", action="append", default=[], metavar="FILE", help="another capture")
+    parser.add_argument("--recursive", action="store_true", help="read the captures below a directory")
+    parser.add_argument("--keys", action="append", default=[], metavar="FILE_OR_DIR", help="keys of any known format")
+    parser.add_argument("--decode-as", action="append", default=[], metavar="tcp.port==N,PROTOCOL", help="force a protocol on a port")
+
+
+def rule_options(parser: argparse.ArgumentParser) -> None:
+    parser.add_argument("--site", metavar="FILE", help="site profile: hosts, timers, vendor parameters")
+    parser.add_argument("--rules", action="append", default=[], metavar="PATH", help="rule files or directories (default: those that ship)")
+
+
+def output_options(parser: argparse.ArgumentParser) -> None:
+    parser.add_argument("--quiet", action="store_true", help="no summary and no progress")
+    parser.add_argument("-v", "--verbose", action="store_true", help="say more on standard error")
+    parser.add_argument("--color", choices=("auto", "always", "never"), default="auto")
+
+
+# ---------------------------------------------------------------------------------------------------- their meaning
+
+def captures(options: argparse.Namespace) -> list[str]:
+    from ..observation import expand
+    paths = expand([*options.captures, *options.read], options.recursive)
+    if not paths:
+        raise UsageError("no capture named; give one or more files, or - for standard input")
+    if paths.count("-") > 1:
+        raise UsageError("standard input (-) can be read once only")
+    return paths
+
+
+def keys(options: argparse.Namespace) -> Any:
+    from ..check import key_ring
+    return key_ring(options.keys)
+
+
+def decode_as(options: argparse.Namespace) -> dict[tuple[str, int], str]:
+    from ..decode import names
+    found = {}
+    for text in options.decode_as:
+        where, _, protocol = text.partition(",")
+        transport, _, port = where.partition(".port==")
+        if transport not in ("tcp", "udp") or not port.isdigit() or protocol not in names():
+            raise UsageError(f"--decode-as {text}: write tcp.port==7547,http with one of {', '.join(names())}")
+        found[transport, int(port)] = protocol
+    return found
+
+
+def command_line() -> str:
+    import shlex
+    return shlex.join(["flowcheck", *sys.argv[1:]])
+
+
+def progress(options: argparse.Namespace) -> Any:
+    """A line on standard error that counts packets; only on a terminal, only for work that takes long."""
+    if options.quiet or not sys.stderr.isatty():
+        return None
+    from time import monotonic
+    begun = monotonic()
+
+    def show(path: str, packets: int) -> None:
+        took = monotonic() - begun
+        if took > 1:
+            print(f"\r{os.path.basename(path)}: {packets:,} packets, {packets / took:,.0f}/s ", end="", file=sys.stderr, flush=True)
+    return show
