@@ -4,6 +4,8 @@ A session begins with an Inform, may use several TCP connections, and ends when 
 an empty 200) or when one side gives up. Its end is no message on the wire, so it is added as `cwmp.session_end` with
 `complete` saying whether it was orderly and `reason` how it showed.
 
+Every message of a session also says in `session_events` what its Inform gave as reason.
+
 In a session each side has at most one request outstanding (TR-069 3.7.1.4), so an answer belongs to that one; an answer
 that echoes another cwmp:ID is paired all the same and carries the difference as a problem.
 """
@@ -16,8 +18,7 @@ from dataclasses import dataclass, field, replace
 from ..model import Endpoint, Message, Problem
 
 IDLE = 600_000_000_000      # ns after which a session nobody ended is no longer continued by a new connection
-_CPE_REQUESTS = frozenset(("Inform", "TransferComplete", "AutonomousTransferComplete", "RequestDownload", "Kicked",
-                           "DUStateChangeComplete", "AutonomousDUStateChangeComplete"))
+RECONNECT = 5_000_000_000   # ns within which a client with a connection for each request opens the next
 
 
 @dataclass(slots=True)
@@ -27,6 +28,8 @@ class _Session:
     server: Endpoint
     streams: set[int]
     last: int
+    device: str = ""
+    closed: set[int] = field(default_factory=set)      # those of its streams that were closed
     cookies: set[str] = field(default_factory=set)
     acs_request: int | None = None       # index of the ACS's unanswered request
     cpe_request: int | None = None
@@ -65,7 +68,8 @@ def sessions(messages: Sequence[Message], holes: frozenset[int] = frozenset()) -
                 else:
                     if session is not None and not session.ended:
                         ends.append(_end(session, message.time, message, False, "the device began a new session"))
-                    session = _Session(len(all_sessions) + 1, message.src, message.dst, {message.stream}, message.time)
+                    session = _Session(len(all_sessions) + 1, message.src, message.dst, {message.stream}, message.time,
+                                       device_of(message))
                     live.append(session)
                     all_sessions.append(session)
                 session.inform = session.cpe_request = index
@@ -98,12 +102,17 @@ def sessions(messages: Sequence[Message], holes: frozenset[int] = frozenset()) -
             _touch(session, message)
         elif kind in ("tcp.fin", "tcp.reset") and (session := _session_on(message, live)) is not None:
             session.tail = message
+            session.closed.add(message.stream)
+    last = out[-1].time if out else 0
     for session in all_sessions:
         if not session.ended and session.tail is not None and session.tail.kind in ("tcp.fin", "tcp.reset"):
-            ends.append(_end(session, session.tail.time, session.tail, False, _gave_up(session, out)))
-    out = [m for index, m in enumerate(out) if index not in gone] + ends
+            # a client that opens a connection for each request may have been about to open the next one
+            certain = len(session.streams) == 1 or last - session.tail.time > RECONNECT
+            ends.append(_end(session, session.tail.time, session.tail, False if certain else None, _gave_up(session, out)))
+    out = [_with_events(m, all_sessions, out) for index, m in enumerate(out) if index not in gone] + [
+        _with_events(m, all_sessions, out) for m in ends]
     by_number = {s.number: s for s in all_sessions}
-    out = [_doubted(m) if m.kind == "cwmp.session_end" and not m.fields["complete"] and by_number[m.session].streams & holes else m
+    out = [_doubted(m) if m.kind == "cwmp.session_end" and m.fields["complete"] is False and by_number[m.session].streams & holes else m
            for m in out]
     out.sort(key=lambda m: (m.time, m.frames[-1], m.kind == "cwmp.session_end"))
     return out
@@ -112,6 +121,15 @@ def sessions(messages: Sequence[Message], holes: frozenset[int] = frozenset()) -
 def _doubted(end: Message) -> Message:
     reason = f"{end.fields['reason']}, as far as the capture shows: packets of the session are missing"
     return replace(end, fields={**end.fields, "complete": None, "reason": reason})
+
+
+def _with_events(message: Message, all_sessions: list[_Session], out: list[Message]) -> Message:
+    """The message with what its session was opened for: the same RPC means another thing after 1 BOOT than later."""
+    if message.session is None or message.protocol != "cwmp":
+        return message
+    inform = all_sessions[message.session - 1].inform
+    events = out[inform].fields.get("Event.EventCode") if inform is not None else None
+    return message if not events else replace(message, fields={**message.fields, "session_events": events})
 
 
 def _tie(message: Message, index: int, session: _Session, out: list[Message], number: int) -> tuple[Message, int]:
@@ -150,10 +168,12 @@ def _session_of(message: Message, live: list[_Session], requests: dict) -> _Sess
     client, server = (request.src, request.dst) if request is not None else (message.src, message.dst)
     cookies = _cookies(request, "cookie") if request is not None else set()
     near = [s for s in live if not s.ended and s.client.address == client.address and s.server == server
-            and message.time - s.last <= IDLE]
+            and message.time - s.last <= IDLE and s.streams <= s.closed]
+    if message.kind == "cwmp.Inform":
+        near = [s for s in near if s.device == device_of(message)]
     named = [s for s in near if cookies & s.cookies]
     chosen = named or [s for s in near if not s.cookies or not cookies]
-    if len(chosen) != 1 or message.kind == "cwmp.Inform" and chosen[0].cpe_request != chosen[0].inform:
+    if len(chosen) != 1:
         return None
     if message.kind == "http.request" and message.fields.get("method") != "POST":
         return None
@@ -166,6 +186,11 @@ def _session_on(message: Message, live: list[_Session]) -> _Session | None:
         if message.stream in session.streams and (not session.ended or message.kind != "http.request"):
             return session if not session.ended else None
     return None
+
+
+def device_of(message: Message) -> str:
+    """What an Inform says of its sender, as far as it says anything."""
+    return "-".join(str(message.fields.get(f"DeviceId.{name}") or "") for name in ("OUI", "ProductClass", "SerialNumber"))
 
 
 def _same_inform(one: Message, other: Message) -> bool:
@@ -197,7 +222,7 @@ def _gave_up(session: _Session, out: list[Message]) -> str:
     return f"{who} {how} the connection"
 
 
-def _end(session: _Session, time: int, shown_by: Message, complete: bool, reason: str) -> Message:
+def _end(session: _Session, time: int, shown_by: Message, complete: bool | None, reason: str) -> Message:
     session.ended = True
     by_device = shown_by.src.address == session.client.address
     return Message("cwmp.session_end", time, shown_by.frames, session.client, session.server, shown_by.stream,

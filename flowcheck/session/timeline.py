@@ -6,7 +6,7 @@ from collections import defaultdict
 from collections.abc import Sequence
 
 from ..model import Device, Gap, Message, Opaque, Timeline
-from . import copies, cwmp, devices, transactions
+from . import addresses, copies, cwmp, devices, transactions
 
 UNKNOWN = Device("unknown", {}, ())
 
@@ -38,5 +38,5 @@ def timelines(messages: Sequence[Message], opaque: Sequence[Opaque], gaps: Seque
         if own.get(device.id):
             streams = {m.stream for m in own[device.id]}
             near = tuple(gap for gap in gaps if gap.stream is None or folded.streams.get(gap.stream, gap.stream) in streams)
-            found.append(Timeline(device, tuple(own[device.id]), tuple(hidden.get(device.id, ())), window, near))
+            found.append(Timeline(device, addresses.with_changes(own[device.id], device), tuple(hidden.get(device.id, ())), window, near))
     return found

@@ -1,0 +1,100 @@
+"""When the address of a device inside its IPsec tunnel changes (3GPP TS 32.583 5.2.2, TS 32.593 5.2.4).
+
+That is no message of its own, so it is added to the device's timeline as `device.address_change`. It shows in two ways:
+an IKE SA hands out another address than the SA before it (CFG_REPLY, RFC 7296 3.15.1), or, where IKE cannot be read, the
+device sends from another address inside the tunnel.
+
+The first address is no change, nor are an IPv4 and an IPv6 address of one tunnel, nor a new outer address (MOBIKE, NAT
+rebinding), nor a second tunnel beside one that stays in use.
+"""
+
+from __future__ import annotations
+
+from collections.abc import Iterator, Sequence
+from dataclasses import dataclass
+from ipaddress import ip_address
+
+from ..model import Device, Message
+from .devices import inner_addresses
+
+OVERLAP = 10_000_000_000        # ns for which the old address may still be heard: make before break, last FINs
+SENDERS = frozenset(("dns.query", "tcp.syn", "sctp.init", "cwmp.Inform", "http.request", "tls.client_hello"))
+
+
+@dataclass(slots=True)
+class _Address:
+    text: str
+    spi: str | None             # the IKE SA that handed it out, None where only traffic shows it
+
+
+def with_changes(messages: Sequence[Message], device: Device) -> tuple[Message, ...]:
+    """One device's messages in time order, with its changes of address put where they show first."""
+    changes = list(_changes(messages, device))
+    if not changes:
+        return tuple(messages)
+    return tuple(sorted((*messages, *changes), key=lambda m: (m.time, m.frames[-1], m.kind in SENDERS)))
+
+
+def _changes(messages: Sequence[Message], device: Device) -> Iterator[Message]:
+    if len(device.addresses) < 2:
+        return
+    last_used = {m.src.address: m.time for m in messages if m.kind in SENDERS}
+    informed: dict[str, list[str]] = {}
+    current: dict[int, _Address] = {}            # IP version -> address inside
+    for message in messages:
+        spi = message.fields.get("spi_i") if message.protocol == "ike" else None
+        if spi is not None:
+            found = [(text, "ike") for text in inner_addresses(message)]
+        elif message.kind in SENDERS and _inside(message, device):
+            found = [(message.src.address, "traffic")]
+        else:
+            continue
+        for text, via in found:
+            version = _version(text)
+            if version is None:
+                continue
+            held = current.get(version)
+            if held is None or held.text == text:
+                current[version] = _Address(text, spi or (held.spi if held else None))
+            elif held.spi == spi and spi is not None:
+                continue                         # several addresses of one tunnel
+            elif last_used.get(held.text, 0) > message.time + OVERLAP:
+                continue                         # the old one stays in use: a tunnel beside it
+            else:
+                yield _change(message, held.text, text, via, informed.get(held.text, ()))
+                current[version] = _Address(text, spi)
+        if message.kind == "cwmp.Inform":
+            known = informed.setdefault(message.src.address, [])
+            if message.dst.address not in known:
+                known.append(message.dst.address)
+
+
+def _inside(message: Message, device: Device) -> bool:
+    """Does the device send this inside its tunnel for certain?"""
+    address = message.src.address
+    if address not in device.addresses or address in device.outer:
+        return False
+    if "esp" in message.layers or device.outer:
+        return True
+    listed = message.fields.get("ParameterList") if message.kind == "cwmp.Inform" else None
+    return isinstance(listed, dict) and any(value == address and (".Tunnel." in name or ".IPsec." in name)
+                                            for name, value in listed.items())
+
+
+def _version(text: str) -> int | None:
+    try:
+        return ip_address(text).version
+    except ValueError:
+        return None
+
+
+def _change(shown_by: Message, old: str, new: str, via: str, acs: Sequence[str]) -> Message:
+    fields = {"old": old, "new": new, "spellings": _spellings(new), "via": via, "acs": list(acs)}
+    src, dst = (shown_by.src, shown_by.dst) if via == "ike" else (shown_by.dst, shown_by.src)
+    return Message("device.address_change", shown_by.time, shown_by.frames, src, dst, shown_by.stream, shown_by.layers, fields)
+
+
+def _spellings(text: str) -> list[str]:
+    """The address as parameters write it: short, in full, and as the hexBinary value of a received attribute."""
+    address = ip_address(text)
+    return list(dict.fromkeys((text, address.compressed, address.exploded, address.packed.hex())))
