@@ -118,13 +118,15 @@ def _consume(step: Step, target: int, message: Message, matcher: Matcher, node: 
     pattern = matcher.refuses(step, message, node.bound)
     if pattern is not None:
         move = Move("refuse", step, node.index, message, pattern=pattern)
-        yield (1, 0, 0, 0), _Node(node.index + 1, target, node.bound, node.seen, target, node, move)
+        seen = node.seen | {f"refused:{step.step}"}
+        yield (1, 0, 0, 0), _Node(node.index + 1, target, node.bound, seen, target, node, move)
         return
     fits = matcher.fits(step, message, node.bound)
     if fits is False:
         return
     bound = matcher.after(step, message, node.bound)
-    outcomes = tuple(outcome for check in step.expect for outcome in evaluate(check, (message,), matcher.scope, bound))
+    outcomes = tuple(outcome for check in step.expect if check.when is None or holds(check.when, matcher.scope, bound, node.seen)
+                     for outcome in evaluate(check, (message,), matcher.scope, bound))
     failed = sum(1 for o in outcomes if o.holds is False and o.check.severity == "error")
     move = Move("match", step, node.index, message, outcomes, assumed=fits is None)
     yield (0, failed, 0, 0), _Node(node.index + 1, target, bound, node.seen | {step.step}, target, node, move)

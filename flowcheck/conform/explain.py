@@ -215,7 +215,8 @@ class Explanation:
 
     def _condition(self, check: Check) -> bool:
         from .values import holds
-        seen = frozenset(name for name, state in self.states.items() if state in ("seen", "late"))
+        seen = frozenset(f"refused:{name}" if state == "refused" else name for name, state in self.states.items()
+                         if state in ("seen", "late", "refused"))
         return holds(check.when, self.matcher.scope, self.reading.bound, seen) is True
 
     # -------------------------------------------------------------------------------------------- small parts

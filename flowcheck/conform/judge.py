@@ -24,7 +24,7 @@ from .automaton import automaton
 from .describe import diagnosis, summary
 from .explain import Explanation
 from .matching import Matcher
-from .roles import find as find_roles
+from .roles import find as find_roles, is_meant
 from .values import ABSENT, Scope, taken
 from .visibility import Visibility
 
@@ -48,7 +48,8 @@ def judge(rules: Sequence[Rule], site: Site, timeline: Timeline, expected: Itera
     results: list[AttemptResult] = []
     for rule in in_order(rules):
         scope, assumed = find_roles(rule, site, timeline, remembered, resolved, names)
-        if not _can_open(rule, scope):
+        scope = is_meant(rule, scope, timeline.messages)
+        if scope is None or not _can_open(rule, scope):
             continue
         matcher = Matcher(rule, scope)
         for attempt in cutting.attempts(rule, timeline, matcher):

@@ -7,12 +7,13 @@ that end of it. What was inferred is said in the report under `assumed`.
 from __future__ import annotations
 
 from collections.abc import Mapping, Sequence
+from dataclasses import replace
 from typing import Any
 
 from ..model import Message, Timeline
 from ..rulebook.rule import Pattern, Reference, Role, Rule, Site
 from .matching import Matcher
-from .values import ABSENT, Host, Scope, get_field, holds_all
+from .values import ABSENT, Host, Scope, get_field, holds, holds_all
 
 
 def find(rule: Rule, site: Site, timeline: Timeline, remembered: Mapping[str, Any], resolved: Mapping[str, frozenset[str]],
@@ -32,6 +33,26 @@ def find(rule: Rule, site: Site, timeline: Timeline, remembered: Mapping[str, An
                 shown = ", ".join(sorted(host.names or host.addresses))
                 assumed.append(f"{role.title or role.name} is {shown}, inferred from the traffic")
     return scope, tuple(assumed)
+
+
+def is_meant(rule: Rule, scope: Scope, messages: Sequence[Message]) -> Scope | None:
+    """Is the device of the kind that the rule is for? None where not; where a message shows it, the role is then known.
+
+    A role of kind `device` may say by `infer` which messages show it, by `unless` which show another kind, and by `when`
+    what decides where neither occurs.
+    """
+    for role in rule.roles:
+        if role.kind != "device" or not (role.infer or role.unless or role.when):
+            continue
+        matcher = Matcher(rule, scope)
+        if any(matcher.pattern(pattern, m) for pattern in role.infer for m in messages):
+            known = {**scope.roles, role.name: Host(frozenset((scope.device.id.lower(),)), frozenset(), "inferred")}
+            scope = replace(scope, roles=known)
+        elif any(matcher.pattern(pattern, m) for pattern in role.unless for m in messages):
+            return None
+        elif role.when is not None and holds(role.when, scope, {}, frozenset()) is False:
+            return None
+    return scope
 
 
 def _declared(role: Role, site: Site, remembered: Mapping[str, Any]) -> Host:

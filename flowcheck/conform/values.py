@@ -188,7 +188,7 @@ def _outcome(check: Check, label: str, value: Any, wanted: Any, blind: bool, fou
         return Outcome(check, None, label, expected, _shown(value, found))
     if found is not None and value is not ABSENT and check.test not in ("present", "at_least", "at_most"):
         results = [TESTS[check.test](v, wanted) for v in found.values()]
-        holds: bool | None = any(results)
+        holds: bool | None = all(results) if check.test == "not" else any(results)
     else:
         holds = TESTS[check.test](value, wanted)
     if holds is False and blind and check.test in ("at_least", "present", "in", "equals") and check.target.startswith("param"):
@@ -356,6 +356,10 @@ def holds(condition: Condition, scope: Scope, bound: Mapping[str, Any], seen: fr
 def _is_known(name: Any, scope: Scope, bound: Mapping[str, Any]) -> bool:
     text = ".".join(name.path) if isinstance(name, Reference) else str(name)
     if text.startswith("device."):
+        case "refused":
+            return f"refused:{arguments[0]}" in seen
+        case "expected":
+            return str(arguments[0]) in scope.expected
         return text[7:] in scope.remembered
     return text in bound or bool(scope.host(text, bound))
 

@@ -57,7 +57,8 @@ class _Builder:
 
     def role(self, name: str, data: Map) -> Role:
         return Role(name, data["kind"], data.get("path"), tuple(reference(host) for host in texts(data.get("host"))),
-                    self.patterns(data.get("infer")), data.get("title", ""))
+                    self.patterns(data.get("infer")), data.get("title", ""), self.patterns(data.get("unless")),
+                    self.condition(data.get("when")))
 
     def opening(self, data: Map) -> Opening:
         return Opening(tuple(data["opens_at"]), tuple(data.get("resumes_at", ())), _seconds(data.get("quiet", 300.0)),

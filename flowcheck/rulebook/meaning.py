@@ -108,6 +108,11 @@ class Meaning:
         for key in ("unless", "requires"):
             self.patterns(attempt.get(key), "attempt")
         if "key" in attempt:
+        self.patterns(role.get("unless"), owner)
+        self.condition(role.get("when"), owner)
+        for key in ("unless", "when"):
+            if key in role and role["kind"] != "device":
+                self.say(role.keys_at[key], owner, f"'{key}' says what kind of device is meant; this role is no device")
             everything = [kind for step in self.steps.values() for kind in _listed(step.get("message"))]
             self.field(attempt["key"], attempt.keys_at["key"], "attempt", "key", everything)
 
@@ -299,7 +304,7 @@ class Meaning:
                 self.condition(part, owner)
         elif test == "not":
             self.condition(value, owner)
-        elif test == "seen":
+        elif test in ("seen", "refused"):
             if value not in self.steps:
                 self.no_step("seen", value, mark, owner)
         elif test == "equals":

@@ -48,7 +48,7 @@ class Check:
 class Condition:
     """`{same_host: [a, b]}`, `{known: x}`, `{not: ..}`: true, false or unknown."""
 
-    test: str                        # same_host, is_name, needs_lookup, known, equals, all, any, not, seen
+    test: str                        # same_host, is_name, needs_lookup, known, equals, all, any, not, seen, refused, past, expected
     arguments: tuple[Any, ...]       # Conditions for all/any/not; names, literals or References otherwise
     place: Place | None = None
 
@@ -157,6 +157,8 @@ class Opening:
     requires: tuple[Pattern, ...] = ()               # one of these must occur, else the traffic is no attempt of it
     key: str | None = None                           # a field whose value tells interleaved attempts apart
 
+    unless: tuple[Pattern, ...] = ()                 # of a device: such a message of it shows that it is another kind
+    when: Condition | None = None                    # of a device: what decides where no message does
 
 @dataclass(frozen=True, slots=True)
 class Sample:

@@ -224,6 +224,7 @@ _PHRASES = {                             # a test that holds, and one that does 
     "known": ("{} is known", "{} is not known"),
     "seen": ("{} was seen", "{} was not seen"),
     "equals": ("{} = {}", "{} differs from {}"),
+    "refused": ("{} was refused", "{} was not refused"),
 }
 
 
