@@ -160,6 +160,7 @@ class Dissector:
         if isinstance(event, Data):
             stream = self._streams.get(connection.id)
             if stream is not None and not stream.given_up:
+                stream.last = event.time
                 yield from self._data(stream, event.side, event.data, event.ref, event.time)
         elif isinstance(event, Opened):
             self._streams[connection.id] = self._open_stream(event)
@@ -167,7 +168,8 @@ class Dissector:
             yield self._connection_message(event, "tcp." + event.what)
         elif isinstance(event, Lost):
             stream = self._streams.get(connection.id)
-            self.gaps.append(Gap(event.time, event.time, f"{event.size} octets of a TCP stream are not in the capture",
+            since = stream.last if stream else event.time      # the hole opened after the last bytes and was noticed now
+            self.gaps.append(Gap(min(since, event.time), event.time, f"{event.size} octets of a TCP stream are not in the capture",
                                  stream.context.stream if stream else None))
             if stream is not None and not stream.given_up:
                 yield from self._lost(stream, event.side, event.size)
@@ -379,7 +381,7 @@ class _Stream:
     """One TCP connection, or the clear stream inside a TLS one (then `connection` is None)."""
 
     __slots__ = ("context", "connection", "tapes", "conversation", "tries", "midway", "given_up", "ended", "inner",
-                 "expected", "data_connection", "shadows", "held", "opened_inside")
+                 "expected", "data_connection", "shadows", "held", "opened_inside", "last")
 
     def __init__(self, context: Context, connection: Any, midway: bool):
         self.context, self.connection, self.midway = context, connection, midway
@@ -392,6 +394,7 @@ class _Stream:
         self.data_connection: Any = None
         self.held: list[Any] = []
         self.opened_inside = False
+        self.last = context.time
         self.tries, self.given_up, self.ended = 0, False, set()
 
 

@@ -125,6 +125,7 @@ def main() -> int:
     parser.add_argument("--variants", type=int, default=5, help="of each scenario")
     parser.add_argument("--seed", type=int, default=1)
     parser.add_argument("--only", default="")
+    parser.add_argument("--rules", action="append", default=[])
     options = parser.parse_args()
     shared = HERE.parent.parent / "shared" / "captures"
     roots = options.root or [shared / "lab", shared / "described"]
@@ -138,7 +139,7 @@ def main() -> int:
                 what, left, held = sabotaged(captures, keys, dice, Path(folder))
                 if not left:
                     continue
-                result, _ = check([str(p) for p in left], site=str(site) if site.exists() else None, keys=[str(k) for k in held])
+                result, _ = check([str(p) for p in left], rules=options.rules, site=str(site) if site.exists() else None, keys=[str(k) for k in held])
             tried += 1
             for device in result.devices:
                 for attempt in device.attempts:

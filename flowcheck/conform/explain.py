@@ -15,12 +15,13 @@ What follows from an earlier failure is not counted again.
 from __future__ import annotations
 
 from collections import defaultdict
-from collections.abc import Iterable, Mapping, Sequence
+from collections.abc import Callable, Iterable, Mapping, Sequence
 from typing import Any
 
 from ..model import Finding, FrameRef, Message, StepResult
 from ..rulebook.rule import Check, Group, Reference, Rule, Step
 from .align import Move, Reading
+from .forbidden import breaches
 from .matching import Matcher
 from .values import TESTS, Outcome, evaluate, get_field
 from .visibility import Visibility
@@ -40,6 +41,7 @@ class Explanation:
         self.assumed: list[str] = []
         self.doubts: list[str] = []                    # what a cut message leaves open
         self.at: dict[int, str] = {}                   # id of message -> step
+        self.beyond: list[Message] = []                # messages after the attempt that it forbids
         self._failed = False
         self._matched_before: list[Message] = []
 
@@ -64,6 +66,25 @@ class Explanation:
                 unseen = self._skipped(move, trailing=position > last, unseen=unseen)
         for group in _groups(self.rule.items):
             self._group_expectations(group)
+
+    def forbid(self, known: Callable[[Message], Mapping[str, Any]]) -> None:
+        """What shall not happen; `known` are the facts that hold at a message."""
+        for breach in breaches(self.rule, self.reading, self.matcher, self.view, self.states, known):
+            last = breach.steps[-1]
+            for step, message in zip(breach.steps, breach.messages):
+                self._state(step, "seen", "shall not occur here")
+                self.at[id(message)] = step.step
+                self.beyond.append(message)
+            if breach.messages:
+                message = breach.messages[-1]
+                self._add("forbidden", last, "", severity=last.severity, expected=f"no {_wanted(last)} here", hint=last.hint,
+                          frames=(ref for m in breach.messages for ref in m.frames),
+                          observed=f"{message.kind} from {message.src} to {message.dst}")
+            else:
+                state = ("not_observable", breach.doubt) if breach.doubt else ("not_applicable", "did not happen, as it should be" if
+                                                                               breach.reached else "the procedure did not get so far")
+                for step in breach.steps:
+                    self._state(step, *state)
 
     def _matched(self, move: Move) -> None:
         step, message = move.step, move.message
@@ -201,6 +222,10 @@ class Explanation:
             return
         messages = [m.message for m in matched]
         if any(self.states.get(name) == "not_observable" for name in names):
+            return
+        first_seen = next((m for m in self.reading.moves if m.what in ("match", "refuse")), None)
+        if self.view.midway and group.repeat.maximum > 1 and first_seen is matched[0]:
+            self.doubts.append(f"the capture began inside step {matched[0].step.cite}; earlier messages of it may be missing")
             return
         cite = group.cite or matched[0].step.cite
         for check in group.expect:

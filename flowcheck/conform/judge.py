@@ -23,6 +23,7 @@ from .align import align
 from .automaton import automaton
 from .describe import diagnosis, summary
 from .explain import Explanation
+from .facts import History
 from .matching import Matcher
 from .roles import find as find_roles, is_meant
 from .values import ABSENT, Scope, taken
@@ -45,18 +46,29 @@ def judge(rules: Sequence[Rule], site: Site, timeline: Timeline, expected: Itera
         for name in found:
             resolved[name] = resolved.get(name, frozenset()) | {address}
     remembered: dict[str, Any] = {}
+    history = History()
     results: list[AttemptResult] = []
+    taken: dict[str, set[int]] = {}
     for rule in in_order(rules):
-        scope, assumed = find_roles(rule, site, timeline, remembered, resolved, names)
+        scope, assumed = find_roles(rule, site, timeline, {**history.ever(), **remembered}, resolved, names)
+        if rule.facts:
+            history.learn(rule, timeline, Matcher(rule, scope))
+            scope, assumed = find_roles(rule, site, timeline, {**history.ever(), **remembered}, resolved, names)
         scope = is_meant(rule, scope, timeline.messages)
         if scope is None or not _can_open(rule, scope):
             continue
+        scope = replace(scope, remembered=remembered, expected=frozenset(expected))
         matcher = Matcher(rule, scope)
-        for attempt in cutting.attempts(rule, timeline, matcher):
-            result, left = _judge_attempt(rule, attempt, timeline, matcher, assumed, remembered, today)
+        # what an earlier procedure of the chain is made of cannot be the next one as well
+        free = replace(timeline, messages=tuple(m for m in timeline.messages if id(m) not in taken.get(rule.procedure, ())))
+        for attempt in cutting.attempts(rule, free, matcher, history.at):
+            then = replace(scope, remembered={**history.at(attempt.messages[0]), **remembered})
+            result, left, used = _judge_attempt(rule, attempt, free, Matcher(rule, then), assumed, history, today)
             if result is not None:
                 remembered.update(left)
                 results.append(result)
+                for following in rule.then:
+                    taken.setdefault(following, set()).update(used)
     found = {result.procedure for result in results}
     results += [_not_started(rule, timeline) for rule in rules if rule.procedure in expected and rule.procedure not in found]
     return tuple(sorted(results, key=lambda r: (r.started, r.procedure)))
@@ -64,7 +76,7 @@ def judge(rules: Sequence[Rule], site: Site, timeline: Timeline, expected: Itera
 
 def in_order(rules: Sequence[Rule]) -> list[Rule]:
     """Those that remember something before those that refer to it."""
-    gives = {rule.procedure: {b.name for step in rule.steps() for b in step.remember} for rule in rules}
+    gives = {rule.procedure: {b.name for one in (*rule.steps(), *rule.facts) for b in one.remember} for rule in rules}
     takes = {rule.procedure: set(_device_references(rule)) for rule in rules}
     left, ordered = list(rules), []
     while left:
@@ -87,7 +99,7 @@ def _device_references(rule: Rule) -> Iterable[str]:
                 yield from walk(getattr(value, name))
         elif isinstance(value, str) and value.startswith("device."):
             yield value[7:]
-    yield from walk((rule.roles, rule.attempt, rule.items))
+    yield from walk((rule.roles, rule.attempt, rule.items, rule.facts))
 
 
 def _can_open(rule: Rule, scope: Scope) -> bool:
@@ -101,16 +113,17 @@ def _can_open(rule: Rule, scope: Scope) -> bool:
 
 
 def _judge_attempt(rule: Rule, attempt: cutting.Attempt, timeline: Timeline, matcher: Matcher, assumed: tuple[str, ...],
-                   remembered: Mapping[str, Any], today: date | None) -> tuple[AttemptResult | None, dict[str, Any]]:
+                   history: History, today: date | None) -> tuple[AttemptResult | None, dict[str, Any], set[int]]:
     messages = cutting.relevant(attempt, rule, matcher)
     if not messages:
-        return None, {}
+        return None, {}, set()
     view = Visibility(rule, matcher.scope, timeline, messages, attempt.midway, attempt.gave_up, attempt.limit)
     reading = align(automaton(rule), messages, matcher, view.hidden, attempt.carried)
     if not any(move.what in ("match", "refuse") for move in reading.moves):
-        return None, {}
+        return None, {}, set()
     told = Explanation(rule, reading, matcher, view)
     told.run()
+    told.forbid(history.at)
     findings = tuple(_waive(f, matcher.scope.site, today) for f in told.findings)
     steps = told.steps()
     errors = [f for f in findings if f.severity == "error" and not f.waived]
@@ -123,7 +136,8 @@ def _judge_attempt(rule: Rule, attempt: cutting.Attempt, timeline: Timeline, mat
                            diagnosis(rule, timeline.device, verdict, steps, cause),
                            tuple(dict.fromkeys((*assumed, *told.assumed, *told.doubts, *timeline.device.assumed))), events,
                            _hosts(rule, matcher, reading.bound), _advice(hidden))
-    return result, _left_behind(reading, matcher)
+    used = {id(m.message) for m in reading.moves if m.what in ("match", "refuse") and m.message.protocol not in ("dns", "ike", "tcp", "tls")}
+    return result, _left_behind(reading, matcher), used
 
 
 def _left_behind(reading: Any, matcher: Matcher) -> dict[str, Any]:
@@ -150,7 +164,7 @@ def _events(rule: Rule, attempt: cutting.Attempt, reading: Any, matcher: Matcher
             findings: Sequence[Finding]) -> tuple[Event, ...]:
     blamed = {ref: f.code for f in reversed(findings) if f.severity != "notice" for ref in f.frames}
     events = []
-    for message in attempt.messages:
+    for message in sorted((*attempt.messages, *told.beyond), key=lambda m: m.time):
         step = told.at.get(id(message))
         src, dst = (_role_at(rule, end, message, matcher, reading.bound) for end in (message.src, message.dst))
         finding = next((blamed[ref] for ref in message.frames if ref in blamed), None) if step else None

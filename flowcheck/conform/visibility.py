@@ -43,7 +43,7 @@ class Visibility:
         after = self.messages[index].time if index < len(self.messages) else None
         return (self._before_the_capture(index) or self._in_a_gap(before, after) or self._one_sided(step)
                 or self._implied(step, index)
-                or self._sealed(step, before, after) or self._after_the_capture(step, index)
+                or self.sealed(step, before, after) or self._after_the_capture(step, index)
                 or self._outcome_sealed(step, index))
 
     def _before_the_capture(self, index: int) -> str | None:
@@ -89,7 +89,7 @@ class Visibility:
                 return "the procedure went on, so the answer was lost by the capture"
         return None
 
-    def _sealed(self, step: Step, before: int | None, after: int | None) -> str | None:
+    def sealed(self, step: Step, before: int | None, after: int | None) -> str | None:
         layer = step.inside or step.perhaps_inside
         if layer is None and "tls" not in (step.inside, step.perhaps_inside):
             layers: tuple[str, ...] = ()
@@ -97,6 +97,8 @@ class Visibility:
             layers = (layer,) if layer == "tls" else ("ipsec", "tls")
         if not layers:
             return None
+        if "ipsec" in layers and self._tunnel_is_empty():
+            return "no packet of the tunnel is in the capture"
         start = before if before is not None else self.timeline.window[0]
         end = after if after is not None else self.limit
         for name in layers:
@@ -106,6 +108,16 @@ class Visibility:
                     tail = f"; the keys given {why}" if why else ""
                     return f"may be inside {opaque.kind.upper()} traffic that this capture cannot open{tail}"
         return None
+
+    def _tunnel_is_empty(self) -> bool:
+        """Was a tunnel set up, and not one packet inside it seen, neither sealed nor in clear?"""
+        up = next((m for m in self.messages if m.kind == "ike.auth.response"), None)
+        if up is None or partly_hidden(up):
+            return False
+        outer = set(self.timeline.device.outer)
+        return not any(o.kind == "esp" for o in self.timeline.opaque) and not any(
+            m.time > up.time and m.protocol not in ("ike", "arp", "dhcp") and not {m.src.address, m.dst.address} & outer
+            or "esp" in m.layers for m in self.timeline.messages)
 
     def _after_the_capture(self, step: Step, index: int) -> str | None:
         if index < len(self.messages) or not self.messages:

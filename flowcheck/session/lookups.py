@@ -105,9 +105,9 @@ def _outcome(lookup: _Lookup) -> list[Message]:
 
 
 def _rank(response: Message) -> tuple:
-    """Best first: addresses, then an answer without any, then a truncated or refusing one."""
+    """Best first: addresses, then one whose end the capture does not hold, an empty one, a truncated or refusing one."""
     fields = response.fields
-    return (not fields.get("answers.address"), fields.get("rcode") != "NOERROR" if not fields.get("truncated") else True,
+    return (not fields.get("answers.address"), not response.incomplete, fields.get("rcode") != "NOERROR" if not fields.get("truncated") else True,
             fields.get("qtype") != "A", response.time)
 
 
