@@ -202,7 +202,7 @@ class Explanation:
 
     def _extra(self, move: Move) -> None:
         message = move.message
-        if message.protocol in ("dns", "tcp", "tls", "http", "ike"):
+        if message.protocol in ("dns", "tcp", "tls", "http", "ike", "ftp", "ssh"):
             return                                     # lookups, connections and keep-alives come and go as they like
         near = next((m.step for m in self.reading.moves if m.step is not None and message.kind in m.step.messages), None)
         if near is not None:
