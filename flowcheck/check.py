@@ -40,7 +40,9 @@ def judged(observation: Observation, book: Sequence[Rule], profile: Any, procedu
     """The verdicts of an observation that has been read already."""
     today = datetime.now(timezone.utc)
     devices = []
-    for timeline in timelines(observation.messages, observation.opaque, observation.gaps, observation.window, observation.taps):
+    found = timelines(observation.messages, observation.opaque, observation.gaps, observation.window, observation.taps,
+                      profile.fields, profile.bindings)
+    for timeline in found:
         attempts = judge(book, profile, timeline, procedures, today.date()) if timeline.device.id != "unknown" else ()
         device = timeline.device
         if attempts or device.identity:

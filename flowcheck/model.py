@@ -203,6 +203,7 @@ class Device:
     evidence: tuple[str, ...] = ()        # one sentence each: why these addresses are this device
     outer: tuple[str, ...] = ()           # those of the addresses its IPsec tunnels run from
     assumed: tuple[str, ...] = ()         # joins that no packet proves
+    shared: tuple[str, ...] = ()          # those of the addresses that other devices speak from as well
 
 
 @dataclass(frozen=True, slots=True)
@@ -214,6 +215,8 @@ class Timeline:
     opaque: tuple[Opaque, ...]
     window: tuple[int, int]               # first and last packet of the observation
     gaps: tuple[Gap, ...] = ()
+    hosts: frozenset[str] = frozenset()   # every address the observation saw, this device's or not
+    protocols: frozenset[str] = frozenset()   # every protocol it saw
 
 
 # ---------------------------------------------------------------------------------------------------- verdict

@@ -4,7 +4,7 @@ Every message has a node at the device's side: an address, or, where several dev
 tunnel or one CWMP identity of it. Nodes are then joined by what the traffic proves: the same DeviceId, the inner address
 that IKE handed out, the same IKE identity, the same SPI from another address, both sides of a NAT. Two devices are never
 merged by guess: the one join that no packet proves (a single tunnel and a single device inside it, without keys) is
-listed under `assumed`.
+listed under `assumed`. A message that names its device (session/named.py) belongs to that one, whatever hosts it runs between.
 """
 
 from __future__ import annotations
@@ -14,6 +14,7 @@ from collections.abc import Hashable, Iterable, Mapping, Sequence
 from typing import Any
 
 from ..model import Device, Endpoint, Message, Opaque
+from .named import Names
 
 # Message kinds whose sender (or, second table, receiver) is a device for certain; the weak ones count only for hosts that
 # serve nobody.
@@ -65,7 +66,9 @@ class Assignment:
         return self._devices(self._facts.nodes_of(message))
 
     def owners_of_opaque(self, opaque: Opaque) -> tuple[Device, ...]:
-        return self._devices(self._facts.nodes_at(opaque.src) + self._facts.nodes_at(opaque.dst))
+        facts = self._facts
+        given = [node for end in (opaque.src, opaque.dst) if (node := facts.names.at(end.address, opaque.start)) is not None]
+        return self._devices(given or facts.nodes_at(opaque.src) + facts.nodes_at(opaque.dst))
 
     def _devices(self, nodes: Iterable[Hashable]) -> tuple[Device, ...]:
         found = (self._by_node.get(node) for node in nodes)
@@ -75,8 +78,11 @@ class Assignment:
 class _Facts:
     """What one pass over the messages tells about the hosts in them."""
 
-    def __init__(self, messages: Sequence[Message], aliases: Mapping[Endpoint, set[Endpoint]]):
+    def __init__(self, messages: Sequence[Message], aliases: Mapping[Endpoint, set[Endpoint]],
+                 fields: Mapping[str, tuple[str, ...]], bindings: Mapping[str, str]):
         self.device_addresses = _device_addresses(messages)
+        self.names = Names(messages, self.device_addresses, fields, bindings)
+        self.device_addresses |= self.names.clients_of.keys()
         self.cwmp_of_stream: dict[int, str] = {}
         self.spi_of_end: dict[Endpoint, str] = {}
         self.ends_of_spi: dict[str, list[Endpoint]] = defaultdict(list)
@@ -93,6 +99,7 @@ class _Facts:
                     self.cwmp_of_stream.setdefault(stream, key_of_session[session])
         self.behind = _behind_nat(aliases)
         self.shared = {address for address, keys in self.cwmp_at.items() if len(keys) > 1} | self._shared_by_tunnels()
+        self.shared |= {address for address, named in self.names.clients_of.items() if len(named) > 1}
 
     def _note(self, message: Message) -> None:
         if message.session is not None:
@@ -132,6 +139,9 @@ class _Facts:
         return {address for address, seen in ports.items() if len(seen) > 2 and len(spis[address]) > 1}
 
     def nodes_of(self, message: Message) -> list[Hashable]:
+        named = list(self.names.of(message))
+        if named:
+            return named
         if message.stream in self.cwmp_of_stream and message.layers[-1:] != ("udp",):
             return [("cwmp", self.cwmp_of_stream[message.stream])]
         if message.protocol == "ike" and message.fields.get("spi_i") in self.ends_of_spi:
@@ -146,6 +156,7 @@ class _Facts:
             if end in self.spi_of_end:
                 return [("ike", self.spi_of_end[end])]
             return [("cwmp", key) for key in sorted(self.cwmp_at.get(end.address, ()))] + \
+                   list(self.names.clients_of.get(end.address, ())) + \
                    [("ike", spi) for spi, ends in self.ends_of_spi.items() if any(e.address == end.address for e in ends)]
         return [("address", end.address)]
 
@@ -156,15 +167,17 @@ def device_key(fields: Mapping[str, Any]) -> str:
     return "-".join(part for part in parts if part)
 
 
-def assign(messages: Sequence[Message], aliases: Mapping[Endpoint, set[Endpoint]] | None = None) -> Assignment:
-    """Finds the devices of an observation."""
-    facts = _Facts(messages, aliases or {})
+def assign(messages: Sequence[Message], aliases: Mapping[Endpoint, set[Endpoint]] | None = None,
+           fields: Mapping[str, tuple[str, ...]] | None = None, bindings: Mapping[str, str] | None = None) -> Assignment:
+    """Finds the devices of an observation. `fields` and `bindings` of a site profile say what names one in a document."""
+    facts = _Facts(messages, aliases or {}, fields or {}, bindings or {})
     joined = _Joined()
     for address in sorted(facts.device_addresses - facts.shared):
         joined.find(("address", address))
     for key in facts.identity:
         joined.find(("cwmp", key))
     _join_identities(joined, facts)
+    _join_names(joined, facts)
     _join_tunnels(joined, facts, messages)
     _join_nat(joined, facts, aliases or {})
     assumed = _join_the_only_tunnel(joined, facts, messages)
@@ -223,6 +236,19 @@ def _join_identities(joined: _Joined, facts: _Facts) -> None:
         if address not in facts.shared:
             for key in keys:
                 joined.join(("cwmp", key), ("address", address), f"{address} sent Informs of {key}")
+
+
+def _join_names(joined: _Joined, facts: _Facts) -> None:
+    """What messages name together is one device, and so is the address that spoke for nobody else."""
+    for node in sorted(facts.names.nodes(), key=str):
+        joined.find(node)
+    for join in facts.names.joins:
+        if all(node[0] != "address" or node[1] in facts.device_addresses - facts.shared for node in (join.one, join.other)):
+            joined.join(join.one, join.other, join.why)
+    for address, named in facts.names.clients_of.items():
+        if address not in facts.shared:
+            for node in named:
+                joined.join(node, ("address", address), f"{address} asked for {node[1]}")
 
 
 def _join_tunnels(joined: _Joined, facts: _Facts, messages: Sequence[Message]) -> None:
@@ -288,9 +314,9 @@ def _join_the_only_tunnel(joined: _Joined, facts: _Facts, messages: Sequence[Mes
     if len(alone) != 1 or len(with_tunnel) != 1 or len(inside) != 1:
         return {}
     tunnel, inner = alone.pop(), inside.pop()
-    first = min((m.time for m in messages if m.protocol == "ike" and m.kind.endswith("auth.response")), default=None)
+    first = min((m.time for m in messages if m.protocol == "ike"), default=None)
     starts = [m.time for m in messages if any(joined.find(n) == inner for n in facts.nodes_of(m))]
-    if first is None or not starts:
+    if first is None or not starts or min(starts) < first:
         return {}
     why = "the only tunnel of the observation carries the only device inside one"
     joined.join(inner, tunnel, why)
@@ -305,11 +331,17 @@ def _device(nodes: list[Hashable], reasons: list[str], facts: _Facts, messages: 
     outer = list(dict.fromkeys(facts.behind.get(end, end).address for spi in spis for end in facts.ends_of_spi[spi]))
     public = list(dict.fromkeys(end.address for spi in spis for end in facts.ends_of_spi[spi]))
     identity = dict(facts.identity[keys[0]]) if keys else {}
+    for kind in ("private_id", "imsi", "imei"):
+        named = sorted(str(name) for node, name in nodes if node == kind)
+        if named:
+            identity[kind] = named[0]
     ike_id = next((str(m.fields["id_i"]) for m in messages if m.protocol == "ike" and m.fields.get("id_i")
                    and m.fields.get("spi_i") in spis), None)
     if ike_id:
         identity["ike_id"] = ike_id
-    everything = tuple(dict.fromkeys((*outer, *public, *sorted(addresses),
+    everything = tuple(dict.fromkeys((*outer, *public, *sorted(addresses), *facts.names.addresses(set(nodes)),
                                       *(a for key in keys for a, held in facts.cwmp_at.items() if key in held))))
-    name = keys[0] if keys else ike_id or (everything[0] if everything else "unknown")
-    return Device(name, identity, everything, tuple(dict.fromkeys(reasons)), tuple(dict.fromkeys((*outer, *public))), assumed)
+    named = next((identity[kind] for kind in ("private_id", "imsi", "imei") if kind in identity), None)
+    name = keys[0] if keys else ike_id or named or (everything[0] if everything else "unknown")
+    return Device(name, identity, everything, tuple(dict.fromkeys(reasons)), tuple(dict.fromkeys((*outer, *public))), assumed,
+                  tuple(address for address in everything if address in facts.shared))

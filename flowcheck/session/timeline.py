@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 from collections import defaultdict
-from collections.abc import Sequence
+from collections.abc import Mapping, Sequence
 
 from ..model import Device, Gap, Message, Opaque, Timeline
 from . import addresses, copies, cwmp, devices, transactions
@@ -19,12 +19,18 @@ def sequence(messages: Sequence[Message], taps: Sequence[int], gaps: Sequence[Ga
 
 
 def timelines(messages: Sequence[Message], opaque: Sequence[Opaque], gaps: Sequence[Gap], window: tuple[int, int] | None,
-              taps: Sequence[int]) -> list[Timeline]:
-    """One Timeline per device, in order of device id; traffic of nobody known comes last under `unknown`."""
+              taps: Sequence[int], fields: Mapping[str, tuple[str, ...]] | None = None,
+              bindings: Mapping[str, str] | None = None) -> list[Timeline]:
+    """One Timeline per device, in order of device id; traffic of nobody known comes last under `unknown`.
+
+    `fields` and `bindings` of the site profile say how documents name a device.
+    """
     if window is None:
         return []
     ordered, folded = sequence(messages, taps, gaps)
-    whose = devices.assign(ordered, folded.aliases)
+    whose = devices.assign(ordered, folded.aliases, fields, bindings)
+    hosts = frozenset(end.address for item in (*ordered, *opaque) for end in (item.src, item.dst))
+    protocols = frozenset(m.protocol for m in ordered)
     own: dict[str, list[Message]] = defaultdict(list)
     hidden: dict[str, list[Opaque]] = defaultdict(list)
     for message in ordered:
@@ -38,5 +44,6 @@ def timelines(messages: Sequence[Message], opaque: Sequence[Opaque], gaps: Seque
         if own.get(device.id):
             streams = {m.stream for m in own[device.id]}
             near = tuple(gap for gap in gaps if gap.stream is None or folded.streams.get(gap.stream, gap.stream) in streams)
-            found.append(Timeline(device, addresses.with_changes(own[device.id], device), tuple(hidden.get(device.id, ())), window, near))
+            found.append(Timeline(device, addresses.with_changes(own[device.id], device), tuple(hidden.get(device.id, ())),
+                                  window, near, hosts, protocols))
     return found

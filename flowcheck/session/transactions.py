@@ -62,6 +62,13 @@ def _sctp(m: Message) -> Part | None:
     return None
 
 
+def _ftp(m: Message) -> Part | None:
+    """A reply says which command it is of; a transfer has two of them (RFC 959 5.4)."""
+    if m.kind == "ftp.data" or m.fields.get("command") is None:
+        return None
+    return Part((m.stream, m.fields["command"], m.fields.get("argument")), m.kind == "ftp.command", again=False)
+
+
 def _by_pdu(m: Message) -> Part | None:
     """S1AP, HNBAP, RUA, RANAP: an elementary procedure at a time on one association."""
     pdu = m.fields.get("pdu")
@@ -88,20 +95,25 @@ def _coap(m: Message) -> Part | None:
     if m.kind not in ("coap.request", "coap.response"):
         return None
     request = m.kind == "coap.request"
+    if m.exchange is not None:
+        return Part((m.stream, m.exchange), request)      # one for all blocks of a body (RFC 7959), whatever their tokens
     return Part((_pair(m, request), m.fields.get("token")), request)
 
 
-def _body(m: Message) -> Part | None:
-    """JSON or XML in an HTTP exchange, or in a CoAP one by its token."""
-    request = m.kind.endswith(".request")
-    where = m.exchange if m.exchange is not None else m.fields.get("token")
-    return Part((m.stream, where), request, again=False)
+def _map(m: Message) -> Part | None:
+    request = m.kind.endswith(".invoke")
+    transaction = m.fields.get("otid" if request else "dtid")
+    if transaction is None or m.kind == "map.abort":
+        return None
+    return Part((frozenset((m.src.address, m.dst.address)), transaction, m.fields.get("invoke_id")), request)
 
 
 PAIRING: dict[str, Callable[[Message], Part | None]] = {
     "dns": _dns, "ike": _ike, "http": _http, "tcp": _tcp, "sctp": _sctp, "s1ap": _by_pdu, "hnbap": _by_pdu, "diameter": _diameter,
-    "gtp": _gtp, "gtpv2": _gtp, "coap": _coap, "json": _body, "xml": _body,
+    "gtp": _gtp, "gtpv2": _gtp, "coap": _coap, "ftp": _ftp,
 }
+BODIES = frozenset(("json", "xml", "syncml", "omacp"))     # part of the HTTP or CoAP message that carries them
+CARRIERS = ("http", "coap")
 
 
 def pair(messages: Iterable[Message]) -> list[Message]:
@@ -112,6 +124,9 @@ def pair(messages: Iterable[Message]) -> list[Message]:
     marks: dict[int, str] = {}
     number = 0
     for message in _join_ike_fragments(messages):
+        if message.protocol in BODIES:
+            out.append(_as_its_carrier(message, open_at, out))
+            continue
         pairing = PAIRING.get(message.protocol)
         part = pairing(message) if pairing else None
         if part is None:
@@ -124,6 +139,10 @@ def pair(messages: Iterable[Message]) -> list[Message]:
             first = out[earlier]
             out[earlier] = replace(first, copies=(*first.copies, *message.frames, *message.copies), repeats=first.repeats + 1)
             continue
+        if part.request and earlier is not None and message.protocol == "coap" and message.exchange is not None:
+            message = replace(message, transaction=out[earlier].transaction)      # the next block
+            out.append(message)
+            continue
         if part.request:
             number += 1
             message = replace(message, transaction=number)
@@ -135,6 +154,19 @@ def pair(messages: Iterable[Message]) -> list[Message]:
             marks[len(out)] = fingerprint(message)
         out.append(message)
     return out
+
+
+def _as_its_carrier(message: Message, open_at: dict[Hashable, int], out: list[Message]) -> Message:
+    """A body shares the transaction of the request it is part of, or answers it."""
+    if message.exchange is None:
+        return message
+    place = (message.stream, message.exchange)
+    carrier = next((out[open_at[key]] for name in CARRIERS if (key := (name, place)) in open_at), None)
+    if carrier is None:
+        return message
+    if carrier.src == message.src:
+        return replace(message, transaction=carrier.transaction)
+    return replace(message, answers=carrier.transaction)
 
 
 def _join_ike_fragments(messages: Iterable[Message]) -> list[Message]:
