@@ -1,8 +1,8 @@
 """The samples of the rules: captures with known verdicts, judged again and compared.
 
-A sample names captures below `samples/`, with keys and a site profile where they belong to it, and what has to come out:
-the worst verdict of the procedure's attempts, and the findings. A finding of severity error that the sample does not name
-is a difference too; warnings and notices may be named and need not be.
+A sample names captures below `samples/`, with keys and a site profile where they belong to it, and what has to come
+out: the worst verdict of the procedure's attempts, and the findings. A finding of severity error that the sample does not
+name is a difference too; warnings and notices may be named and need not be.
 """
 
 from __future__ import annotations
@@ -62,7 +62,7 @@ def compare(rule: Rule, sample: Sample, result: Result) -> list[str]:
     verdict = worst(a.verdict for a in attempts)
     told = [] if verdict == sample.verdict else [f"the verdict is {verdict}"]
     told += [f"{code} was not found" for code in named if code not in found]
-    told += [f"{code} was found too" for code, finding in found.items() if finding.severity == "error" and code not in named]
+    told += [f"{code} was found too" for code, f in found.items() if f.severity == "error" and code not in named]
     return told
 
 

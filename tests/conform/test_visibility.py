@@ -1,0 +1,81 @@
+"""What the capture cannot show is not a failure; what it could have shown is one."""
+
+import pytest
+from literals import SECOND, codes, judged, message, rule, sealed, states
+
+from flowcheck.model import Gap
+
+ASK = rule('''
+roles: {hnb: {kind: device}, dns: {kind: dns_server}, acs: {kind: acs, host: 198.51.100.80}}
+attempt: {opens_at: [ask], resumes_at: [go]}
+steps:
+  - {step: ask, cite: "1", message: dns.query, from: hnb, to: dns}
+  - {step: told, cite: "2", message: dns.response, from: dns, to: hnb, answers: ask, within: {after: ask, seconds: 5}}
+  - {step: go, cite: "3", message: cwmp.Inform, from: hnb, to: acs, inside: ipsec}
+  - {step: went, cite: "4", message: cwmp.InformResponse, from: acs, to: hnb, answers: go, within: {after: go, seconds: 30}}
+''')
+QUERY = message("dns.query", 10, "hnb", "dns", transaction=1, qname="a.example")
+ANSWER = message("dns.response", 10.1, "dns", "hnb", answers=1, rcode="NOERROR")
+INFORM = message("cwmp.Inform", 11, "inner", "acs", transaction=2)
+ACCEPT = message("cwmp.InformResponse", 12, "acs", "inner", answers=2)
+
+
+def one(*messages, **more):
+    attempt, = judged(ASK, *messages, **more)
+    return attempt
+
+
+def test_all_seen():
+    assert one(QUERY, ANSWER, INFORM, ACCEPT).verdict == "pass"
+
+
+@pytest.mark.parametrize("messages, more, verdict, found", [
+    ([QUERY], {}, "fail", ["told/no-answer"]),
+    ([QUERY], {"ends": 12}, "inconclusive", []),                      # 2 s of the 5 s it may take
+    ([QUERY], {"ends": 16}, "fail", ["told/no-answer"]),
+    ([QUERY, ANSWER], {}, "fail", ["go/stopped"]),
+    ([QUERY, ANSWER], {"ends": 60}, "inconclusive", []),              # no deadline: 600 s are waited for it
+    ([QUERY, ANSWER, INFORM], {"ends": 20}, "inconclusive", []),
+    ([QUERY, ANSWER, INFORM], {"ends": 60}, "fail", ["went/no-answer"]),
+    ([INFORM, ACCEPT], {}, "inconclusive", []),                       # the capture began in the middle
+    ([QUERY, ANSWER, ACCEPT], {}, "inconclusive", []),                # an answer proves its request
+    ([QUERY, INFORM, ACCEPT], {}, "inconclusive", []),                # nobody goes on without the address
+])
+def test_where_the_capture_ends_or_begins(messages, more, verdict, found):
+    attempt = one(*messages, **more)
+    assert (attempt.verdict, codes(attempt)) == (verdict, found)
+
+
+def test_a_request_that_was_repeated_in_vain_has_failed_before_its_deadline():
+    from dataclasses import replace
+    assert one(replace(QUERY, repeats=2), ends=12).verdict == "fail"
+
+
+def test_a_gap_hides_what_lies_in_it():
+    gap = Gap(10 * SECOND + SECOND // 2, 10 * SECOND + SECOND // 2, "12 packets were dropped")
+    attempt = one(QUERY, ANSWER, gaps=[gap])
+    assert attempt.verdict == "inconclusive"
+    before = Gap(9 * SECOND, 9 * SECOND, "dropped")
+    assert one(QUERY, ANSWER, begins=8, gaps=[before]).verdict == "fail"
+    reason = {s.step: s.reason for s in attempt.steps}["go"]
+    assert "12 packets were dropped" in reason
+
+
+def test_a_sealed_tunnel_hides_the_steps_inside_it_and_no_others():
+    tunnel = sealed(10.5, 40)
+    attempt = one(QUERY, ANSWER, opaque=[tunnel])
+    assert attempt.verdict == "inconclusive"
+    assert states(attempt) == {"ask": "seen", "told": "seen", "go": "not_observable", "went": "not_observable"}
+    assert one(QUERY, opaque=[tunnel]).verdict == "fail", "the lookup is outside"
+    assert one(QUERY, ANSWER, opaque=[sealed(3000, 3100)], ends=2500).verdict == "fail", "the tunnel came much later"
+
+
+def test_sealed_traffic_between_bursts_hides_nothing():
+    quiet = sealed(1, 5000, bursts=[(1 * SECOND, 2 * SECOND), (4990 * SECOND, 5000 * SECOND)])
+    assert one(QUERY, ANSWER, opaque=[quiet], ends=2000).verdict == "fail"
+
+
+def test_tls_inside_the_tunnel_hides_what_may_be_inside_it():
+    attempt = one(QUERY, ANSWER, opaque=[sealed(10.5, 40, kind="tls", src="inner", dst="acs")])
+    assert states(attempt)["go"] == "not_observable"
+    assert one(QUERY, opaque=[sealed(10.5, 40, kind="tls", src="inner", dst="acs")]).verdict == "fail"
