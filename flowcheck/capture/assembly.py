@@ -119,6 +119,7 @@ class Handshake(NamedTuple):
     what: str                  # "syn", "syn_ack", "refused": a RST answered the SYN
     time: int
     ref: FrameRef
+    sequence: int = 0          # initial sequence number, which a NAT leaves alone
 
 
 class Data(NamedTuple):

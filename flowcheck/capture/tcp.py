@@ -206,7 +206,7 @@ class Connections:
         if mine.isn is None:
             mine.isn = seq
             connection.opened_midway = False
-        out.append(Handshake(connection, what, packet.time, ref))
+        out.append(Handshake(connection, what, packet.time, ref, seq))
         return way
 
     def _reset(self, connection: Connection, mine: Half, seq: int, refused: bool, time: int, ref: FrameRef,
@@ -223,7 +223,7 @@ class Connections:
         connection.refused = refused
         if refused:
             mine.next = None                                       # its number says nothing about a stream to come
-            out.append(Handshake(connection, "refused", time, ref))
+            out.append(Handshake(connection, "refused", time, ref, seq))
         else:
             out.append(Reset(connection, mine.side, time, ref))
 

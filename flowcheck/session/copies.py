@@ -25,6 +25,23 @@ class _Sighting:
     viewpoints: dict[tuple, Message]
 
 
+class _Flows:
+    """Which stream of one viewpoint is which of another. What two devices say alike is told apart by it."""
+
+    def __init__(self) -> None:
+        self._partner: dict[tuple[int, tuple], int] = {}
+
+    def agree(self, sighting: _Sighting, view: tuple, message: Message) -> bool:
+        return all(self._partner.get((other.stream, view), message.stream) == message.stream
+                   and self._partner.get((message.stream, seen), other.stream) == other.stream
+                   for seen, other in sighting.viewpoints.items())
+
+    def note(self, sighting: _Sighting, view: tuple, message: Message) -> None:
+        for seen, other in sighting.viewpoints.items():
+            self._partner[other.stream, view] = message.stream
+            self._partner[message.stream, seen] = other.stream
+
+
 class Folded(NamedTuple):
     messages: list[Message]
     aliases: dict[Endpoint, set[Endpoint]]     # endpoints that stand for the same host: in front of and behind a NAT
@@ -43,6 +60,7 @@ def fold(messages: Sequence[Message], taps: Sequence[int]) -> Folded:
     recent: dict[str, list[_Sighting]] = defaultdict(list)
     order: list[_Sighting] = []
     aliases: dict[Endpoint, set[Endpoint]] = defaultdict(set)
+    flows = _Flows()
     for message in messages:
         mark = fingerprint(message)
         view = (taps[message.frames[-1].capture], any(layer in TUNNELS for layer in message.layers))
@@ -50,7 +68,8 @@ def fold(messages: Sequence[Message], taps: Sequence[int]) -> Folded:
         while candidates and message.time - candidates[0].message.time > WINDOW:
             candidates.pop(0)
         for sighting in candidates:
-            if view not in sighting.viewpoints and _same_way(sighting.message, message):
+            if view not in sighting.viewpoints and _same_way(sighting.message, message) and flows.agree(sighting, view, message):
+                flows.note(sighting, view, message)
                 sighting.viewpoints[view] = message
                 _note_aliases(aliases, sighting.message, message)
                 break

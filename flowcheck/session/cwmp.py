@@ -77,7 +77,9 @@ def sessions(messages: Sequence[Message], holes: frozenset[int] = frozenset()) -
                 if reply is not None:
                     session.cookies |= _cookies(reply, "set-cookie")
             if session is None:
-                continue
+                session = _begun_before(message, len(all_sessions) + 1)
+                live.append(session)
+                all_sessions.append(session)
             message = replace(message, session=session.number)
             message, next_transaction = _tie(message, index, session, out, next_transaction)
             out[index] = message
@@ -130,6 +132,19 @@ def _with_events(message: Message, all_sessions: list[_Session], out: list[Messa
     inform = all_sessions[message.session - 1].inform
     events = out[inform].fields.get("Event.EventCode") if inform is not None else None
     return message if not events else replace(message, fields={**message.fields, "session_events": events})
+
+
+_FROM_ACS = frozenset(("GetParameterValues", "SetParameterValues", "GetParameterNames", "GetParameterAttributes", "AddObject",
+                       "SetParameterAttributes", "DeleteObject", "Download", "ScheduleDownload", "Upload", "Reboot", "FactoryReset",
+                       "ScheduleInform", "InformResponse", "TransferCompleteResponse", "GetQueuedTransfers", "GetAllQueuedTransfers",
+                       "CancelTransfer", "ChangeDUState", "SetVouchers", "GetOptions"))
+
+
+def _begun_before(message: Message, number: int) -> _Session:
+    """A session whose Inform is not in the capture. Who is the device shows in what is said."""
+    from_acs = message.kind.partition(".")[2] in _FROM_ACS
+    client, server = (message.dst, message.src) if from_acs else (message.src, message.dst)
+    return _Session(number, client, server, {message.stream}, message.time, layers=message.layers)
 
 
 def _tie(message: Message, index: int, session: _Session, out: list[Message], number: int) -> tuple[Message, int]:
