@@ -185,20 +185,32 @@ class Rule:
     samples: tuple[Sample, ...] = ()
     path: str = ""
     digest: str = ""                                 # sha256 of the file
+    _steps: tuple[Step, ...] = field(init=False, repr=False, compare=False)
+    _by_name: Mapping[str, Step] = field(init=False, repr=False, compare=False)
+    _role_by_name: Mapping[str, Role] = field(init=False, repr=False, compare=False)
+
+    def __post_init__(self) -> None:
+        steps = tuple(_steps(self.items))
+        for name, value in (("_steps", steps), ("_by_name", {step.step: step for step in reversed(steps)}),
+                            ("_role_by_name", {role.name: role for role in reversed(self.roles)})):
+            object.__setattr__(self, name, value)
+
+    def __hash__(self) -> int:
+        return hash((self.procedure, self.digest))
 
     @property
     def citation(self) -> str:
         return f"{self.document} {self.clause}"
 
     def role(self, name: str) -> Role | None:
-        return next((role for role in self.roles if role.name == name), None)
+        return self._role_by_name.get(name)
 
-    def steps(self) -> Iterator[Step]:
+    def steps(self) -> tuple[Step, ...]:
         """Every step, in the order of the file."""
-        yield from _steps(self.items)
+        return self._steps
 
     def step(self, name: str) -> Step:
-        return next(step for step in self.steps() if step.step == name)
+        return self._by_name[name]
 
 
 def _steps(items: tuple[Step | Group, ...]) -> Iterator[Step]:
