@@ -7,6 +7,7 @@ from __future__ import annotations
 
 import hashlib
 from collections.abc import Sequence
+from dataclasses import replace
 from datetime import datetime, timezone
 from typing import Any
 
@@ -33,16 +34,23 @@ def check(captures: Sequence[str], *, rules: Sequence[str] = (), site: str | Non
         raise UsageError(f"--procedure {unknown[0]}: no rule describes it; the rules are {known}")
     ring = key_ring(keys)
     observation = observe(captures, ring, decode_as, progress)
-    return judged(observation, book, profile, procedures, command), observation
+    return judged(observation, book, profile, procedures, command, keys), observation
 
 
-def judged(observation: Observation, book: Sequence[Rule], profile: Any, procedures: Sequence[str] = (), command: str = "") -> Result:
-    """The verdicts of an observation that has been read already."""
+def judged(observation: Observation, book: Sequence[Rule], profile: Any, procedures: Sequence[str] = (), command: str = "",
+           keys: Sequence[str] = ()) -> Result:
+    """The verdicts of an observation that has been read already; `keys` are for rule steps that ask Wireshark."""
     today = datetime.now(timezone.utc)
     devices = []
-    found = timelines(observation.messages, observation.opaque, observation.gaps, observation.window, observation.taps,
+    messages, unseen = observation.messages, {}
+    if any(step.wireshark for rule in book for step in rule.steps()):
+        from . import wireshark_steps
+        more, unseen = wireshark_steps.messages([info.path for info in observation.captures], book, keys)
+        messages = tuple(sorted((*messages, *more), key=lambda m: (m.time, m.frames[-1])))
+    found = timelines(messages, observation.opaque, observation.gaps, observation.window, observation.taps,
                       profile.fields, profile.bindings)
     for timeline in found:
+        timeline = replace(timeline, unseen=unseen)
         attempts = judge(book, profile, timeline, procedures, today.date()) if timeline.device.id != "unknown" else ()
         device = timeline.device
         if attempts or device.identity:

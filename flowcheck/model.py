@@ -217,6 +217,7 @@ class Timeline:
     gaps: tuple[Gap, ...] = ()
     hosts: frozenset[str] = frozenset()   # every address the observation saw, this device's or not
     protocols: frozenset[str] = frozenset()   # every protocol it saw
+    unseen: Mapping[str, str] = field(default_factory=dict)   # message kinds that nobody could look for, and why
 
 
 # ---------------------------------------------------------------------------------------------------- verdict

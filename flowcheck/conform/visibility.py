@@ -41,7 +41,7 @@ class Visibility:
         """Why the step, skipped before message `index`, cannot be expected in the capture; None if it can."""
         before = self.messages[index - 1].time if index else None
         after = self.messages[index].time if index < len(self.messages) else None
-        return (self._before_the_capture(index) or self._in_a_gap(before, after) or self._one_sided(step)
+        return (self.timeline.unseen.get(step.messages[0]) or self._before_the_capture(index) or self._in_a_gap(before, after) or self._one_sided(step)
                 or self._implied(step, index)
                 or self.sealed(step, before, after) or self._after_the_capture(step, index)
                 or self._outcome_sealed(step, index))

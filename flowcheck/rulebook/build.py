@@ -75,7 +75,7 @@ class _Builder:
 
     def step(self, data: Map) -> Step:
         return Step(
-            step=data["step"], cite=data["cite"], title=data.get("title", ""), messages=texts(data.get("message")),
+            step=data["step"], cite=data["cite"], title=data.get("title", ""), messages=_messages(data),
             src=data.get("from"), dst=data.get("to"), where=self.checks(data.get("where")), answers=data.get("answers"),
             refused_by=self.patterns(data.get("refused_by")), bind=_bindings(data.get("bind")),
             remember=_bindings(data.get("remember")), expect=self.checks(data.get("expect")),
@@ -137,6 +137,11 @@ def _binding(name: str, source: Any) -> Binding:
         return Binding(name, "field", (source,))
     target = next(word for word in _TARGETS if word in source)
     return Binding(name, target.removesuffix("s"), _names(source[target]), source.get("take"))
+
+
+def _messages(data: Map) -> tuple[str, ...]:
+    """The kinds a step waits for; a Wireshark filter is a kind of its own (wireshark_steps.py)."""
+    return ("wireshark." + data["wireshark"],) if "wireshark" in data else texts(data.get("message"))
 
 
 def _deadline(data: Map | None) -> Deadline | None:

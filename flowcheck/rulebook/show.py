@@ -128,7 +128,7 @@ def _columns(roles: list[str], steps: list[Step]) -> dict[str, int]:
 
 def _label(step: Step) -> str:
     """The kind of message, with the number of others that will do as well."""
-    if not step.messages:
+    if not step.messages or step.wireshark:
         return step.wireshark or ""
     first, *others = step.messages
     return first if not others else f"{first} or {others[0]}" if len(others) == 1 else f"{first} or {len(others)} others"

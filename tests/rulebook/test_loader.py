@@ -67,7 +67,7 @@ def test_extensions_of_a_step(discovery, kinds):
     assert rule.step("set-values").bind[2] == Binding("assigned", "field", ("ParameterList",))
     tool = rule.step("foreign-tool")
     assert (tool.wireshark, tool.perhaps_inside, tool.forbidden, tool.messages) == (
-        "isakmp.notify.msgtype == 24", "tls", True, ())
+        "isakmp.notify.msgtype == 24", "tls", True, ("wireshark.isakmp.notify.msgtype == 24",))
     by_site = rule.step("inform").expect[3]
     assert by_site.value == Reference(("site", "bindings", "msgin5g_path")) and by_site.side == "device"
     assert rule.step("inform").expect[2].when == Condition("known", ("device.segw",),
