@@ -110,7 +110,7 @@ def get_field(fields: Mapping[str, Any], name: str) -> Any:
         if isinstance(value, Mapping):
             value = value.get(part, ABSENT)
         elif isinstance(value, (list, tuple)):
-            value = [item[part] for item in value if isinstance(item, Mapping) and part in item] or ABSENT
+            value = [held for item in value if isinstance(item, Mapping) and part in item for held in _listed(item[part])] or ABSENT
         else:
             return ABSENT
         if value is ABSENT:
@@ -308,11 +308,25 @@ def taken(binding: Binding, message: Message, scope: Scope, bound: Mapping[str, 
         values = [x for v in values for x in _listed(v)]
     if not values:
         return ABSENT
-    return tuple(part for v in values if (part := _part(str(v), binding.take))) if binding.take else tuple(map(str, values))
+    if binding.take == "host":                 # some parameters list several hosts: S1SigLinkServerList
+        values = [part for v in values for part in (v.split(",") if isinstance(v, str) and "://" not in v else (v,))]
+    return tuple(part for v in values if (part := _part(v, binding.take))) if binding.take else tuple(map(str, values))
 
 
-def _part(text: str, take: str) -> str:
-    """Host, port or path of a URL; a bare host or host:port is understood too."""
+def parameter_values(binding: Binding, message: Message, scope: Scope) -> Any:
+    """The parameters that a binding names, each with its value; ABSENT where the message has none of them."""
+    names = scope.resolve(binding.names, {}) if isinstance(binding.names, Reference) else binding.names
+    found = {} if names is ABSENT else parameters(message.fields, names)
+    return {name: _part(value, binding.take) if binding.take else value for name, value in found.items()} or ABSENT
+
+
+def _part(value: Any, take: str) -> str:
+    """Host, port or path of a URL; a bare host or host:port is understood too. Of a structure its member."""
+    if isinstance(value, Mapping):
+        return str(value.get(take, ""))
+    text = str(value).strip()
+    if take == "host" and text.count(":") > 1 and not {"[", "/"} & set(text):
+        return text.lower()                    # a bare IPv6 address is no host:port
     try:
         parts = urlsplit(text if "//" in text else "//" + text)
         found = {"host": parts.hostname, "port": parts.port, "path": parts.path}.get(take)
@@ -380,6 +394,8 @@ def _same_host(one: str, other: str, scope: Scope, bound: Mapping[str, Any]) -> 
         if members & a.names and members & b.names:
             return True
     if a.names & b.names or a.addresses & b.addresses:
+    if text.startswith("site."):
+        return scope.resolve(Reference(tuple(text.split("."))), bound) is not ABSENT
         return True
     if a and b and (a.names and b.names or a.addresses and b.addresses):
         return False

@@ -20,6 +20,10 @@ INFORM = message("cwmp.Inform", 11, "inner", "acs", transaction=2)
 ACCEPT = message("cwmp.InformResponse", 12, "acs", "inner", answers=2)
 
 
+UNTIED = message("cwmp.InformResponse", 12, "acs", "inner")
+FOREIGN = message("cwmp.InformResponse", 12, "acs", "inner", answers=77)
+
+
 def one(*messages, **more):
     attempt, = judged(ASK, *messages, **more)
     return attempt
@@ -38,7 +42,8 @@ def test_all_seen():
     ([QUERY, ANSWER, INFORM], {"ends": 20}, "inconclusive", []),
     ([QUERY, ANSWER, INFORM], {"ends": 60}, "fail", ["went/no-answer"]),
     ([INFORM, ACCEPT], {}, "inconclusive", []),                       # the capture began in the middle
-    ([QUERY, ANSWER, ACCEPT], {}, "inconclusive", []),                # an answer proves its request
+    ([QUERY, ANSWER, UNTIED], {}, "inconclusive", []),                # an answer to no request seen proves one
+    ([QUERY, ANSWER, FOREIGN], {}, "fail", ["go/stopped"]),           # an answer to another one proves nothing
     ([QUERY, INFORM, ACCEPT], {}, "inconclusive", []),                # nobody goes on without the address
 ])
 def test_where_the_capture_ends_or_begins(messages, more, verdict, found):

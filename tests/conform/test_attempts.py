@@ -1,0 +1,117 @@
+"""A timeline cut into attempts. Cutting comes first, so that two failures are never read as one success."""
+
+import random
+
+import pytest
+from literals import codes, judged, matcher, message, rule, states, timeline
+
+from flowcheck.conform import attempts as cutting
+
+RULE = rule('''
+roles: {hnb: {kind: device}, acs: {kind: acs, host: 198.51.100.80}}
+attempt: {opens_at: [init], resumes_at: [inform], quiet: 100, key: spi_i, unless: [{message: x.other}],
+          requires: [{message: cwmp.SetParameterValues}]}
+steps:
+  - {step: init, cite: "1", message: ike.sa_init.request, from: hnb}
+  - {step: inform, cite: "2", message: cwmp.Inform, from: hnb, to: acs}
+  - {step: accept, cite: "3", message: cwmp.InformResponse, from: acs, to: hnb, answers: inform, refused_by: {message: cwmp.Fault}}
+  - {step: set, cite: "4", message: cwmp.SetParameterValues, from: acs, to: hnb}
+  - {step: done, cite: "5", message: cwmp.SetParameterValuesResponse, from: hnb, to: acs, answers: set}
+''')
+KINDS = {"i": ("ike.sa_init.request", 1), "n": ("cwmp.Inform", 1), "a": ("cwmp.InformResponse", 0),
+         "s": ("cwmp.SetParameterValues", 0), "r": ("cwmp.SetParameterValuesResponse", 1), "f": ("cwmp.Fault", 0),
+         "o": ("x.other", 1), "z": ("ntp.request", 1)}
+ANSWERS = {"a": "n", "f": "n", "r": "s"}
+
+
+def run(text, start=0.0, spi=None):
+    """Messages a second apart; answers tied to the last request; capitals are of no kind that matters."""
+    made, last = [], {}
+    for index, letter in enumerate(text):
+        if letter == " ":
+            continue
+        kind, up = KINDS[letter]
+        number = id(text) % 1000 * 1000 + len(made)
+        ends = ("hnb", "acs") if up else ("acs", "hnb")
+        ties = {"answers": last.get(ANSWERS[letter])} if letter in ANSWERS else {"transaction": number}
+        fields = {"spi_i": spi} if letter == "i" and spi else {}
+        made.append(message(kind, start + index, *ends, stream=round(start) + 1, **ties, **fields))
+        last[letter] = number
+    return made
+
+
+def cut(*messages, **more):
+    line = timeline(*messages, **more)
+    return cutting.attempts(RULE, line, matcher(RULE, known={"acs": "acs"}))
+
+
+def lengths(found):
+    return [len(attempt.messages) for attempt in found]
+
+
+@pytest.mark.parametrize("messages, expected", [
+    (run("inasr"), [5]),
+    (run("inasr") + run("inasr", 20), [5, 5]),                          # a complete one is closed by the next
+    (run("inaf") + run("inasr", 20), [4, 5]),                           # so is one that was refused
+    (run("ina", spi="1") + run("inasr", 20, spi="2"), [3, 5]),          # and one whose key is another
+    (run("ii") + run("nasr", 3), [6]),                                  # a retry within an attempt is part of it
+    (run("in") + run("inasr", 200), [2, 5]),                            # silence ends an attempt
+    (run("zzz"), []),
+    (run("izzn"), [2]),
+])
+def test_where_attempts_begin_and_end(messages, expected):
+    assert lengths(cut(*messages)) == expected
+
+
+def test_a_session_that_was_broken_off_is_resumed_and_carries_over():
+    broken = message("cwmp.session_end", 4, "hnb", "acs", stream=1, complete=False, reason="reset", by="device")
+    first, second = cut(*run("ina"), broken, *run("nasr", 20))
+    assert first.gave_up == "the device began anew" or first.gave_up == "reset"
+    assert second.carried == {"init"} and second.midway
+
+
+def test_nothing_is_carried_over_a_tunnel_that_was_deleted():
+    deleted = message("ike.informational.request", 5, "hnb", "acs", stream=1, deletes=[{"protocol": "IKE", "spis": []}])
+    of = rule('''
+roles: {hnb: {kind: device}, acs: {kind: acs, host: 198.51.100.80}}
+attempt: {opens_at: [init], resumes_at: [inform]}
+steps:
+  - {step: init, cite: "1", message: ike.sa_init.request, from: hnb}
+  - {step: inform, cite: "2", message: cwmp.Inform, from: hnb, to: acs}
+  - {step: accept, cite: "3", message: cwmp.InformResponse, from: acs, to: hnb, answers: inform}
+  - {step: end, cite: "4", message: ike.informational.request, optional: true}
+  - {step: last, cite: "5", message: x.last}
+''')
+    found = cutting.attempts(of, timeline(*run("ina"), deleted, *run("na", 20)), matcher(of, known={"acs": "acs"}))
+    assert [a.carried for a in found] == [frozenset(), frozenset()]
+
+
+def test_another_procedure_is_no_attempt_unless_this_one_is_proved():
+    assert not cut(*run("ion"))
+    assert lengths(cut(*run("ionasr"))) == [5]
+
+
+def test_what_happens_later_never_changes_a_closed_attempt():
+    chance = random.Random(5)
+    for _ in range(60):
+        closed = run("".join(chance.choice(["inasr", "inaf", "inf"])))
+        later = run("".join(chance.choice("inasrfz") for _ in range(8)), 300)
+        alone, = judged(RULE, *closed, begins=-10, ends=5000)
+        first = judged(RULE, *closed, *later, begins=-10, ends=5000)[0]
+        assert (first.verdict, codes(first), states(first)) == (alone.verdict, codes(alone), states(alone))
+
+
+def test_two_failed_attempts_are_not_stitched_into_a_pass():
+    """The first gets no answer to its setting, the second never gets a setting but shows a stray answer."""
+    first = run("inas", spi="1")
+    second = run("ina", 20, spi="2")
+    stray = message("cwmp.SetParameterValuesResponse", 24, "hnb", "acs", answers=first[-1].transaction, stream=21)
+    found = judged(RULE, *first, *second, stray)
+    assert [a.verdict for a in found] == ["fail", "fail"]
+    assert [codes(a) for a in found] == [["done/no-answer"], ["set/stopped"]]
+
+
+def test_the_first_message_of_a_capture_that_began_late_opens_an_attempt():
+    found, = cut(*run("asr", 5))
+    assert found.midway and found.opened_by == "accept"
+    assert not cut(message("x.other", 0), *run("z", 5))
