@@ -123,7 +123,7 @@ class _Search:
                 price, then, move = eaten
                 yield price, _Node(index + 1, target, then, target, node, move)
             reason = self._why_hidden(step, index)
-            yield FREE if reason else _price(step), _Node(index, target, known, anchor, node, Move("skip", step, index, hidden=reason))
+            yield HIDDEN if reason else _price(step), _Node(index, target, known, anchor, node, Move("skip", step, index, hidden=reason))
         for jump in self.machine.jumps.get(state, ()):
             assumed = False
             if jump.condition is not None:
