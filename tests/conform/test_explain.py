@@ -1,0 +1,174 @@
+"""The findings: their kinds, codes, frames, sides, and what is folded under an earlier failure."""
+
+from dataclasses import replace
+
+import pytest
+from literals import codes, judged, message, rule, states
+
+from flowcheck.model import FrameRef
+
+ABC = rule('''
+attempt: {opens_at: [a]}
+roles: {hnb: {kind: device}, acs: {kind: acs, host: 198.51.100.80}}
+steps:
+  - {step: a, cite: "1", message: x.a, from: hnb, to: acs, hint: ask}
+  - step: b
+    cite: "2"
+    message: x.b
+    from: acs
+    to: hnb
+    answers: a
+    within: {after: a, seconds: 5, basis: spec}
+    hint: look at the server
+    refused_by: {message: [x.no, cwmp.session_end], where: [{field: code, present: true}], hint: because}
+    expect:
+      - {field: must, equals: 1}
+      - {field: should, equals: 1, severity: warning, cite: Other 7}
+  - {step: c, cite: "3", message: x.c, from: hnb, to: acs}
+  - {step: d, cite: "4", message: x.d, from: hnb, to: acs}
+''')
+A = message("x.a", 1, "hnb", "acs", transaction=1)
+B = message("x.b", 2, "acs", "hnb", answers=1, must=1, should=1)
+C, D = message("x.c", 3, "hnb", "acs"), message("x.d", 4, "hnb", "acs")
+
+
+def made(kind, at, src="acs", dst="hnb", **more):
+    return message(kind, at, src, dst, **more)
+
+
+def one(*messages, **more):
+    attempt, = judged(ABC, *messages, **more)
+    return attempt
+
+
+def test_nothing_is_found_in_a_good_run():
+    assert one(A, B, C, D).findings == () and set(states(one(A, B, C, D)).values()) == {"seen"}
+
+
+@pytest.mark.parametrize("messages, found, verdict", [
+    ([A], ["b/no-answer"], "fail"),
+    ([A, B], ["c/stopped"], "fail"),                                   # d follows from it and is not counted
+    ([A, B, D], ["c/missing"], "fail"),
+    ([A, B, D, message("x.c", 5, "hnb", "acs")], ["c/out-of-order"], "fail"),
+    ([A, made("x.no", 2, answers=1, code="BUSY")], ["b/refused:BUSY"], "fail"),
+    ([A, made("x.b", 2, answers=1, must=2, should=1), C, D], ["b/field-wrong:must"], "fail"),
+    ([A, made("x.b", 2, answers=1, should=1), C, D], ["b/field-absent:must"], "fail"),
+    ([A, made("x.b", 2, answers=1, must=1), C, D], ["b/field-absent:should"], "pass"),
+    ([A, made("x.b", 8, answers=1, must=1, should=1), message("x.c", 9, "hnb", "acs"), message("x.d", 10, "hnb", "acs")],
+     ["b/late"], "fail"),
+])
+def test_the_kinds_of_findings(messages, found, verdict):
+    attempt = one(*messages)
+    assert (codes(attempt), attempt.verdict) == (found, verdict)
+    errors = [f.code for f in attempt.findings if f.severity == "error"]
+    assert attempt.cause == (errors[0] if errors else None)
+
+
+def test_a_refusal_in_words():
+    finding, = one(A, made("x.no", 2, answers=1, code="BUSY")).findings
+    assert finding.code == "x-1/b/refused:BUSY" and finding.hint == "because" and finding.side == "network"
+    assert [ref.number for ref in finding.frames] == [20] and finding.filter == "frame.number in {20}"
+    assert "BUSY" in finding.observed and finding.clause == "X 1" and finding.cite == "2"
+
+
+def test_of_several_values_the_one_that_refuses_is_named():
+    of = rule('''
+steps:
+  - {step: a, cite: "1", message: x.a}
+  - {step: b, cite: "2", message: x.b, refused_by: {message: x.b, where: [{field: notify, in: [NO_ADDRESS, FAILED]}]}}
+''')
+    attempt, = judged(of, message("x.a", 0), message("x.b", 1, notify=["MOBIKE_SUPPORTED", "NO_ADDRESS"]))
+    assert codes(attempt) == ["b/refused:NO_ADDRESS"]
+
+
+def test_a_session_that_was_broken_off_is_no_answer():
+    ended = message("cwmp.session_end", 2, "hnb", "acs", code="x", complete=False, reason="the device reset it", by="device")
+    finding, = one(A, ended).findings
+    assert finding.code == "x-1/b/no-answer" and finding.observed == "the device reset it" and finding.side == "device"
+
+
+def test_what_stopped_names_the_last_frame_before_it():
+    finding, = one(A, B).findings
+    assert [ref.number for ref in finding.frames] == [20] and finding.side == "device"
+    assert states(one(A, B)) == {"a": "seen", "b": "seen", "c": "missing", "d": "missing"}
+
+
+def test_what_is_missing_lies_between_two_frames():
+    finding, = one(A, B, D).findings
+    assert [ref.number for ref in finding.frames] == [20, 40]
+
+
+def test_a_warning_does_not_fail_and_cites_what_it_comes_from():
+    finding, = one(A, made("x.b", 2, answers=1, must=1, should=2), C, D).findings
+    assert (finding.severity, finding.clause, finding.side) == ("warning", "Other 7", "network")
+
+
+def test_an_engineering_deadline_only_warns():
+    of = rule('''
+steps:
+  - {step: a, cite: "1", message: x.a}
+  - {step: b, cite: "2", message: x.b, within: {after: a, seconds: 5}}
+''')
+    attempt, = judged(of, message("x.a", 0), message("x.b", 9))
+    assert codes(attempt) == ["b/late"] and attempt.verdict == "pass" and states(attempt)["b"] == "late"
+    attempt, = judged(of, message("x.a", 0), message("x.b", 4.9))
+    assert codes(attempt) == []
+
+
+def test_a_deadline_is_measured_from_the_request_that_was_answered():
+    of = rule('''
+steps:
+  - {step: a, cite: "1", message: x.a, repeat: {max: 5}}
+  - {step: b, cite: "2", message: x.b, answers: a, within: {after: a, seconds: 5}}
+''')
+    asked = [message("x.a", 0, transaction=1), message("x.a", 20, transaction=2)]
+    attempt, = judged(of, *asked, message("x.b", 21, answers=2))
+    assert codes(attempt) == []
+
+
+INSIDE = rule('''
+roles: {hnb: {kind: device}, acs: {kind: acs, host: 198.51.100.80}}
+attempt: {opens_at: [a]}
+steps:
+  - {step: a, cite: "1", message: x.a, from: hnb, to: acs, inside: ipsec}
+  - {step: b, cite: "2", message: x.b, from: hnb, to: acs, inside: tls}
+''')
+
+
+@pytest.mark.parametrize("src, layers, found", [
+    ("inner", ("eth", "ip", "tcp", "tls"), []), ("inner", ("ip", "udp", "esp", "ip", "tls"), []),
+    ("hnb", ("eth", "ip", "tcp", "tls"), ["a/wrong-path"]), ("inner", ("eth", "ip", "tcp"), ["b/wrong-path"]),
+])
+def test_a_message_on_the_wrong_path(src, layers, found):
+    attempt, = judged(INSIDE, message("x.a", 0, src, "acs", layers=layers), message("x.b", 1, src, "acs", layers=layers))
+    assert codes(attempt) == found
+
+
+def test_an_extra_message_is_a_notice():
+    attempt = one(A, B, C, message("x.c", 3.5, "hnb", "acs"), D)
+    assert attempt.verdict == "pass" and codes(attempt) == []
+    assert codes(attempt, ("notice",)) == ["c/unexpected:x.c"]
+
+
+def test_a_group_is_judged_over_all_its_messages():
+    of = rule('''
+steps:
+  - {step: a, cite: "1", message: x.a}
+  - group: g
+    repeat: {max: 5}
+    expect: [{parameters: ["*.One"], at_least: 1}, {parameters: ["*.Two"], at_least: 1}]
+    steps: [{step: b, cite: "2", message: x.b}]
+''')
+    parts = [message("x.b", 1, ParameterList={"D.One": "1"}), message("x.b", 2, ParameterList={"D.Two": "1"})]
+    assert codes(judged(of, message("x.a", 0), *parts)[0]) == []
+    found, = judged(of, message("x.a", 0), parts[0])
+    assert found.verdict == "fail" and codes(found) == ["b/field-absent:*.Two"]
+
+
+def test_codes_hold_neither_times_nor_frames():
+    late = [replace(m, time=m.time + 7_000_000_123, frames=(FrameRef(0, 9999),)) for m in (A, B)]
+    assert codes(one(A, B)) == codes(one(*late))
+
+
+def test_who_should_act():
+    assert one(A).findings[0].side == "network" and one(A, B).findings[0].side == "device"
