@@ -38,6 +38,7 @@ class Opened(NamedTuple):
     data: bytes | None
     next_header: int = 0
     refused: str = ""
+    origin: str = ""               # where the key that opened it was read
 
 
 class Negotiated(NamedTuple):
@@ -171,7 +172,7 @@ def _open(trial: _Trial, data: bytes, high: int | None) -> Opened:
     inner = plain[:end]
     if not trial.verified and not (plain[end:-2] == bytes(range(1, padding + 1)) and _plausible(next_header, inner)):
         raise Unfit("what comes out is no packet, and its integrity key is not known")
-    return Opened(inner, next_header)
+    return Opened(inner, next_header, "", trial.key.origin)
 
 
 def _plausible(next_header: int, inner: bytes) -> bool:

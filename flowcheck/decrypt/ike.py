@@ -31,6 +31,7 @@ class OpenedIke(NamedTuple):
 
     data: bytes | None
     refused: str = ""
+    origin: str = ""            # where the key that opened it was read
 
 
 def open_sealed(key: IkeKey, header: bytes, message: bytes) -> bytes:

@@ -31,6 +31,7 @@ class KeyRing:
 
     def __init__(self) -> None:
         self.tls: dict[tuple[str, bytes], bytes] = {}          # (key log label, client random) -> secret
+        self.tls_origins: dict[bytes, str] = {}                # client random -> where its secrets were read last
         self.rsa_keys: list[Any] = []                          # RSA private keys of servers
         self.rejected: dict[str, str] = {}                     # what the keys are for -> why they do not fit
         self.remarks: list[str] = []
@@ -85,6 +86,7 @@ class KeyRing:
 
     def _add(self, found: _formats.Found, origin: str) -> None:
         self.tls.update(found.tls)
+        self.tls_origins.update((random, origin) for _, random in found.tls)
         self.rsa_keys += found.rsa
         for key in found.esp:
             self._add_esp(key)
@@ -116,6 +118,13 @@ class KeyRing:
         """What there is, a line a file, and what did not fit. No secrets."""
         return [*self._sources, *self.remarks, *(f"{what}: {why}" for what, why in self.rejected.items())]
 
+    def marks(self) -> frozenset[int]:
+        """A number per key, the same for the same key wherever it was read; nothing can be learnt from it."""
+        esp = (key._replace(origin="", pattern="") for keys in (*self._esp.values(), self._esp_patterns) for key in keys)
+        ike = (key._replace(origin="") for keys in (*self._ike.values(), self._ike_anywhere) for key in keys)
+        rsa = (key.private_numbers() for key in self.rsa_keys)
+        return frozenset(hash(key) for keys in (esp, ike, self.tls.items(), rsa) for key in keys)
+
     def __bool__(self) -> bool:
         return bool(self.tls or self.rsa_keys or self._ike or self._ike_anywhere or self._esp or self._esp_patterns)
 
@@ -145,7 +154,7 @@ class KeyRing:
                 self._ike[pair] = [key._replace(spi_i=pair[0], spi_r=pair[1])]
             self._ike_failures[pair] = -1
             self.rejected.pop(name, None)
-            return OpenedIke(data)
+            return OpenedIke(data, "", key.origin)
         if self._ike_failures[pair] >= 0:
             self._ike_failures[pair] += 1
             self._reject(name, f"the keys of {keys[0].origin} do not fit: {reason}" if bound else _NO_KEY)
