@@ -141,15 +141,15 @@ class Explanation:
         self.at[id(message)] = step.step
         detail = _detail(message, pattern.where)
         device = message.src.address in self.matcher.scope.device.addresses
+        gave_up = message.kind in ("cwmp.session_end", "tcp.fin", "tcp.reset") or (
+            message.kind == "sctp.abort" and device and self._sender(step) == "network")
+        kind = "no-answer" if gave_up else "refused"
         side = pattern.side or step.side or ("device" if device else "network")
         if message.kind == "cwmp.session_end":
             side = pattern.side or ("device" if message.fields.get("by") == "device" else "network")
         self._add(kind, step, "" if gave_up else detail, frames=message.frames, expected=_wanted(step),
                   observed=_saw(message, detail), hint=pattern.hint or step.hint, side=side,
                   repair=self._repair(step))
-        gave_up = message.kind in ("cwmp.session_end", "tcp.fin", "tcp.reset") or (
-            message.kind == "sctp.abort" and device and self._sender(step) == "network")
-        kind = "no-answer" if gave_up else "refused"
         self._failed = True
         self._matched_before.append(message)
 

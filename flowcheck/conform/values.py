@@ -352,6 +352,8 @@ def holds(condition: Condition, scope: Scope, bound: Mapping[str, Any], seen: fr
             return True if True in results else None if None in results else False
         case "seen":
             return arguments[0] in seen
+        case "refused":
+            return f"refused:{arguments[0]}" in seen
         case "known":
             return _is_known(arguments[0], scope, bound)
         case "equals":
@@ -370,11 +372,9 @@ def holds(condition: Condition, scope: Scope, bound: Mapping[str, Any], seen: fr
 def _is_known(name: Any, scope: Scope, bound: Mapping[str, Any]) -> bool:
     text = ".".join(name.path) if isinstance(name, Reference) else str(name)
     if text.startswith("device."):
-        case "refused":
-            return f"refused:{arguments[0]}" in seen
-        case "expected":
-            return str(arguments[0]) in scope.expected
         return text[7:] in scope.remembered
+    if text.startswith("site."):
+        return scope.resolve(Reference(tuple(text.split("."))), bound) is not ABSENT
     return text in bound or bool(scope.host(text, bound))
 
 
@@ -394,8 +394,6 @@ def _same_host(one: str, other: str, scope: Scope, bound: Mapping[str, Any]) -> 
         if members & a.names and members & b.names:
             return True
     if a.names & b.names or a.addresses & b.addresses:
-    if text.startswith("site."):
-        return scope.resolve(Reference(tuple(text.split("."))), bound) is not ABSENT
         return True
     if a and b and (a.names and b.names or a.addresses and b.addresses):
         return False

@@ -94,6 +94,11 @@ class Meaning:
             else:
                 self.reference(host, role.keys_at["host"], owner)
         self.patterns(role.get("infer"), owner)
+        self.patterns(role.get("unless"), owner)
+        self.condition(role.get("when"), owner)
+        for key in ("unless", "when"):
+            if key in role and role["kind"] != "device":
+                self.say(role.keys_at[key], owner, f"'{key}' says what kind of device is meant; this role is no device")
 
     def attempt(self, attempt: Map) -> None:
         for key in ("opens_at", "resumes_at"):
@@ -108,11 +113,6 @@ class Meaning:
         for key in ("unless", "requires"):
             self.patterns(attempt.get(key), "attempt")
         if "key" in attempt:
-        self.patterns(role.get("unless"), owner)
-        self.condition(role.get("when"), owner)
-        for key in ("unless", "when"):
-            if key in role and role["kind"] != "device":
-                self.say(role.keys_at[key], owner, f"'{key}' says what kind of device is meant; this role is no device")
             everything = [kind for step in self.steps.values() for kind in _listed(step.get("message"))]
             self.field(attempt["key"], attempt.keys_at["key"], "attempt", "key", everything)
 

@@ -144,6 +144,8 @@ class Role:
     hosts: tuple[Reference | str, ...] = ()          # `host:`, in order of preference
     infer: tuple[Pattern, ...] = ()                  # without a site profile: the end of such a message, best first
     title: str = ""                                  # as the ladder writes it: "SeGW (initial)"
+    unless: tuple[Pattern, ...] = ()                 # of a device: such a message of it shows that it is another kind
+    when: Condition | None = None                    # of a device: what decides where no message does
 
 
 @dataclass(frozen=True, slots=True)
@@ -157,8 +159,6 @@ class Opening:
     requires: tuple[Pattern, ...] = ()               # one of these must occur, else the traffic is no attempt of it
     key: str | None = None                           # a field whose value tells interleaved attempts apart
 
-    unless: tuple[Pattern, ...] = ()                 # of a device: such a message of it shows that it is another kind
-    when: Condition | None = None                    # of a device: what decides where no message does
 
 @dataclass(frozen=True, slots=True)
 class Sample:
