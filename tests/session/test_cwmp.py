@@ -1,0 +1,129 @@
+"""CWMP sessions: what belongs to one, what answers what, how one ended."""
+
+from dataclasses import replace
+
+import pytest
+from literals import SECOND, message
+
+from flowcheck.session.cwmp import sessions
+
+INFORM = {"id": "1", "DeviceId.SerialNumber": "S1", "Event.EventCode": ["1 BOOT"], "CurrentTime": "t"}
+
+
+def session(*exchanges, start=0.0, stream=1, src="hnb", dst="acs", serial="S1", headers=None):
+    """Each exchange is (what the device posts, what the ACS answers): a RPC, "" for an empty body, or a status."""
+    made = []
+    for number, (up, down) in enumerate(exchanges, 1):
+        place = {"stream": stream, "exchange": number}
+        at = start + number
+        made.append(message("http.request", at, src, dst, method="POST", body_length=len(up), headers=headers or {}, **place))
+        if up:
+            fields = {**INFORM, "DeviceId.SerialNumber": serial} if up == "Inform" else {"id": f"a{number - 1}"}
+            made.append(replace(message(f"cwmp.{up}", at, src, dst, **place), fields=fields))
+        if down is None:
+            continue
+        status = down if isinstance(down, int) else 200
+        body = 0 if isinstance(down, int) or not down else 100
+        made.append(message("http.response", at + 0.5, dst, src, status=status, body_length=body, **place))
+        if body:
+            reply = {"id": "1"} if down == "InformResponse" else {"id": f"a{number}"}
+            made.append(replace(message(f"cwmp.{down}", at + 0.5, dst, src, **place), fields=reply))
+    return made
+
+
+def fin(at, src="hnb", dst="acs", stream=1, kind="tcp.fin"):
+    return message(kind, at, src, dst, stream=stream)
+
+
+GOOD = (("Inform", "InformResponse"), ("", "SetParameterValues"), ("SetParameterValuesResponse", 204))
+
+
+def ends(found):
+    return [(m.fields["complete"], m.fields["by"]) for m in found if m.kind == "cwmp.session_end"]
+
+
+def rpcs(found):
+    return [(m.kind[5:], m.transaction, m.answers, m.session) for m in found if m.protocol == "cwmp"]
+
+
+def test_a_whole_session():
+    found = sessions(session(*GOOD))
+    assert rpcs(found) == [("Inform", 1, None, 1), ("InformResponse", None, 1, 1), ("SetParameterValues", 2, None, 1),
+                           ("SetParameterValuesResponse", None, 2, 1), ("session_end", None, None, 1)]
+    assert ends(found) == [(True, "acs")]
+
+
+def test_an_empty_200_ends_it_too():
+    assert ends(sessions(session(*GOOD[:2], ("SetParameterValuesResponse", "")))) == [(True, "acs")]
+
+
+@pytest.mark.parametrize("messages, by, words", [
+    ([*session(*GOOD[:2]), fin(9, kind="tcp.reset")], "device", "before SetParameterValues was answered"),
+    ([*session(("Inform", None)), fin(9, "acs", "hnb")], "acs", "before Inform was answered"),
+    (session(("Inform", 503)), "acs", "HTTP 503"),
+    (session(("Inform", 204)), "acs", "HTTP 204"),
+    ([*session(("Inform", "InformResponse")), fin(9)], "device", "closed the connection"),
+])
+def test_a_session_that_was_broken_off(messages, by, words):
+    found = sessions(messages)
+    assert ends(found) == [(False, by)]
+    assert words in next(m for m in found if m.kind == "cwmp.session_end").fields["reason"]
+
+
+def test_a_session_that_still_goes_on_has_no_end():
+    assert ends(sessions(session(*GOOD[:2]))) == []
+
+
+def test_where_packets_are_missing_the_end_is_not_known():
+    found = sessions([*session(*GOOD[:2]), fin(9)], frozenset({1}))
+    assert ends(found) == [(None, "device")]
+    assert ends(sessions(session(*GOOD), frozenset({1}))) == [(True, "acs")]
+
+
+def test_the_401_round_is_part_of_the_inform():
+    challenged = session(("Inform", 401))
+    again = session(*GOOD, start=1)
+    for number, m in enumerate(again):
+        again[number] = replace(m, exchange=m.exchange + 1)
+    found = sessions([*challenged, *again])
+    inform, = (m for m in found if m.kind == "cwmp.Inform")
+    assert [ref.number for ref in inform.copies] == [10] and inform.frames[-1].number == 20
+    assert ends(found) == [(True, "acs")]
+
+
+def test_a_new_inform_begins_a_new_session():
+    found = sessions([*session(*GOOD[:2]), *session(*GOOD, start=20, stream=2, serial="S2")])
+    assert {m.session for m in found if m.protocol == "cwmp" and m.time > 20 * SECOND} == {2}
+    found = sessions([*session(*GOOD), *session(*GOOD, start=20, stream=2)])
+    assert ends(found) == [(True, "acs"), (True, "acs")]
+
+
+def test_a_connection_for_each_request_is_one_session():
+    first, second, third = (session(one) for one in GOOD)
+    third = [replace(m, time=m.time + 2 * SECOND, stream=3) for m in third]
+    second = [replace(m, time=m.time + SECOND, stream=2) for m in second]
+    found = sessions([*first, fin(1.6), *second, fin(2.6, stream=2), *third])
+    assert {m.session for m in found if m.protocol == "cwmp"} == {1} and ends(found) == [(True, "acs")]
+    assert [m.answers for m in found if m.kind == "cwmp.SetParameterValuesResponse"] == [2]
+
+
+def test_two_devices_at_once_stay_apart():
+    one, two = session(*GOOD), session(*GOOD, start=0.1, stream=2, src="other", serial="S2")
+    found = sessions(sorted([*one, *two], key=lambda m: m.time))
+    by_stream = {m.stream: m.session for m in found if m.protocol == "cwmp"}
+    assert by_stream[1] != by_stream[2] and ends(found) == [(True, "acs")] * 2
+
+
+def test_an_answer_with_the_wrong_id_is_paired_and_said():
+    messages = session(*GOOD)
+    index = next(i for i, m in enumerate(messages) if m.kind == "cwmp.SetParameterValuesResponse")
+    messages[index] = replace(messages[index], fields={"id": "other"})
+    answer, = (m for m in sessions(messages) if m.kind == "cwmp.SetParameterValuesResponse")
+    assert answer.answers == 2 and "'other'" in answer.problems[0].text
+
+
+def test_a_fault_answers_the_open_request_of_the_other_side():
+    found = sessions(session(*GOOD[:2], ("Fault", 204)))
+    assert next(m for m in found if m.kind == "cwmp.Fault").answers == 2
+    found = sessions(session(("Inform", "Fault")))
+    assert next(m for m in found if m.kind == "cwmp.Fault").answers == 1
