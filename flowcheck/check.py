@@ -12,6 +12,7 @@ from datetime import datetime, timezone
 from typing import Any
 
 from . import __version__
+from .conform.elsewhere import Elsewhere
 from .conform.judge import judge
 from .errors import UsageError
 from .model import DeviceResult, Result
@@ -49,9 +50,10 @@ def judged(observation: Observation, book: Sequence[Rule], profile: Any, procedu
         messages = tuple(sorted((*messages, *more), key=lambda m: (m.time, m.frames[-1])))
     found = timelines(messages, observation.opaque, observation.gaps, observation.window, observation.taps,
                       profile.fields, profile.bindings)
+    elsewhere = Elsewhere(found)
     for timeline in found:
         timeline = replace(timeline, unseen=unseen)
-        attempts = judge(book, profile, timeline, procedures, today.date()) if timeline.device.id != "unknown" else ()
+        attempts = judge(book, profile, timeline, procedures, today.date(), elsewhere) if timeline.device.id != "unknown" else ()
         device = timeline.device
         if attempts or device.identity:
             devices.append(DeviceResult(device.id, device.identity, device.addresses, attempts, device.evidence))

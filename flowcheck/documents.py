@@ -10,6 +10,7 @@ from collections.abc import Iterable, Mapping
 from functools import lru_cache
 from typing import Any
 
+DESCRIPTIONS = ("ue_information", "service_information", "pfc")    # `fields` whose objects have an inside of their own
 _MOST = 4096                       # fields of a document that are looked at
 
 
@@ -47,9 +48,13 @@ def find(body: Any, aliases: Iterable[str], closed: Iterable[str] = ()) -> list[
 
 
 def find_field(body: Any, fields: Mapping[str, tuple[str, ...]], name: str) -> list[Any]:
-    """A field of a site profile's `fields` by its meaning there; what stands inside another one of them is that one's."""
-    others = (alias for other, aliases in fields.items() if other != name for alias in aliases)
-    return find(body, fields.get(name, ()), others)
+    """A field of a site profile's `fields` by its meaning there; what stands inside a description of the device is not it."""
+    return find_named(body, fields, fields.get(name, ()))
+
+
+def find_named(body: Any, fields: Mapping[str, tuple[str, ...]], names: Iterable[str]) -> list[Any]:
+    """The same by its names."""
+    return find(body, names, (alias for meaning in DESCRIPTIONS for alias in fields.get(meaning, ())))
 
 
 def holds_name(names: Iterable[str], aliases: Iterable[str]) -> bool:

@@ -215,7 +215,7 @@ class Timeline:
     opaque: tuple[Opaque, ...]
     window: tuple[int, int]               # first and last packet of the observation
     gaps: tuple[Gap, ...] = ()
-    hosts: frozenset[str] = frozenset()   # every address the observation saw, this device's or not
+    links: frozenset[frozenset[str]] = frozenset()   # every two addresses the observation saw talking, the device's or not
     protocols: frozenset[str] = frozenset()   # every protocol it saw
     unseen: Mapping[str, str] = field(default_factory=dict)   # message kinds that nobody could look for, and why
 

@@ -10,13 +10,14 @@ attempt takes over what the earlier one had achieved. Silence longer than `quiet
 
 from __future__ import annotations
 
-from collections.abc import Iterator, Sequence
-from dataclasses import dataclass, field
+from collections.abc import Callable, Iterator, Mapping, Sequence
+from dataclasses import dataclass, field, replace
+from typing import Any
 
 from ..model import Message, Timeline
 from ..rulebook.rule import Group, Reference, Rule, Step
 from .matching import Matcher
-from .values import ABSENT, get_field, holds_all
+from .values import ABSENT, get_field, holds, holds_all
 from .visibility import BEGAN_ANEW, TUNNEL_DELETED
 
 
@@ -42,17 +43,18 @@ class Attempt:
         return self.messages[-1].time
 
 
-def attempts(rule: Rule, timeline: Timeline, matcher: Matcher) -> list[Attempt]:
-    """The attempts of one procedure on one device's timeline, in order."""
-    cutter = _Cutter(rule, matcher, timeline)
+def attempts(rule: Rule, timeline: Timeline, matcher: Matcher,
+             known: Callable[[Message], Mapping[str, Any]] = lambda message: {}) -> list[Attempt]:
+    """The attempts of one procedure on one device's timeline, in order. `known` are the facts that hold at a message."""
+    cutter = _Cutter(rule, matcher, timeline, known)
     for message in timeline.messages:
         cutter.take(message)
     return cutter.finish()
 
 
 class _Cutter:
-    def __init__(self, rule: Rule, matcher: Matcher, timeline: Timeline):
-        self.rule, self.matcher, self.timeline = rule, matcher, timeline
+    def __init__(self, rule: Rule, matcher: Matcher, timeline: Timeline, known: Callable[[Message], Mapping[str, Any]]):
+        self.rule, self.matcher, self.timeline, self.known = rule, matcher, timeline, known
         self.steps = [step for step in rule.steps() if step.messages and not step.forbidden]
         self.mandatory = list(_unconditional(rule.items))
         self.quiet = int(_seconds(rule, matcher) * 1e9)
@@ -82,7 +84,8 @@ class _Cutter:
             else:
                 return
         now.messages.append(message)
-        now.seen.update(step.step for step in relevant if message.kind in step.messages)
+        now.seen.update(step.step for step in relevant if message.kind in step.messages
+                        and holds_all(step.where, message, self.matcher.scope, {}) is not False)
         self._note_end(now, message)
 
     def finish(self) -> list[Attempt]:
@@ -139,9 +142,17 @@ class _Cutter:
     def _definite(self, names: tuple[str, ...], message: Message) -> Step | None:
         for name in names:
             step = self.rule.step(name)
-            if self.matcher.fits(step, message, {}) is True:
+            if self.matcher.fits(step, message, {}) is True and self._applies(step, message):
                 return step
         return None
+
+    def _applies(self, step: Step, message: Message) -> bool:
+        """A step that its `when` rules out opens nothing."""
+        if step.when is None:
+            return True
+        scope = replace(self.matcher.scope, now=message.time,
+                        remembered={**self.matcher.scope.remembered, **self.known(message)})
+        return holds(step.when, scope, {}, frozenset()) is not False
 
     def _sure(self, step: Step, message: Message) -> bool:
         return step.src is not None and step.dst is not None and self.matcher.fits(step, message, {}) is True
@@ -157,7 +168,9 @@ class _Cutter:
             for pattern in step.refused_by:
                 if message.kind in pattern.messages and holds_all(pattern.where, message, self.matcher.scope, {}) is True:
                     now.refused = True
-        if message.kind == "cwmp.session_end" and message.fields.get("complete") is False:
+        if any(self.matcher.pattern(p, message) for p in self.rule.attempt.given_up_by):
+            now.gave_up = f"{message.kind} ended it in frame {message.frames[-1].number}"
+        elif message.kind == "cwmp.session_end" and message.fields.get("complete") is False:
             now.gave_up = str(message.fields.get("reason") or "the session was broken off")
         elif message.kind == "ike.informational.request" and self._deletes_tunnel(message):
             now.gave_up = now.gave_up or TUNNEL_DELETED

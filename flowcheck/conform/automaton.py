@@ -58,13 +58,16 @@ def _sequence(machine: Automaton, items: tuple[Step | Group, ...], start: int, e
 
 def _item(machine: Automaton, item: Step | Group, start: int, end: int) -> None:
     """One item between two states of its own, so that repeating it cannot repeat a neighbour."""
+    if item.forbidden:                                     # no part of the ladder; forbidden.py looks for it
+        machine.add_jump(start, Jump(end))
+        return
     inner, after = machine.node(), machine.node()
     machine.add_jump(start, Jump(inner, item.when))
     if item.when is not None:
         machine.add_jump(start, Jump(end, item.when, wanted=False, inside=_steps_of(item)))
     machine.add_jump(after, Jump(end))
     if isinstance(item, Step):
-        if item.unchecked is not None or item.forbidden or not item.messages:
+        if item.unchecked is not None or not item.messages:
             machine.add_jump(inner, Jump(after))
         else:
             machine.steps.setdefault(inner, []).append((item, after))

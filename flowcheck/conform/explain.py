@@ -26,6 +26,7 @@ from .matching import Matcher
 from .values import TESTS, Outcome, evaluate, get_field
 from .visibility import Visibility
 
+LAYERS = {"tls": frozenset(("tls", "dtls")), "ipsec": frozenset(("esp",))}
 CODE_FIELDS = ("rcode", "notify", "FaultCode", "status", "description", "code", "cause", "experimental_result.code", "result_code")
 
 
@@ -109,6 +110,11 @@ class Explanation:
                   hint=check.hint or step.hint, side=check.side or self._sender(step), clause=check.cite)
 
     def _path(self, step: Step, message: Message) -> None:
+        if step.should_be_inside and not any(LAYERS[name] & set(message.layers) for name in step.should_be_inside):
+            self._add("wrong-path", step, "", severity="warning", frames=message.frames,
+                      expected=f"inside {' or '.join(name.upper() for name in step.should_be_inside)}",
+                      observed=f"{message.kind} from {message.src} to {message.dst} in clear", side="device",
+                      hint="It should run over a secured connection.")
         wanted = step.inside or ("ipsec" if any(r is not None and r.path == "tunnel" for r in (
             self.rule.role(n) for n in (step.src, step.dst) if n)) and step.perhaps_inside is None else None)
         if wanted is None:

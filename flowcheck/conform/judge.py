@@ -21,6 +21,7 @@ from ..session import lookups
 from . import attempts as cutting
 from .align import align
 from .automaton import automaton
+from .elsewhere import Elsewhere
 from .describe import diagnosis, summary
 from .explain import Explanation
 from .facts import History
@@ -31,7 +32,7 @@ from .visibility import Visibility
 
 
 def judge(rules: Sequence[Rule], site: Site, timeline: Timeline, expected: Iterable[str] = (), today: date | None = None,
-          ) -> tuple[AttemptResult, ...]:
+          elsewhere: Elsewhere | None = None) -> tuple[AttemptResult, ...]:
     """The attempts of every procedure on this timeline, in order of time.
 
     `expected` names procedures that have to be there: their absence is a finding. Waivers of the site profile end after
@@ -57,7 +58,7 @@ def judge(rules: Sequence[Rule], site: Site, timeline: Timeline, expected: Itera
         scope = is_meant(rule, scope, timeline.messages)
         if scope is None or not _can_open(rule, scope):
             continue
-        scope = replace(scope, remembered=remembered, expected=frozenset(expected))
+        scope = replace(scope, remembered=remembered, expected=frozenset(expected), elsewhere=elsewhere)
         matcher = Matcher(rule, scope)
         # what an earlier procedure of the chain is made of cannot be the next one as well
         free = replace(timeline, messages=tuple(m for m in timeline.messages if id(m) not in taken.get(rule.procedure, ())))

@@ -93,7 +93,7 @@ class Matcher:
               unknown: bool | None = None) -> bool | None:
         result: bool | None = True
         for role, end, other in ((src, message.src, message.dst), (dst, message.dst, message.src)):
-            if role is None:
+            if role is None or _relayed(message) and self.rule.role(role).kind == "device":
                 continue
             plays = self.plays(role, end, other, bound)
             if plays is False:
@@ -116,6 +116,11 @@ class Matcher:
         if end.address in host.addresses:
             return True
         return False if host.addresses else None
+
+
+def _relayed(message: Message) -> bool:
+    """Does a base station carry it for a UE that it names? Then the UE has no address of its own in it."""
+    return "ue" in message.fields and message.protocol in ("emm", "gmm", "mm", "esm", "sm")
 
 
 def _answers(message: Message, ties: tuple[Tie, ...]) -> bool:

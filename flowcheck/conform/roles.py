@@ -32,7 +32,19 @@ def find(rule: Rule, site: Site, timeline: Timeline, remembered: Mapping[str, An
                 scope = Scope(site, timeline.device, dict(known), remembered, resolved)
                 shown = ", ".join(sorted(host.names or host.addresses))
                 assumed.append(f"{role.title or role.name} is {shown}, inferred from the traffic")
+    for role in rule.roles:
+        if role.several_hosts:
+            known[role.name] = _with_all_its_hosts(role, rule, scope, timeline.messages)
+            scope = replace(scope, roles=dict(known))
     return scope, tuple(assumed)
+
+
+def _with_all_its_hosts(role: Role, rule: Rule, scope: Scope, messages: Sequence[Message]) -> Host:
+    """What is known of the role, and every host that one of its patterns shows to play it."""
+    open_scope = replace(scope, roles={**scope.roles, role.name: Host()})
+    matcher, known = Matcher(rule, open_scope), scope.roles[role.name]
+    shown = {(m.src if p.src == role.name else m.dst).address for p in role.infer for m in messages if _fits(p, role.name, matcher, m)}
+    return Host(known.names, known.addresses | shown, known.source or ("inferred" if shown else ""))
 
 
 def is_meant(rule: Rule, scope: Scope, messages: Sequence[Message]) -> Scope | None:

@@ -9,14 +9,17 @@ from __future__ import annotations
 import re
 from collections.abc import Iterable, Mapping
 from dataclasses import dataclass, field
+from datetime import datetime, timezone
 from functools import lru_cache
 from ipaddress import ip_address, ip_network
 from typing import Any
 from urllib.parse import urlsplit
 
+from ..documents import find_field, find_named
 from ..model import Device, Message
 from ..rulebook.patterns import matches as pattern_matches
 from ..rulebook.rule import Binding, Check, Condition, Reference, Site
+from .elsewhere import Elsewhere
 
 ABSENT = object()
 
@@ -41,7 +44,10 @@ class Scope:
     device: Device
     roles: Mapping[str, Host]
     remembered: Mapping[str, Any] = field(default_factory=dict)     # $device.<name>
+    expected: frozenset[str] = frozenset()                          # procedures asked for
+    now: int | None = None                                          # the time at which a condition is asked
     resolved: Mapping[str, frozenset[str]] = field(default_factory=dict)   # DNS name -> addresses in this capture
+    elsewhere: Elsewhere | None = None                              # what other devices were told
 
     def host(self, role: str, bound: Mapping[str, Any]) -> Host:
         """The role's names and addresses, with what the attempt has bound and the DNS has answered."""
@@ -79,11 +85,16 @@ def _site_value(site: Site, path: list[str]) -> Any:
 
 
 def of_message(message: Message, name: str) -> Any:
-    """A field of a message; besides the protocol's own there are `layers` and the scope of either end's address."""
+    """A field of a message; besides the protocol's own there are `layers`, the CWMP `session`, and of either end the
+    `address`, its `scope` and the `port`."""
     if name == "layers":
         return list(message.layers)
-    if name in ("src.scope", "dst.scope"):
-        return address_scope((message.src if name[0] == "s" else message.dst).address)
+    if name == "session":
+        return ABSENT if message.session is None else message.session
+    end, _, part = name.partition(".")
+    if end in ("src", "dst") and part in ("scope", "address", "port"):
+        endpoint = message.src if end == "src" else message.dst
+        return address_scope(endpoint.address) if part == "scope" else getattr(endpoint, part)
     return get_field(message.fields, name)
 
 
@@ -163,6 +174,8 @@ def evaluate(check: Check, messages: Iterable[Message], scope: Scope, bound: Map
     wanted = scope.resolve(check.value, bound) if isinstance(check.value, Reference) else check.value
     if isinstance(wanted, (list, tuple)):
         wanted = tuple(scope.resolve(w, bound) if isinstance(w, Reference) else w for w in wanted)
+    if check.target == "json":
+        return [_document_field(check, names, messages, scope, wanted, blind)]
     if check.target in ("parameter", "parameters"):
         found: dict[str, Any] = {}
         for message in messages:
@@ -172,10 +185,53 @@ def evaluate(check: Check, messages: Iterable[Message], scope: Scope, bound: Map
         return [_outcome(check, label, value, wanted, blind, found)]
     outcomes = []
     for name in names:
-        values = [v for m in messages if (v := of_message(m, name)) is not ABSENT]
+        values = [v for m in messages if (v := _seen_by(scope, m, name)) is not ABSENT]
         value = ABSENT if not values else values[0] if len(values) == 1 else [x for v in values for x in _listed(v)]
         outcomes.append(_outcome(check, name, value, wanted, blind, None))
     return outcomes
+
+
+def _seen_by(scope: Scope, message: Message, name: str) -> Any:
+    """A field of a message; besides those of `of_message`, whether other devices speak from an end's address as well."""
+    if name in ("src.shared", "dst.shared"):
+        return (message.src if name[0] == "s" else message.dst).address in scope.device.shared
+    return of_message(message, name)
+
+
+def document_values(message: Message, names: tuple[str, ...] | Reference, scope: Scope) -> list[Any]:
+    """The values of a field of a JSON or XML document, by its meaning in the site profile or by its names."""
+    body = message.fields.get("body")
+    if body is None:
+        return []
+    if isinstance(names, Reference):
+        return find_field(body, scope.site.fields, names.path[-1])
+    return find_named(body, scope.site.fields, names)
+
+
+def _document_field(check: Check, names: tuple[str, ...], messages: tuple[Message, ...], scope: Scope, wanted: Any,
+                    blind: bool) -> Outcome:
+    label = check.names.path[-1] if isinstance(check.names, Reference) else names[0]
+    values = [v for m in messages for v in document_values(m, check.names, scope)]
+    if check.test == "unique":
+        return _unique(check, label, values, messages, scope)
+    if check.take and values:
+        values = [part for v in values if (part := _part(v, check.take))]
+        if not values:
+            return Outcome(check, None, label, _expected(check, wanted), "a word that says neither")
+    blind = blind or any(m.fields.get("body") is None for m in messages)
+    return _outcome(check, label, ABSENT if not values else values[0] if len(values) == 1 else values, wanted, blind, None)
+
+
+def _unique(check: Check, label: str, values: list[Any], messages: tuple[Message, ...], scope: Scope) -> Outcome:
+    """Was none of the values given to another device before?"""
+    if scope.elsewhere is None or not values:
+        return Outcome(check, None, label)
+    for value in values:
+        first = scope.elsewhere.first(check.names, value, lambda m: document_values(m, check.names, scope))
+        if first is not None and first.device != scope.device.id and first.time < messages[0].time:
+            return Outcome(check, False, label, "a value of its own",
+                           f"{value}, given to {first.device} in frame {first.frame} already")
+    return Outcome(check, True, label)
 
 
 def _outcome(check: Check, label: str, value: Any, wanted: Any, blind: bool, found: Mapping[str, Any] | None) -> Outcome:
@@ -298,10 +354,14 @@ def holds_all(checks: Iterable[Check], message: Message, scope: Scope, bound: Ma
 
 def taken(binding: Binding, message: Message, scope: Scope, bound: Mapping[str, Any]) -> Any:
     """The value that a `bind` or `remember` takes out of a message, ABSENT if it is not there."""
+    if binding.source == "value":
+        return scope.resolve(binding.value, bound) if isinstance(binding.value, Reference) else binding.value
     names = scope.resolve(binding.names, bound) if isinstance(binding.names, Reference) else binding.names
     if names is ABSENT:
         return ABSENT
-    if binding.source == "parameter":
+    if binding.source == "json":
+        values = [v for v in document_values(message, binding.names, scope) if v not in (None, "")]
+    elif binding.source == "parameter":
         values = [v for v in parameters(message.fields, names).values() if v not in (None, "")]
     else:
         values = [v for name in names if (v := get_field(message.fields, name)) is not ABSENT and v not in (None, "")]
@@ -310,7 +370,10 @@ def taken(binding: Binding, message: Message, scope: Scope, bound: Mapping[str, 
         return ABSENT
     if binding.take == "host":                 # some parameters list several hosts: S1SigLinkServerList
         values = [part for v in values for part in (v.split(",") if isinstance(v, str) and "://" not in v else (v,))]
-    return tuple(part for v in values if (part := _part(v, binding.take))) if binding.take else tuple(map(str, values))
+    if not binding.take:
+        return tuple(map(str, values))
+    parts = tuple(part for v in values if (part := _part(v, binding.take)))
+    return parts if parts or binding.take != "outcome" else ABSENT       # a word that says neither is no outcome
 
 
 def parameter_values(binding: Binding, message: Message, scope: Scope) -> Any:
@@ -320,8 +383,23 @@ def parameter_values(binding: Binding, message: Message, scope: Scope) -> Any:
     return {name: _part(value, binding.take) if binding.take else value for name, value in found.items()} or ABSENT
 
 
+_SUCCESS = frozenset(("success", "successful", "succeeded", "ok", "true", "yes", "valid", "passed", "pass", "positive", "accepted",
+                      "approved", "authorized", "done", "completed", "provisioned"))
+_FAILURE = frozenset(("failure", "failed", "fail", "nok", "false", "no", "invalid", "negative", "error", "rejected", "refused",
+                      "denied", "unauthorized"))
+
+
 def _part(value: Any, take: str) -> str:
-    """Host, port or path of a URL; a bare host or host:port is understood too. Of a structure its member."""
+    """Host, port or path of a URL; a bare host or host:port is understood too. Of a structure its member.
+
+    `outcome` is "success" or "failure" where a status code (HTTP, SyncML) or a word says which.
+    """
+    if take == "outcome":
+        word = str(value).strip().lower()
+        code = int(word) if word.isdecimal() and len(word) == 3 else None
+        if code is not None:
+            return "success" if 200 <= code < 300 else "failure" if code >= 400 else ""
+        return "success" if word in _SUCCESS else "failure" if word in _FAILURE else ""
     if isinstance(value, Mapping):
         return str(value.get(take, ""))
     text = str(value).strip()
@@ -354,6 +432,11 @@ def holds(condition: Condition, scope: Scope, bound: Mapping[str, Any], seen: fr
             return arguments[0] in seen
         case "refused":
             return f"refused:{arguments[0]}" in seen
+        case "past":
+            moment = scope.resolve(arguments[0], bound) if isinstance(arguments[0], Reference) else arguments[0]
+            return False if moment is ABSENT else None if scope.now is None else scope.now >= _nanoseconds(str(moment))
+        case "expected":
+            return str(arguments[0]) in scope.expected
         case "known":
             return _is_known(arguments[0], scope, bound)
         case "equals":
@@ -367,6 +450,12 @@ def holds(condition: Condition, scope: Scope, bound: Mapping[str, Any], seen: fr
         case "same_host":
             return _same_host(*(str(a) for a in arguments), scope=scope, bound=bound)
     raise ValueError(condition.test)
+
+
+def _nanoseconds(moment: str) -> int:
+    """A time of a site profile, UTC where it names no zone."""
+    parsed = datetime.fromisoformat(moment)
+    return int((parsed if parsed.tzinfo else parsed.replace(tzinfo=timezone.utc)).timestamp()) * 1_000_000_000
 
 
 def _is_known(name: Any, scope: Scope, bound: Mapping[str, Any]) -> bool:

@@ -21,6 +21,7 @@ DATAGRAMS = frozenset(("dns", "ike", "sctp", "hnbap", "s1ap", "rua", "ranap", "g
 SEQUENCED = frozenset(("ike", "sctp"))      # protocols whose later messages cannot be without the earlier ones
 STREAMS = frozenset(("tls", "http", "cwmp", "ftp", "ssh", "diameter"))
 ENDS = frozenset(("tcp.fin", "tcp.reset", "tls.alert", "tls.client_hello", "cwmp.session_end"))
+RELAYED = frozenset(("emm", "gmm", "mm", "esm", "sm"))   # the device's own, but carried by hosts of the network
 PATIENCE = 30.0             # seconds given to an answer that has no deadline of its own
 SLACK = 2_000_000_000       # ns by which a sealed burst may lie outside an interval
 
@@ -44,7 +45,7 @@ class Visibility:
         return (self.timeline.unseen.get(step.messages[0]) or self._before_the_capture(index) or self._in_a_gap(before, after) or self._one_sided(step)
                 or self._implied(step, index)
                 or self.sealed(step, before, after) or self._after_the_capture(step, index)
-                or self._outcome_sealed(step, index))
+                or self._outcome_sealed(step, index) or self._out_of_reach(step))
 
     def _before_the_capture(self, index: int) -> str | None:
         return "before the capture began, or outside what it could see" if index == 0 and self.midway else None
@@ -79,7 +80,8 @@ class Visibility:
         if index >= len(self.messages):
             return None
         following = self.messages[index]
-        if any(other.answers == step.step and following.kind in other.messages for other in self.rule.steps()):
+        if following.answers is None and any(other.answers == step.step and following.kind in other.messages
+                                             for other in self.rule.steps()):
             return "its answer is in the capture, so the message itself was lost by the capture"
         protocol = step.messages[0].partition(".")[0]
         if protocol in SEQUENCED and any(m.protocol == protocol for m in self.messages[index:]):
@@ -89,8 +91,30 @@ class Visibility:
                 return "the procedure went on, so the answer was lost by the capture"
         return None
 
+    def _out_of_reach(self, step: Step) -> str | None:
+        """Of a role that may be beyond the taps: is anything of it in the capture, and anything of the link to it?"""
+        roles = [role for name in (step.src, step.dst) if name and (role := self.rule.role(name)) is not None]
+        away = [role for role in roles if role.perhaps_unseen]
+        if not away:
+            return None
+        seen = {address for link in self.timeline.links for address in link}
+        for role in away:
+            addresses = self.scope.host(role.name, {}).addresses
+            if not addresses & seen:
+                return f"beyond the capture: nothing of the {role.title or role.name} is in it"
+        ends = [self.scope.host(role.name, {}).addresses if role.kind != "device" else set(self.scope.device.addresses) for role in roles]
+        if len(ends) == 2 and any(frozenset((a, b)) in self.timeline.links for a in ends[0] for b in ends[1]):
+            return None
+        protocols = {kind.partition(".")[0] for kind in step.messages}
+        if not protocols & self.timeline.protocols:
+            return f"beyond the capture: no {' or '.join(sorted(protocols))} message at all is in it"
+        own = any(role.kind == "device" for role in roles) and not protocols & RELAYED
+        if own and not seen.intersection(self.scope.device.addresses):
+            return "beyond the capture: nothing from the device's own address is in it"
+        return None
+
     def sealed(self, step: Step, before: int | None, after: int | None) -> str | None:
-        layer = step.inside or step.perhaps_inside
+        layer = step.inside or step.perhaps_inside or next(iter(step.should_be_inside), None)
         if layer is None and "tls" not in (step.inside, step.perhaps_inside):
             layers: tuple[str, ...] = ()
         else:
@@ -111,12 +135,12 @@ class Visibility:
 
     def _tunnel_is_empty(self) -> bool:
         """Was a tunnel set up, and not one packet inside it seen, neither sealed nor in clear?"""
-        up = next((m for m in self.messages if m.kind == "ike.auth.response"), None)
-        if up is None or partly_hidden(up):
+        up = next((m for m in reversed(self.messages) if m.protocol == "ike"), None)
+        if up is None or any(m.kind == "ike.auth.response" and partly_hidden(m) for m in self.messages):
             return False
         outer = set(self.timeline.device.outer)
         return not any(o.kind == "esp" for o in self.timeline.opaque) and not any(
-            m.time > up.time and m.protocol not in ("ike", "arp", "dhcp") and not {m.src.address, m.dst.address} & outer
+            m.protocol not in ("ike", "arp", "dhcp") and not {m.src.address, m.dst.address} & outer
             or "esp" in m.layers for m in self.timeline.messages)
 
     def _after_the_capture(self, step: Step, index: int) -> str | None:

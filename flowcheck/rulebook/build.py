@@ -2,15 +2,16 @@
 
 from __future__ import annotations
 
+from dataclasses import replace
 from typing import Any
 
 from .mistakes import Mark
-from .rule import (Binding, Check, Condition, Deadline, Group, Opening, Pattern, Place, Reference, Repeat, Role, Rule,
+from .rule import (Binding, Check, Condition, Deadline, Fact, Group, Opening, Pattern, Place, Reference, Repeat, Role, Rule,
                    Sample, Step)
 from .yamltree import List, Map
 
-_TARGETS = ("field", "fields", "parameter", "parameters")
-_TESTS = ("present", "equals", "in", "matches", "not", "at_least", "at_most", "certifies")
+_TARGETS = ("field", "fields", "parameter", "parameters", "json")
+_TESTS = ("present", "equals", "in", "matches", "not", "at_least", "at_most", "certifies", "unique")
 
 
 def is_reference(value: Any) -> bool:
@@ -34,7 +35,8 @@ def rule(data: Map, path: str, digest: str) -> Rule:
         procedure=data["procedure"], title=data["title"], document=spec["document"], version=spec["version"],
         clause=spec["clause"], status=spec["status"], describe=data["describe"].strip(),
         roles=tuple(make.role(name, role) for name, role in data["roles"].items()),
-        attempt=make.opening(data["attempt"]), items=make.items(data["steps"]), then=texts(data.get("then")),
+        attempt=make.opening(data["attempt"]), items=make.items(data["steps"]),
+        facts=tuple(make.fact(fact) for fact in data.get("facts", ())), then=texts(data.get("then")),
         samples=tuple(_sample(sample) for sample in data.get("samples", ())), path=path, digest=digest)
 
 
@@ -58,20 +60,30 @@ class _Builder:
     def role(self, name: str, data: Map) -> Role:
         return Role(name, data["kind"], data.get("path"), tuple(reference(host) for host in texts(data.get("host"))),
                     self.patterns(data.get("infer")), data.get("title", ""), self.patterns(data.get("unless")),
-                    self.condition(data.get("when")))
+                    self.condition(data.get("when")), several_hosts=data.get("several_hosts", False),
+                    perhaps_unseen=data.get("perhaps_unseen", False))
 
     def opening(self, data: Map) -> Opening:
         return Opening(tuple(data["opens_at"]), tuple(data.get("resumes_at", ())), _seconds(data.get("quiet", 300.0)),
-                       self.patterns(data.get("unless")), self.patterns(data.get("requires")), data.get("key"))
+                       self.patterns(data.get("unless")), self.patterns(data.get("requires")), data.get("key"),
+                       self.patterns(data.get("given_up_by")))
+
+    def fact(self, data: Map) -> Fact:
+        answer = data.get("answered_by")
+        return Fact(self.pattern(data), answer and self.pattern(answer), _bindings(data.get("remember")),
+                    texts(data.get("forget")))
 
     def items(self, data: List) -> tuple[Step | Group, ...]:
         return tuple(self.step(item) if "step" in item else self.group(item) for item in data)
 
     def group(self, data: Map) -> Group:
+        items = self.items(data["steps"])
+        if data.get("forbidden"):                      # what is in it is no part of the ladder either
+            items = tuple(replace(item, forbidden=True) for item in items)
         return Group(
-            data["group"], self.items(data["steps"]), data.get("order", "sequence"), data.get("optional", False),
+            data["group"], items, data.get("order", "sequence"), data.get("optional", False),
             _repeat(data.get("repeat")), self.condition(data.get("when")), self.checks(data.get("expect")),
-            data.get("cite", ""), _line(data.get("hint", "")), self.place(data.mark))
+            data.get("forbidden", False), data.get("cite", ""), _line(data.get("hint", "")), self.place(data.mark))
 
     def step(self, data: Map) -> Step:
         return Step(
@@ -80,6 +92,7 @@ class _Builder:
             refused_by=self.patterns(data.get("refused_by")), bind=_bindings(data.get("bind")),
             remember=_bindings(data.get("remember")), expect=self.checks(data.get("expect")),
             within=_deadline(data.get("within")), inside=data.get("inside"), perhaps_inside=data.get("perhaps_inside"),
+            should_be_inside=texts(data.get("should_be_inside")),
             optional=data.get("optional", False), repeat=_repeat(data.get("repeat")),
             when=self.condition(data.get("when")),
             severity=data.get("severity", "error"), hint=_line(data.get("hint", "")), side=data.get("side"),
@@ -99,7 +112,7 @@ class _Builder:
             literal = reference(value)
         return Check(target, _names(data[target]), test, literal, data.get("severity", "error"), data.get("cite"),
                      _line(data.get("hint", "")), data.get("basis", "spec"), data.get("side"),
-                     self.condition(data.get("when")), self.place(data.mark))
+                     self.condition(data.get("when")), data.get("take"), self.place(data.mark))
 
     def patterns(self, data: Map | List | None) -> tuple[Pattern, ...]:
         return tuple(self.pattern(item) for item in ([data] if isinstance(data, Map) else data or ()))
@@ -135,8 +148,10 @@ def _bindings(data: Map | None) -> tuple[Binding, ...]:
 def _binding(name: str, source: Any) -> Binding:
     if isinstance(source, str):
         return Binding(name, "field", (source,))
+    if "value" in source:
+        return Binding(name, "value", (), value=reference(source["value"]))
     target = next(word for word in _TARGETS if word in source)
-    return Binding(name, target.removesuffix("s"), _names(source[target]), source.get("take"))
+    return Binding(name, target.removesuffix("s"), _names(source[target]), source.get("take"), source.get("each", False))
 
 
 def _messages(data: Map) -> tuple[str, ...]:

@@ -8,7 +8,7 @@ instead.
 from __future__ import annotations
 
 import re
-from collections.abc import Iterator, Mapping
+from collections.abc import Iterable, Iterator, Mapping
 from typing import Any
 
 from ..model import FINDING_KINDS
@@ -25,7 +25,9 @@ Kinds = Mapping[str, tuple[str, ...]]
 SiteNames = Mapping[str, frozenset[str]]
 
 
-ANY_MESSAGE = ("layers", "src.scope", "dst.scope")     # what every message has besides its protocol's fields
+# what every message has besides its protocol's fields
+ANY_MESSAGE = ("layers", "session", *(f"{end}.{part}" for end in ("src", "dst")
+                                     for part in ("scope", "address", "port", "shared")))
 
 
 def check(rule: Map, path: str, kinds: Kinds, site_names: SiteNames, mistakes: Mistakes) -> Meaning:
@@ -56,6 +58,7 @@ class Meaning:
         for name, role in self.roles.items():
             self.role(name, role)
         self.items(self.rule["steps"])
+        self.facts(self.rule.get("facts", ()))
         self.attempt(self.rule["attempt"])
         self.cites()
         for sample in self.rule.get("samples", ()):
@@ -78,6 +81,18 @@ class Meaning:
             for bound in item.get("bind", ()):
                 self.binders.setdefault(bound, name)
             self.remembered.update(item.get("remember", ()))
+        for fact in self.rule.get("facts", ()):
+            self.remembered.update(fact.get("remember", ()))
+
+    def facts(self, facts: Iterable[Map]) -> None:
+        for fact in facts:
+            kinds = _listed(fact["message"])
+            self.patterns(fact, "facts")
+            self.patterns(fact.get("answered_by"), "facts")
+            for name, source in fact.get("remember", {}).items():
+                self.binding(name, source, fact["remember"].keys_at[name], "facts", "remember", kinds)
+            for name, mark in _entries(fact.get("forget"), fact.keys_at.get("forget", fact.mark)):
+                self.device_uses.append((name, mark, "facts"))
 
     def role(self, name: str, role: Map) -> None:
         owner = f"role '{name}'"
@@ -110,7 +125,7 @@ class Meaning:
                     self.say(mark, "attempt",
                              f"'{key}: {name}': an unchecked step has no message an attempt could begin with")
         self.seconds(attempt, "quiet", "attempt")
-        for key in ("unless", "requires"):
+        for key in ("unless", "requires", "given_up_by"):
             self.patterns(attempt.get(key), "attempt")
         if "key" in attempt:
             everything = [kind for step in self.steps.values() for kind in _listed(step.get("message"))]
@@ -196,6 +211,8 @@ class Meaning:
             self.say(mark, owner, f"'bind: {name}' is a role; bind one of its attributes, such as '{name}.address'")
         if isinstance(source, str):
             self.field(source, mark, owner, key, kinds)
+        elif "value" in source:
+            self.value(source["value"], mark, owner)
         else:
             self.target(source, owner, kinds)
 
@@ -216,7 +233,7 @@ class Meaning:
     def target(self, check: Map, owner: str, kinds: list[str] | None) -> None:
         """The `field`, `fields`, `parameter` or `parameters` of a check or a binding."""
         for key, section in (("field", "fields"), ("fields", "fields"), ("parameter", "parameters"),
-                             ("parameters", "parameters")):
+                             ("parameters", "parameters"), ("json", "fields")):
             if key not in check:
                 continue
             names, mark = check[key], check.keys_at[key]
@@ -231,7 +248,7 @@ class Meaning:
                     self.say(place, owner,
                              f"'{name}': a list of names cannot hold a reference; give it a name of its own in the "
                              "site profile")
-                elif section == "fields":
+                elif section == "fields" and key != "json":      # names of documents are nobody's to declare
                     self.field(name, place, owner, key, kinds)
 
     def value(self, value: Any, mark: Mark, owner: str) -> None:
@@ -306,10 +323,14 @@ class Meaning:
             self.condition(value, owner)
         elif test in ("seen", "refused"):
             if value not in self.steps:
-                self.no_step("seen", value, mark, owner)
+                self.no_step(test, value, mark, owner)
         elif test == "equals":
             for part, place in _entries(value):
                 self.value(part, place, owner)
+        elif test == "past":
+            self.value(value, mark, owner)
+        elif test == "expected":                                 # any procedure may be asked for
+            pass
         elif test == "known":
             self.subject(value, mark, owner, test)
         else:                                                    # same_host, is_name, needs_lookup

@@ -31,7 +31,7 @@ class Reference(NamedTuple):
 class Check:
     """One line of `where` or `expect`: a target and one test of it."""
 
-    target: str                      # "field", "fields", "parameter", "parameters"
+    target: str                      # "field", "fields", "parameter", "parameters", "json"
     names: tuple[str, ...] | Reference
     test: str                        # "present", "equals", "in", "matches", "not", "at_least", "at_most"
     value: Any
@@ -41,6 +41,7 @@ class Check:
     basis: str = "spec"              # "spec" or "engineering"
     side: str | None = None
     when: Condition | None = None    # judged only where this holds
+    take: str | None = None          # what of the value is tested, as in Binding
     place: Place | None = None
 
 
@@ -74,9 +75,21 @@ class Binding:
     """`bind` and `remember`: a value taken out of the matched message."""
 
     name: str                        # "segw_initial.address", "hnb_gw"
-    source: str                      # "field" or "parameter"
+    source: str                      # "field", "parameter", or "value" for a value that stands in the rule
     names: tuple[str, ...] | Reference
-    take: str | None = None          # "host", "port", "path" of a URL; None: the value itself
+    take: str | None = None          # "host", "port", "path" of a URL, a member of the value; None: the value itself
+    each: bool = False               # facts: kept for every parameter by its name
+    value: Any = None                # where `source` is "value"
+
+
+@dataclass(frozen=True, slots=True)
+class Fact:
+    """What such a message tells of the device from then on, whatever attempt it belongs to."""
+
+    pattern: Pattern
+    answered_by: Pattern | None = None   # it holds from this answer on; without such an answer it never does
+    remember: tuple[Binding, ...] = ()
+    forget: tuple[str, ...] = ()
 
 
 @dataclass(frozen=True, slots=True)
@@ -109,6 +122,7 @@ class Step:
     within: Deadline | None = None
     inside: str | None = None                        # "ipsec" or "tls": has to run inside that layer
     perhaps_inside: str | None = None                # may run inside that layer, and is then hidden with it
+    should_be_inside: tuple[str, ...] = ()           # should run inside one of these layers; outside them is a warning
     optional: bool = False
     repeat: Repeat = Repeat()
     when: Condition | None = None
@@ -131,6 +145,7 @@ class Group:
     repeat: Repeat = Repeat()
     when: Condition | None = None
     expect: tuple[Check, ...] = ()                   # judged over all messages the group matched
+    forbidden: bool = False                          # its steps shall not all occur here, one after another
     cite: str = ""
     hint: str = ""
     place: Place | None = None
@@ -146,6 +161,8 @@ class Role:
     title: str = ""                                  # as the ladder writes it: "SeGW (initial)"
     unless: tuple[Pattern, ...] = ()                 # of a device: such a message of it shows that it is another kind
     when: Condition | None = None                    # of a device: what decides where no message does
+    several_hosts: bool = False                      # its interfaces have addresses of their own; every `infer` adds one
+    perhaps_unseen: bool = False                     # it may be out of reach of the taps; its steps are then not judged
 
 
 @dataclass(frozen=True, slots=True)
@@ -158,6 +175,7 @@ class Opening:
     unless: tuple[Pattern, ...] = ()                 # such a message in the attempt means another procedure is meant
     requires: tuple[Pattern, ...] = ()               # one of these must occur, else the traffic is no attempt of it
     key: str | None = None                           # a field whose value tells interleaved attempts apart
+    given_up_by: tuple[Pattern, ...] = ()            # with such a message somebody ends the attempt
 
 
 @dataclass(frozen=True, slots=True)
@@ -181,6 +199,7 @@ class Rule:
     roles: tuple[Role, ...]
     attempt: Opening
     items: tuple[Step | Group, ...]
+    facts: tuple[Fact, ...] = ()
     then: tuple[str, ...] = ()                       # procedures that normally follow
     samples: tuple[Sample, ...] = ()
     path: str = ""

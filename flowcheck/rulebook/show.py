@@ -151,6 +151,7 @@ def _items(items: tuple[Step | Group, ...], columns: dict[str, int], width: int,
     for item in items:
         if isinstance(item, Group):
             order = {"any": ["in any order"], "one_of": ["one of"]}.get(item.order, [])
+            order += ["shall not occur"] if item.forbidden else []
             notes = _joined(order + _notes(item.optional, item.repeat, item.when))
             yield f"{item.cite:{_MARGIN}}{_lifelines(columns, width)}{indent}{item.group}:{notes}"
             yield from _items(item.items, columns, width, site, indent + "  ")
@@ -223,8 +224,10 @@ _PHRASES = {                             # a test that holds, and one that does 
     "needs_lookup": ("the name of {} has to be looked up", "the name of {} needs no lookup"),
     "known": ("{} is known", "{} is not known"),
     "seen": ("{} was seen", "{} was not seen"),
-    "equals": ("{} = {}", "{} differs from {}"),
     "refused": ("{} was refused", "{} was not refused"),
+    "equals": ("{} = {}", "{} differs from {}"),
+    "past": ("{} has come", "{} has not come"),
+    "expected": ("{} was asked for", "{} was not asked for"),
 }
 
 

@@ -29,7 +29,7 @@ def timelines(messages: Sequence[Message], opaque: Sequence[Opaque], gaps: Seque
         return []
     ordered, folded = sequence(messages, taps, gaps)
     whose = devices.assign(ordered, folded.aliases, fields, bindings)
-    hosts = frozenset(end.address for item in (*ordered, *opaque) for end in (item.src, item.dst))
+    links = frozenset(frozenset((item.src.address, item.dst.address)) for item in (*ordered, *opaque))
     protocols = frozenset(m.protocol for m in ordered)
     own: dict[str, list[Message]] = defaultdict(list)
     hidden: dict[str, list[Opaque]] = defaultdict(list)
@@ -45,5 +45,5 @@ def timelines(messages: Sequence[Message], opaque: Sequence[Opaque], gaps: Seque
             streams = {m.stream for m in own[device.id]}
             near = tuple(gap for gap in gaps if gap.stream is None or folded.streams.get(gap.stream, gap.stream) in streams)
             found.append(Timeline(device, addresses.with_changes(own[device.id], device), tuple(hidden.get(device.id, ())),
-                                  window, near, hosts, protocols))
+                                  window, near, links, protocols))
     return found

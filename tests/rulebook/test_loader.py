@@ -126,7 +126,7 @@ MISTAKES = {
     "key from nowhere": (
         "optional: true  ", "colour: red\n    optional: true  ", "colour: red",
         "group 'secure-session': unknown key 'colour'; keys here are group, steps, order, optional, repeat, when, "
-        "expect, "
+        "expect, forbidden, "
         "cite, hint"),
     "misspelt step": ("- step: lan-up", "- stp: lan-up", "stp: lan-up",
                       "an entry of 'steps' has no 'step' (and no 'group') (and a key 'stp' nobody reads)"),
@@ -213,7 +213,7 @@ MISTAKES = {
         "segw_initial, dns_inner, hms_initial, hms_serving, segw_serving"),
     "unknown part of a URL": (
         "take: host", "take: hst", "take: hst",
-        "step 'set-values': 'take: hst': must be host, port or path (did you mean 'host'?)"),
+        "step 'set-values': 'take: hst': must be host, port, path, Notification or outcome (did you mean 'host'?)"),
     "unknown section of the site profile": (
         "$site.bindings.msgin5g_path", "$sites.bindings.x(", "matches: $sites",
         "step 'inform': 'matches: $sites.bindings.x(' is not a regular expression: missing ), unterminated subpattern "
@@ -255,10 +255,10 @@ MISTAKES = {
     "no test": (
         "{field: rcode, equals: NOERROR}", "{field: rcode}", "{field: rcode}",
         "step 'hms-address': an entry of 'expect' needs one of present, equals, in, matches, not, at_least, at_most, "
-        "certifies"),
+        "certifies, unique"),
     "no target": (
         "{field: rcode, equals: NOERROR}", "{equals: NOERROR}", "{equals: NOERROR}",
-        "step 'hms-address': an entry of 'expect' needs one of field, fields, parameter, parameters"),
+        "step 'hms-address': an entry of 'expect' needs one of field, fields, parameter, parameters, json"),
     "not a regular expression": (
         "{field: Status, in: [0, 1]}", '{field: Status, matches: "(0"}', 'matches: "(0"',
         "step 'values-set': 'matches: (0' is not a regular expression: missing ), unterminated subpattern at position "
