@@ -85,6 +85,7 @@ class _Facts:
         self.device_addresses |= self.names.clients_of.keys()
         self.cwmp_of_stream: dict[int, str] = {}
         self.spi_of_end: dict[Endpoint, str] = {}
+        self.first_seen: dict[Hashable, int] = {}                # what evidence is about -> the frame it was first seen in
         self.ends_of_spi: dict[str, list[Endpoint]] = defaultdict(list)
         self.cwmp_at: dict[str, set[str]] = defaultdict(set)
         self.streams_of_session: dict[int, set[int]] = defaultdict(set)
@@ -110,11 +111,13 @@ class _Facts:
                 key = device_key(message.fields)
                 self.cwmp_of_stream[message.stream] = key
                 self.cwmp_at[message.src.address].add(key)
+                self.first_seen.setdefault((message.src.address, key), message.frames[-1].number)
                 self.identity.setdefault(key, {name: str(message.fields[field]) for name, field in _IDENTITY.items()
                                                if message.fields.get(field)})
         elif message.protocol == "ike" and message.fields.get("spi_i"):
             end = self._ike_device_end(message)
             spi = message.fields["spi_i"]
+            self.first_seen.setdefault(spi, message.frames[-1].number)
             if end is not None and end not in self.ends_of_spi[spi]:
                 self.ends_of_spi[spi].append(end)
             if end is not None:
@@ -235,7 +238,7 @@ def _join_identities(joined: _Joined, facts: _Facts) -> None:
     for address, keys in facts.cwmp_at.items():
         if address not in facts.shared:
             for key in keys:
-                joined.join(("cwmp", key), ("address", address), f"{address} sent Informs of {key}")
+                joined.join(("cwmp", key), ("address", address), f"{address} sent Informs of {key}, first in frame {facts.first_seen[address, key]}")
 
 
 def _join_names(joined: _Joined, facts: _Facts) -> None:
@@ -260,7 +263,7 @@ def _join_tunnels(joined: _Joined, facts: _Facts, messages: Sequence[Message]) -
         for end in ends:
             end = facts.behind.get(end, end)
             if end.address in facts.device_addresses and end.address not in facts.shared:
-                joined.join(("address", end.address), node, f"IKE SA {spi} runs from {end.address}")
+                joined.join(("address", end.address), node, f"IKE SA {spi} runs from {end.address}, first in frame {facts.first_seen[spi]}")
     for message in messages:
         if message.protocol != "ike" or message.fields.get("spi_i") not in facts.ends_of_spi:
             continue
