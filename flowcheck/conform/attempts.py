@@ -94,6 +94,9 @@ class _Cutter:
         for earlier, later in zip(self.closed, self.closed[1:]):
             later.after = earlier.ended
         real = [attempt for attempt in self.closed if self._is_one(attempt)]
+        for attempt, following in zip(self.closed, self.closed[1:]):
+            if attempt.gave_up == TUNNEL_DELETED and following not in real and following.started - attempt.ended <= self.quiet:
+                attempt.gave_up = ""               # the tunnel was only rebuilt, and something else went on in it
         for attempt, following in zip(real, [*real[1:], None]):
             attempt.limit = following.started if following else self.timeline.window[1]
             if following is None and attempt.gave_up == BEGAN_ANEW:

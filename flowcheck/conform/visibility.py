@@ -154,12 +154,17 @@ class Visibility:
                 return None
             since, patience = request.time, self.seconds(step)
         else:
-            since = self.messages[-1].time
+            since = self._begun(step)
             patience = self.seconds(step) if step.within else self.scope.site.timers.get("follow_up", 600.0)
         left = (self.timeline.window[1] - since) / 1e9
         if left < patience:
             return f"the capture ends {left:.1f} s later, before the {patience:.0f} s this may take"
         return None
+
+    def _begun(self, step: Step) -> int:
+        """When the time for a step began to run that answers nothing: at the step its deadline counts from."""
+        kinds = self.rule.step(step.within.after).messages if step.within else ()
+        return next((m.time for m in reversed(self.messages) if m.kind in kinds), self.messages[-1].time)
 
     def _outcome_sealed(self, step: Step, index: int) -> str | None:
         """After an answer that may have been a refusal, nothing more can be expected for certain."""
