@@ -1,0 +1,71 @@
+"""One name, one outcome: A beside AAAA, retries, several servers."""
+
+import pytest
+from literals import ADDRESSES, message
+
+from flowcheck.session.lookups import fold, names_by_address
+from flowcheck.session.transactions import pair
+
+
+def asked(at, number, qtype="A", name="a.example", server="dns"):
+    return message("dns.query", at, "hnb", server, id=number, qname=name, qtype=qtype)
+
+
+def told(at, number, qtype="A", name="a.example", rcode="NOERROR", address=None, server="dns", **more):
+    found = {"answers__address": [address]} if address else {}
+    return message("dns.response", at, server, "hnb", id=number, qname=name, qtype=qtype, rcode=rcode, **found, **more)
+
+
+def outcomes(*messages):
+    """(what, rcode or None, addresses, incomplete) of everything left after folding."""
+    return [(m.kind[4:], m.fields.get("rcode"), m.fields.get("answers.address"), m.incomplete)
+            for m in fold(pair(sorted(messages, key=lambda m: m.time)))]
+
+
+GOOD = [("query", None, None, False), ("response", "NOERROR", ["192.0.2.9"], False)]
+REFUSED = [("query", None, None, False), ("response", "NXDOMAIN", None, False)]
+UNANSWERED = [("query", None, None, False)]
+
+
+@pytest.mark.parametrize("messages, expected", [
+    ([asked(0, 1), told(1, 1, address="192.0.2.9")], GOOD),
+    ([asked(0, 1), asked(0, 2, "AAAA"), told(.1, 1, address="192.0.2.9"), told(.2, 2, "AAAA")], GOOD),
+    ([asked(0, 1), asked(0, 2, "AAAA"), told(.1, 2, "AAAA"), told(.2, 1, address="192.0.2.9")], GOOD),
+    ([asked(0, 1), asked(0, 2, "AAAA"), told(.1, 2, "AAAA", rcode="SERVFAIL"), told(.2, 1, address="192.0.2.9")], GOOD),
+    ([asked(0, 1), asked(0, 2, "AAAA"), told(.1, 1, rcode="NXDOMAIN"), told(.2, 2, "AAAA", rcode="NXDOMAIN")], REFUSED),
+    ([asked(0, 1), asked(5, 1), asked(10, 1)], UNANSWERED),
+    ([asked(0, 1), asked(5, 7), asked(10, 9)], UNANSWERED),                       # asked again with new ids
+    ([asked(0, 1), asked(5, 2, server="gw"), told(6, 2, server="gw", address="192.0.2.9")], GOOD),
+    ([asked(0, 1), told(1, 1, truncated=True), asked(1.1, 2), told(1.2, 2, address="192.0.2.9")], GOOD),
+    ([asked(0, 1), asked(0, 2, "AAAA"), told(.1, 2, "AAAA")], UNANSWERED),        # the deciding answer is missing
+    ([asked(0, 1), told(1, 1)], [UNANSWERED[0], ("response", "NOERROR", None, True)]),
+])
+def test_outcomes(messages, expected):
+    assert outcomes(*messages) == expected
+
+
+def test_to_ask_again_after_a_failure_is_a_new_try():
+    found = outcomes(asked(0, 1), told(.1, 1, rcode="SERVFAIL"), asked(6, 2), told(6.1, 2, address="192.0.2.9"))
+    assert [f[1] for f in found if f[0] == "response"] == ["SERVFAIL", "NOERROR"]
+
+
+def test_two_names_are_two_lookups():
+    found = fold(pair([asked(0, 1), asked(0.1, 2, name="b.example"), told(1, 1, address="192.0.2.9")]))
+    assert [(m.kind, m.fields["qname"]) for m in found] == [
+        ("dns.query", "a.example"), ("dns.query", "b.example"), ("dns.response", "a.example")]
+
+
+def test_other_record_types_are_left_alone():
+    messages = pair([asked(0, 1, "NAPTR"), told(1, 1, "NAPTR")])
+    assert fold(messages) == messages
+
+
+def test_frames_and_repetitions_are_kept():
+    query, answer = fold(pair([asked(0, 1), asked(0.1, 2, "AAAA"), asked(5, 3), told(6, 3, address="192.0.2.9")]))
+    assert sorted(ref.number for ref in (*query.frames, *query.copies)) == [0, 1, 50]
+    assert query.repeats == 1 and query.time == 0 and answer.answers == query.transaction
+
+
+def test_names_of_addresses():
+    messages = [told(1, 1, name="A.Example.", address=ADDRESSES["acs"]), told(2, 2, name="b.example", address=ADDRESSES["acs"])]
+    assert names_by_address(messages) == {ADDRESSES["acs"]: {"a.example", "b.example"}}
