@@ -9,17 +9,23 @@ from __future__ import annotations
 import hashlib
 import sys
 from collections import Counter
-from collections.abc import Iterable, Sequence
-from dataclasses import dataclass
+from collections.abc import Iterable, Mapping, Sequence
+from dataclasses import dataclass, field
+from itertools import chain, islice
 from pathlib import Path
 from typing import Any
 
+from .capture.network import Network
 from .capture.reader import open_capture
 from .dissect import Dissector
 from .errors import CaptureError
 from .model import CaptureInfo, Frame, Gap, Message, Opaque
+from .session.clocks import Correction, corrected_gap, corrected_message, corrected_opaque
+from .session.clocks import corrections as estimate
 
 ROTATION_SLACK = 1_000_000          # ns: how far packets of a rotated file may lie before the last of the one before
+OPENING = 256                       # packets of a file that are compared with the beginning of others
+MARK, MARKED = 48, 128              # by their last octets, which no link layer and no NAT changes; short packets are too alike
 LINK_CHANGE_LIMIT = 60_000_000_000  # ns: files further apart than this are not one rotation
 
 
@@ -38,25 +44,34 @@ class _File:
     index: int
     path: str
     capture: Any
-    frames: Any
-    head: Frame | None
+    frames: Any                 # those after `opening`
+    opening: list[Frame]        # the first ones, looked at before it is known whose tap they are
+
+    @property
+    def head(self) -> Frame | None:
+        return self.opening[0] if self.opening else None
 
 
 @dataclass(slots=True)
 class _Tap:
     dissector: Dissector
     link: int
-    last: int
     index: int
+    last: int = 0
+    messages: list[Message] = field(default_factory=list)
+    opening: set[int] = field(default_factory=set)      # marks of its first packets
+    hosts: set[str] = field(default_factory=set)        # addresses in the first packets of its files
 
 
 def observe(paths: Sequence[str], keys: Any = None, decode_as: dict[tuple[str, int], str] | None = None,
-            progress: Any = None) -> Observation:
-    """Reads all captures. Raises CaptureError where one cannot be read at all; a cut one is read up to the cut."""
-    files = [_open(index, path, keys) for index, path in enumerate(paths)]
+            progress: Any = None, clocks: Mapping[str, int] | None = None) -> Observation:
+    """Reads all captures. Raises CaptureError where one cannot be read at all; a cut one is read up to the cut.
+
+    `clocks` gives the offset of a capture's clock in ns, by file name; others are estimated from the traffic itself.
+    """
+    files = [_open(index, path) for index, path in enumerate(paths)]
     files.sort(key=lambda file: (file.head.time if file.head else 0, file.index))
     taps: list[_Tap] = []
-    messages: list[Message] = []
     tap_of: dict[int, int] = {}
     facts: dict[int, tuple[int, int | None, int | None]] = {}
     undecoded: dict[int, Counter[str]] = {}
@@ -64,45 +79,78 @@ def observe(paths: Sequence[str], keys: Any = None, decode_as: dict[tuple[str, i
         tap = _tap_for(file, taps, keys, decode_as)
         tap_of[file.index] = tap.index
         before = Counter(tap.dissector.undecoded)
-        facts[file.index] = _read(file, tap, messages, keys, progress)
+        facts[file.index] = _read(file, tap, keys, progress)
         undecoded[file.index] = tap.dissector.undecoded - before
     for tap in taps:
-        messages.extend(tap.dissector.finish())
-    messages.sort(key=lambda m: (m.time, m.frames[-1]))
-    infos = tuple(_info(file, facts[file.index], undecoded[file.index], taps[tap_of[file.index]])
+        tap.messages.extend(tap.dissector.finish())
+    named = {tap_of[file.index]: offset for file in files for name, offset in (clocks or {}).items()
+             if name in (file.path, Path(file.path).name)}
+    corrections = estimate({tap.index: tap.messages for tap in taps}, named)
+    infos = tuple(_info(file, facts[file.index], undecoded[file.index], taps[tap_of[file.index]], corrections.get(tap_of[file.index]))
                   for file in sorted(files, key=lambda file: file.index))
-    starts = [i.first for i in infos if i.first is not None]
-    ends = [i.last for i in infos if i.last is not None]
-    return Observation(infos, tuple(messages), tuple(o for t in taps for o in t.dissector.opaque),
-                       tuple(g for t in taps for g in t.dissector.gaps),
-                       (min(starts), max(ends)) if starts else None,
-                       tuple(tap_of[i] for i in range(len(files))))
+    return _merged(taps, corrections, infos, tuple(tap_of[i] for i in range(len(files))))
 
 
-def _open(index: int, path: str, keys: Any) -> _File:
+def _merged(taps: Sequence[_Tap], corrections: Mapping[int, Correction], infos: tuple[CaptureInfo, ...],
+            tap_of: tuple[int, ...]) -> Observation:
+    """All taps on the clock of the first."""
+    messages: list[Message] = []
+    opaque: list[Opaque] = []
+    gaps: list[Gap] = []
+    for tap in taps:
+        correction = corrections.get(tap.index)
+        if correction is None:
+            messages += tap.messages
+            opaque += tap.dissector.opaque
+            gaps += tap.dissector.gaps
+        else:
+            messages += [corrected_message(m, correction) for m in tap.messages]
+            opaque += [corrected_opaque(o, correction) for o in tap.dissector.opaque]
+            gaps += [corrected_gap(g, correction) for g in tap.dissector.gaps]
+    messages.sort(key=lambda m: (m.time, m.frames[-1]))
+    times = []
+    for index, info in enumerate(infos):
+        correction = corrections.get(tap_of[index])
+        times += [correction.at(t) if correction else t for t in (info.first, info.last) if t is not None]
+    return Observation(infos, tuple(messages), tuple(opaque), tuple(gaps), (min(times), max(times)) if times else None, tap_of)
+
+
+def _open(index: int, path: str) -> _File:
     capture = open_capture(sys.stdin.buffer if path == "-" else path)
     frames = iter(capture)
-    head = next(frames, None)
-    return _File(index, path, capture, frames, head)
+    return _File(index, path, capture, frames, list(islice(frames, OPENING)))
 
 
 def _tap_for(file: _File, taps: list[_Tap], keys: Any, decode_as: Any) -> _Tap:
-    """The tap whose files this one continues, else a new one."""
-    head = file.head
+    """The tap whose files this one continues, else a new one.
+
+    A rotated file goes on where another ended, among the same hosts. A file whose first packets another one holds too,
+    or that shows quite other hosts, is a tap of its own, even if its clock puts it behind.
+    """
+    head, hosts = file.head, _hosts(file.opening)
+    marks = {hash(frame.data[-MARK:]) for frame in file.opening if len(frame.data) >= MARKED}
     if head is not None:
-        continued = [t for t in taps if t.link == head.link and -ROTATION_SLACK <= head.time - t.last <= LINK_CHANGE_LIMIT]
+        continued = [t for t in taps if t.link == head.link and -ROTATION_SLACK <= head.time - t.last <= LINK_CHANGE_LIMIT
+                     and (not marks or 2 * len(marks & t.opening) < len(marks)) and not (hosts and hosts.isdisjoint(t.hosts))]
         if continued:
-            return max(continued, key=lambda t: t.last)
-    tap = _Tap(Dissector(keys, decode_as, len(taps)), head.link if head else -1, 0, len(taps))
+            tap = max(continued, key=lambda t: t.last)
+            tap.hosts |= hosts
+            return tap
+    tap = _Tap(Dissector(keys, decode_as, len(taps)), head.link if head else -1, len(taps), opening=marks, hosts=hosts)
     taps.append(tap)
     return tap
 
 
-def _read(file: _File, tap: _Tap, messages: list[Message], keys: Any, progress: Any) -> tuple[int, int | None, int | None]:
+def _hosts(frames: Sequence[Frame]) -> set[str]:
+    network = Network()
+    return {address for frame in frames for packet in network.packets(frame) if packet.protocol < 0x10000
+            for address in (packet.src, packet.dst)}
+
+
+def _read(file: _File, tap: _Tap, keys: Any, progress: Any) -> tuple[int, int | None, int | None]:
     packets, first, last = 0, None, None
-    dissect, index, known = tap.dissector.frame, file.index, 0
-    frame = file.head
-    while frame is not None:
+    dissect, index, known, messages = tap.dissector.frame, file.index, 0, tap.messages
+    for frame in chain(file.opening, file.frames):
         if keys is not None and len(file.capture.secrets) > known:
             for kind, secret in file.capture.secrets[known:]:
                 keys.add_secrets_block(kind, secret)
@@ -118,17 +166,19 @@ def _read(file: _File, tap: _Tap, messages: list[Message], keys: Any, progress: 
         messages.extend(dissect(frame, index))
         if progress is not None and not packets & 0x3FFF:
             progress(file.path, packets)
-        frame = next(file.frames, None)
     if last is not None:
         tap.last = max(tap.last, last)
     return packets, first, last
 
 
-def _info(file: _File, facts: tuple[int, int | None, int | None], undecoded: Counter[str], tap: _Tap) -> CaptureInfo:
+def _info(file: _File, facts: tuple[int, int | None, int | None], undecoded: Counter[str], tap: _Tap,
+          correction: Correction | None = None) -> CaptureInfo:
     packets, first, last = facts
     capture = file.capture
     remarks = tuple(dict.fromkeys((*capture.remarks, *tap.dissector.network.remarks)))
     lost = [g for g in tap.dissector.gaps]
+    if correction is not None:
+        remarks += (str(correction),)
     if lost:
         remarks += (f"{len(lost)} holes in TCP streams: packets are missing from the capture",)
     grade = "poor" if len(lost) > max(3, packets // 50) else "fair" if remarks else "good"

@@ -1,0 +1,105 @@
+"""The clocks of several taps, compared by the traffic they both saw.
+
+A message that two taps saw once each (same fingerprint: an IKE message, a DNS question with its id, a TCP connection's
+initial sequence number, a TLS hello with its random) left its mark in both clocks. The middle of the differences is the
+offset, their trend the drift. The first tap is the reference; a tap that shares nothing with it keeps its own clock.
+"""
+
+from __future__ import annotations
+
+from collections.abc import Mapping, Sequence
+from dataclasses import dataclass, replace
+from statistics import median
+
+from ..model import Gap, Message, Opaque
+from .copies import fingerprint
+
+NOTICEABLE = 5_000_000          # ns; smaller differences are the way between the taps, not their clocks
+LEAST = 3                       # messages in common that an offset has to rest on
+DRIFT_SPAN = 10_000_000_000     # ns between the first and the last of them that a drift has to rest on
+DRIFT_LIMIT = 1e-3              # beyond 1000 ppm no clock drifts; the differences have another cause
+
+
+@dataclass(frozen=True, slots=True)
+class Correction:
+    """What is added to a tap's times: `offset` ns at `origin`, and `drift` ns for each ns after it."""
+
+    offset: int
+    drift: float = 0.0
+    origin: int = 0
+    shared: int = 0             # messages it rests on; 0 for one the user gave
+
+    def at(self, time: int) -> int:
+        return time + self.offset + round(self.drift * (time - self.origin))
+
+    def __str__(self) -> str:
+        rest = f", drift {self.drift * 1e6:+.0f} ppm" if abs(self.drift) >= 1e-6 else ""
+        basis = f" by {self.shared} messages in common" if self.shared else " as given"
+        return f"clock corrected by {self.offset / 1e9:+.6f} s{rest}{basis}"
+
+
+def corrections(by_tap: Mapping[int, Sequence[Message]], given: Mapping[int, int] | None = None) -> dict[int, Correction]:
+    """The correction of each tap whose clock differs noticeably from that of the first. `given`: offsets in ns by tap."""
+    found = {tap: Correction(offset) for tap, offset in (given or {}).items()}
+    taps = sorted(by_tap)
+    marks = {tap: _once(by_tap[tap]) for tap in taps}
+    known = taps[:1]
+    for tap in taps[1:]:
+        if tap in found:
+            continue
+        for reference in known:
+            correction = _between(marks[reference], marks[tap], found.get(reference))
+            if correction is not None:
+                if abs(correction.offset) >= NOTICEABLE or abs(correction.drift) >= 1e-6:
+                    found[tap] = correction
+                break
+        known.append(tap)
+    return found
+
+
+def _once(messages: Sequence[Message]) -> dict[str, int]:
+    """Time by fingerprint, of the messages whose fingerprint occurs once."""
+    times: dict[str, int] = {}
+    twice: set[str] = set()
+    for message in messages:
+        mark = fingerprint(message)
+        if mark in times:
+            twice.add(mark)
+        times[mark] = message.time
+    return {mark: time for mark, time in times.items() if mark not in twice}
+
+
+def _between(reference: Mapping[str, int], other: Mapping[str, int], shifted: Correction | None) -> Correction | None:
+    pairs = [(time, (shifted.at(reference[mark]) if shifted else reference[mark]) - time) for mark, time in other.items()
+             if mark in reference]
+    if len(pairs) < LEAST:
+        return None
+    pairs.sort()
+    offset = median(difference for _, difference in pairs)
+    pairs = [p for p in pairs if abs(p[1] - offset) < 1_000_000_000] or pairs
+    origin, span = pairs[0][0], pairs[-1][0] - pairs[0][0]
+    drift = 0.0
+    if span >= DRIFT_SPAN and len(pairs) >= 2 * LEAST:
+        third = max(1, len(pairs) // 3)
+        early, late = pairs[:third], pairs[-third:]
+        apart = median(t for t, _ in late) - median(t for t, _ in early)
+        drift = (median(d for _, d in late) - median(d for _, d in early)) / apart if apart else 0.0
+        if abs(drift) > DRIFT_LIMIT or abs(drift * span) < NOTICEABLE:
+            drift = 0.0
+    at_origin = median(difference - drift * (time - origin) for time, difference in pairs)
+    return Correction(round(at_origin), drift, origin, len(pairs))
+
+
+def corrected_message(message: Message, correction: Correction) -> Message:
+    return replace(message, time=correction.at(message.time))
+
+
+def corrected_opaque(opaque: Opaque, correction: Correction) -> Opaque:
+    fields = opaque.fields
+    if "bursts" in fields:
+        fields = {**fields, "bursts": [(correction.at(burst[0]), correction.at(burst[1]), *burst[2:]) for burst in fields["bursts"]]}
+    return replace(opaque, start=correction.at(opaque.start), end=correction.at(opaque.end), fields=fields)
+
+
+def corrected_gap(gap: Gap, correction: Correction) -> Gap:
+    return replace(gap, start=correction.at(gap.start), end=correction.at(gap.end))
