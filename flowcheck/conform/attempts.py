@@ -10,7 +10,7 @@ attempt takes over what the earlier one had achieved. Silence longer than `quiet
 
 from __future__ import annotations
 
-from collections.abc import Callable, Iterator, Mapping, Sequence
+from collections.abc import Callable, Collection, Mapping, Sequence
 from dataclasses import dataclass, field, replace
 from typing import Any
 
@@ -56,7 +56,6 @@ class _Cutter:
     def __init__(self, rule: Rule, matcher: Matcher, timeline: Timeline, known: Callable[[Message], Mapping[str, Any]]):
         self.rule, self.matcher, self.timeline, self.known = rule, matcher, timeline, known
         self.steps = [step for step in rule.steps() if step.messages and not step.forbidden]
-        self.mandatory = list(_unconditional(rule.items))
         self.quiet = int(_seconds(rule, matcher) * 1e9)
         self.open: Attempt | None = None
         self.closed: list[Attempt] = []
@@ -133,7 +132,7 @@ class _Cutter:
 
     def _complete(self, attempt: Attempt) -> bool:
         done = attempt.seen | attempt.carried
-        return bool(self.mandatory) and self.mandatory[-1] in done
+        return bool(_finished(self.rule.items, done))
 
     def _key(self, message: Message) -> object:
         name = self.rule.attempt.key
@@ -206,16 +205,21 @@ class _Cutter:
         return not any(self.matcher.pattern(p, m) for p in opening.unless for m in near)
 
 
-def _unconditional(items: tuple[Step | Group, ...]) -> Iterator[str]:
-    """The steps that every complete run has: mandatory, and under no condition."""
-    for item in items:
-        if item.optional or item.when is not None:
+def _finished(items: tuple[Step | Group, ...], done: Collection[str]) -> bool | None:
+    """Was the last of what every complete run has been seen? None where nothing is mandatory."""
+    for item in reversed(items):
+        if item.optional or item.when is not None or item.forbidden:
             continue
-        if isinstance(item, Group):
-            if item.order != "one_of":
-                yield from _unconditional(item.items)
-        elif item.messages and not item.forbidden:
-            yield item.step
+        if isinstance(item, Step):
+            if item.messages:
+                return item.step in done
+        elif item.order == "one_of":
+            branches = [_finished((branch,), done) for branch in item.items]
+            if any(branch is not None for branch in branches):
+                return any(branches)
+        elif (found := _finished(item.items, done)) is not None:
+            return found
+    return None
 
 
 def _seconds(rule: Rule, matcher: Matcher) -> float:
