@@ -23,7 +23,7 @@ from ..rulebook.rule import Check, Group, Reference, Rule, Step
 from .align import Move, Reading
 from .forbidden import breaches
 from .matching import Matcher
-from .values import TESTS, Outcome, evaluate, get_field
+from .values import TESTS, Outcome, evaluate, get_field, holds_all
 from .visibility import Visibility
 
 LAYERS = {"tls": frozenset(("tls", "dtls")), "ipsec": frozenset(("esp",))}
@@ -211,7 +211,8 @@ class Explanation:
         message = move.message
         if message.protocol in ("dns", "tcp", "tls", "http", "ike", "ftp", "ssh"):
             return                                     # lookups, connections and keep-alives come and go as they like
-        near = next((m.step for m in self.reading.moves if m.step is not None and message.kind in m.step.messages), None)
+        near = next((m.step for m in self.reading.moves if m.step is not None and message.kind in m.step.messages
+                     and holds_all(m.step.where, message, self.matcher.scope, self.reading.bound) is not False), None)
         if near is not None:
             self._add("unexpected", near, message.kind, severity="notice", frames=message.frames,
                       expected="nothing of the kind here", observed=f"{message.kind} from {message.src} to {message.dst}")
