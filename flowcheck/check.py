@@ -6,7 +6,7 @@
 from __future__ import annotations
 
 import hashlib
-from collections.abc import Sequence
+from collections.abc import Mapping, Sequence
 from dataclasses import replace
 from datetime import datetime, timezone
 from typing import Any
@@ -25,7 +25,7 @@ from .session.timeline import timelines
 
 def check(captures: Sequence[str], *, rules: Sequence[str] = (), site: str | None = None, keys: Sequence[str] = (),
           procedures: Sequence[str] = (), decode_as: dict[tuple[str, int], str] | None = None, command: str = "",
-          progress: Any = None) -> tuple[Result, Observation]:
+          progress: Any = None, clocks: Mapping[str, int] | None = None) -> tuple[Result, Observation]:
     """Judges one observation. Raises CaptureError, RuleError, SiteError, KeyFileError or UsageError."""
     profile = load_site(site)
     book = load_rules(rules or None, site=profile)
@@ -34,7 +34,7 @@ def check(captures: Sequence[str], *, rules: Sequence[str] = (), site: str | Non
         known = ", ".join(rule.procedure for rule in book)
         raise UsageError(f"--procedure {unknown[0]}: no rule describes it; the rules are {known}")
     ring = key_ring(keys)
-    observation = observe(captures, ring, decode_as, progress)
+    observation = observe(captures, ring, decode_as, progress, clocks)
     return judged(observation, book, profile, procedures, command, keys), observation
 
 

@@ -27,7 +27,8 @@ def run(options: argparse.Namespace) -> int:
     from ..check import check
     paths = common.captures(options)
     result, _ = check(paths, rules=options.rules, site=options.site, keys=options.keys, procedures=options.procedure,
-                      decode_as=common.decode_as(options), command=common.command_line(), progress=common.progress(options))
+                      decode_as=common.decode_as(options), command=common.command_line(), progress=common.progress(options),
+                      clocks=common.clocks(options))
     from ..report import write
     write.reports(result, options)
     if options.strict and any(info.truncated for info in result.captures):

@@ -5,6 +5,8 @@ from __future__ import annotations
 import argparse
 import os
 import sys
+from collections.abc import Sequence
+from pathlib import Path
 from typing import Any
 
 from ..errors import UsageError
@@ -20,6 +22,8 @@ def inputs(parser: argparse.ArgumentParser) -> None:
     parser.add_argument("--recursive", action="store_true", help="read the captures below a directory")
     parser.add_argument("--keys", action="append", default=[], metavar="FILE_OR_DIR", help="keys of any known format")
     parser.add_argument("--decode-as", action="append", default=[], metavar="tcp.port==N,PROTOCOL", help="force a protocol on a port")
+    parser.add_argument("--clock", action="append", default=[], metavar="NAME=SECONDS",
+                        help="what to add to the times of this capture; otherwise estimated from what several taps saw")
 
 
 def rule_options(parser: argparse.ArgumentParser) -> None:
@@ -60,6 +64,39 @@ def decode_as(options: argparse.Namespace) -> dict[tuple[str, int], str]:
             raise UsageError(f"--decode-as {text}: write tcp.port==7547,http with one of {', '.join(names())}")
         found[transport, int(port)] = protocol
     return found
+
+
+def clocks(options: argparse.Namespace) -> dict[str, int]:
+    """Offsets in ns by the name of a capture."""
+    found = {}
+    for text in options.clock:
+        name, _, seconds = text.rpartition("=")
+        try:
+            found[name] = round(float(seconds) * 1e9)
+        except ValueError:
+            name = ""
+        if not name:
+            raise UsageError(f"--clock {text}: write the capture's name and seconds, hnb_inner.pcap=+0.35")
+    return found
+
+
+def told_apart(names: Sequence[str]) -> tuple[list[str], list[str]]:
+    """Captures, and the files that are none; a folder is its files."""
+    from ..capture.reader import open_capture
+    from ..errors import CaptureError
+    captures, files = [], []
+    for name in names:
+        for path in _inside(Path(name)) if Path(name).is_dir() else [name]:
+            try:
+                open_capture(path)
+                captures.append(path)
+            except CaptureError:
+                files.append(path)
+    return captures, files
+
+
+def _inside(folder: Path) -> list[str]:
+    return sorted(str(path) for path in folder.rglob("*") if path.is_file() and not path.name.startswith("."))
 
 
 def command_line() -> str:
