@@ -130,8 +130,15 @@ class Visibility:
                 if opaque.kind in LAYER_KINDS[name] and _active(opaque, start, end):
                     why = opaque.fields.get("keys") if isinstance(opaque.fields, dict) else None
                     tail = f"; the keys given {why}" if why else ""
-                    return f"may be inside {opaque.kind.upper()} traffic that this capture cannot open{tail}"
+                    return f"may be inside {opaque.kind.upper()} traffic that this capture cannot open{self._sizes(opaque)}{tail}"
         return None
+
+    def _sizes(self, opaque: Opaque) -> str:
+        """What a sealed connection carried each way; an upload and a download differ in that."""
+        if opaque.kind == "esp":
+            return ""
+        both = (other for other in self.timeline.opaque if (other.kind, other.stream) == (opaque.kind, opaque.stream))
+        return f" ({', '.join(f'{one.size} octets from {one.src}' for one in both)})"
 
     def _tunnel_is_empty(self) -> bool:
         """Was a tunnel set up, and not one packet inside it seen, neither sealed nor in clear?"""
@@ -195,4 +202,5 @@ class Visibility:
 def _active(opaque: Opaque, start: int, end: int) -> bool:
     """Does the sealed traffic flow in this interval?"""
     bursts = opaque.fields.get("bursts") or [(opaque.start, opaque.end)]
-    return any(first <= end + SLACK and last >= start - SLACK for first, last in bursts)
+    spans = ((burst["start"], burst["end"]) if isinstance(burst, dict) else burst[:2] for burst in bursts)
+    return any(first <= end + SLACK and last >= start - SLACK for first, last in spans)
