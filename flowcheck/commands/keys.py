@@ -5,7 +5,6 @@ from __future__ import annotations
 import argparse
 import sys
 from collections.abc import Iterator, Sequence
-from pathlib import Path
 from typing import Any
 
 from . import common
@@ -21,7 +20,7 @@ def arguments(parser: argparse.ArgumentParser) -> None:
 
 def run(options: argparse.Namespace) -> int:
     from ..report.visible import line
-    captures, files = _told_apart(options.files)
+    captures, files = common.told_apart(options.files)
     ring, lines, wrong = _load(files)
     locks = _locks(captures, ring, common.progress(options)) if captures else []
     for path, text in lines:
@@ -39,25 +38,6 @@ def run(options: argparse.Namespace) -> int:
     if captures and not locks and not options.quiet:
         print("flowcheck: nothing in these captures is sealed with IKE, ESP or TLS", file=sys.stderr)
     return common.EXIT_USAGE if wrong else common.EXIT_OK
-
-
-def _told_apart(names: Sequence[str]) -> tuple[list[str], list[str]]:
-    """Captures and key files; a folder is its files."""
-    from ..capture.reader import open_capture
-    from ..errors import CaptureError
-    captures, files = [], []
-    for name in names:
-        for path in _inside(Path(name)) if Path(name).is_dir() else [name]:
-            try:
-                open_capture(path)
-                captures.append(path)
-            except CaptureError:
-                files.append(path)
-    return captures, files
-
-
-def _inside(folder: Path) -> list[str]:
-    return sorted(str(path) for path in folder.rglob("*") if path.is_file() and not path.name.startswith("."))
 
 
 def _load(files: Sequence[str]) -> tuple[Any, list[tuple[str, str]], bool]:
