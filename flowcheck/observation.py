@@ -13,17 +13,19 @@ from collections.abc import Iterable, Mapping, Sequence
 from dataclasses import dataclass, field
 from itertools import chain, islice
 from pathlib import Path
-from typing import Any
+from typing import Any, NamedTuple
 
 from .capture.network import Network
 from .capture.reader import open_capture
 from .dissect import Dissector
 from .errors import CaptureError
 from .model import CaptureInfo, Frame, Gap, Message, Opaque
+from .quality import Facts, graded
 from .session.clocks import Correction, corrected_gap, corrected_message, corrected_opaque
 from .session.clocks import corrections as estimate
 
 ROTATION_SLACK = 1_000_000          # ns: how far packets of a rotated file may lie before the last of the one before
+CLOCK_STEP = 1_000_000_000          # ns by which time may run backwards without being a step of the clock
 OPENING = 256                       # packets of a file that are compared with the beginning of others
 MARK, MARKED = 48, 128              # by their last octets, which no link layer and no NAT changes; short packets are too alike
 LINK_CHANGE_LIMIT = 60_000_000_000  # ns: files further apart than this are not one rotation
@@ -52,6 +54,13 @@ class _File:
         return self.opening[0] if self.opening else None
 
 
+class _Span(NamedTuple):
+    packets: int
+    first: int | None
+    last: int | None
+    steps_back: int
+
+
 @dataclass(slots=True)
 class _Tap:
     dissector: Dissector
@@ -73,7 +82,7 @@ def observe(paths: Sequence[str], keys: Any = None, decode_as: dict[tuple[str, i
     files.sort(key=lambda file: (file.head.time if file.head else 0, file.index))
     taps: list[_Tap] = []
     tap_of: dict[int, int] = {}
-    facts: dict[int, tuple[int, int | None, int | None]] = {}
+    facts: dict[int, _Span] = {}
     undecoded: dict[int, Counter[str]] = {}
     for file in files:
         tap = _tap_for(file, taps, keys, decode_as)
@@ -147,8 +156,9 @@ def _hosts(frames: Sequence[Frame]) -> set[str]:
             for address in (packet.src, packet.dst)}
 
 
-def _read(file: _File, tap: _Tap, keys: Any, progress: Any) -> tuple[int, int | None, int | None]:
-    packets, first, last = 0, None, None
+def _read(file: _File, tap: _Tap, keys: Any, progress: Any) -> _Span:
+    packets = back = 0
+    first = last = None
     dissect, index, known, messages = tap.dissector.frame, file.index, 0, tap.messages
     for frame in chain(file.opening, file.frames):
         if keys is not None and len(file.capture.secrets) > known:
@@ -161,29 +171,25 @@ def _read(file: _File, tap: _Tap, keys: Any, progress: Any) -> tuple[int, int | 
             first = last = time
         elif time > last:
             last = time
-        elif time < first:
-            first = time
+        else:
+            back += time < last - CLOCK_STEP
+            first = min(first, time)
         messages.extend(dissect(frame, index))
         if progress is not None and not packets & 0x3FFF:
             progress(file.path, packets)
     if last is not None:
         tap.last = max(tap.last, last)
-    return packets, first, last
+    return _Span(packets, first, last, back)
 
 
-def _info(file: _File, facts: tuple[int, int | None, int | None], undecoded: Counter[str], tap: _Tap,
+def _info(file: _File, facts: _Span, undecoded: Counter[str], tap: _Tap,
           correction: Correction | None = None) -> CaptureInfo:
-    packets, first, last = facts
     capture = file.capture
-    remarks = tuple(dict.fromkeys((*capture.remarks, *tap.dissector.network.remarks)))
-    lost = [g for g in tap.dissector.gaps]
-    if correction is not None:
-        remarks += (str(correction),)
-    if lost:
-        remarks += (f"{len(lost)} holes in TCP streams: packets are missing from the capture",)
-    grade = "poor" if len(lost) > max(3, packets // 50) else "fair" if remarks else "good"
-    return CaptureInfo(file.path, capture.sha256, packets, first, last, grade, remarks, dict(undecoded.most_common(50)),
-                       capture.format, capture.truncated)
+    said = (*capture.remarks, *tap.dissector.network.remarks, *((str(correction),) if correction else ()))
+    gaps = [gap for gap in tap.dissector.gaps if gap.capture in (None, file.index)]
+    grade, remarks = graded(Facts(facts.packets, capture.cut, capture.drops, capture.truncated, facts.steps_back, said, gaps, tap.messages))
+    return CaptureInfo(file.path, capture.sha256, facts.packets, facts.first, facts.last, grade, remarks,
+                       dict(undecoded.most_common(50)), capture.format, capture.truncated)
 
 
 def expand(paths: Iterable[str], recursive: bool) -> list[str]:
