@@ -1,0 +1,64 @@
+"""The same work on a Dask cluster: tasks go out, outcomes come back into the same ledger.
+
+Every task is one observation and is sent again when its worker is lost. Workers have to see the captures under the same
+paths or URLs; reports and indexes come back with the outcome, so the archive's directory need not be shared.
+"""
+
+from __future__ import annotations
+
+from collections.abc import Iterable, Iterator
+from dataclasses import replace
+from itertools import islice
+from typing import Any
+
+from ..errors import UsageError
+from .inputs import Asked
+from .work import Settings, Worker, failure
+
+AHEAD = 8                  # observations sent out for each thread of the cluster
+RETRIES = 3                # lost workers that one observation may cost before it is given up
+
+_workers: dict[Settings, Worker] = {}
+
+
+def run(address: str, settings: Settings, work: Iterable[tuple[Asked, str | None]]) -> Iterator[tuple[Asked, dict[str, Any]]]:
+    """Outcomes as they come. Raises UsageError where the scheduler does not answer."""
+    try:
+        from distributed import Client, as_completed
+    except ImportError:
+        raise UsageError("--dask needs `pip install 'flowcheck[cluster]'`") from None
+    try:
+        client = Client(address, timeout=20, set_as_default=False)
+    except (OSError, ValueError, TimeoutError) as error:
+        raise UsageError(f"--dask {address}: no scheduler answers: {error}") from None
+    Worker(settings)                                     # mistakes in rules are told here, not by every worker
+    settings = replace(settings, folder=None)
+    todo = iter(work)
+    with client:
+        def send(count: int) -> list[Any]:
+            futures = []
+            for asked, _ in islice(todo, count):
+                future = client.submit(_task, settings, asked, pure=False, retries=RETRIES, key=f"flowcheck-{abs(hash(asked.name)):x}-{id(asked):x}")
+                given[future] = asked
+                futures.append(future)
+            return futures
+        given: dict[Any, Asked] = {}
+        running = as_completed(send(AHEAD * max(1, sum(client.nthreads().values()))))
+        for future in running:
+            asked = given.pop(future)
+            if future.status == "finished":
+                outcome = future.result()
+            else:
+                outcome = failure(asked, "crashed", f"lost on the cluster: {future.exception()}", settings.recipe, 0.0)
+            for following in send(1):
+                running.add(following)
+            yield asked, outcome
+
+
+def _task(settings: Settings, asked: Asked) -> dict[str, Any]:
+    """Runs on the cluster; rules are read once per process."""
+    worker = _workers.get(settings)
+    if worker is None:
+        _workers.clear()
+        worker = _workers[settings] = Worker(settings)
+    return worker.run(asked)

@@ -1,0 +1,134 @@
+"""A decoded observation on disk, so that a changed rule judges an archive again without decoding it.
+
+Format (flowcheck/index/1): a zstd frame around one msgpack array
+
+    ["flowcheck/index/1", captures, endpoints, layers, kinds, messages, opaque, gaps, window, taps]
+
+`endpoints`, `layers` and `kinds` are tables that messages refer to by position. A message is an array in the order of
+MESSAGE, times are ns, frames flat arrays [capture, number, capture, number, ...]. Three extension types keep what
+msgpack does not tell apart: 1 a tuple, 2 an integer beyond 64 bits (decimal digits), 3 anything else as its text.
+Files lie under index/ by the digest of the captures' contents and of what decoded them; each can be deleted at will.
+"""
+
+from __future__ import annotations
+
+import os
+from collections.abc import Sequence
+from pathlib import Path
+from typing import Any
+
+from ..errors import CaptureError
+from ..model import CaptureInfo, Endpoint, FrameRef, Gap, Message, Opaque, Problem
+from ..observation import Observation
+
+FORMAT = "flowcheck/index/1"
+MESSAGE = ("kind", "time", "frames", "src", "dst", "stream", "layers", "fields", "exchange", "transaction", "answers", "copies",
+           "repeats", "problems", "incomplete", "session")
+_TUPLE, _INTEGER, _TEXT = 1, 2, 3
+
+
+def place(folder: Path, content: str, decoding: str) -> Path:
+    return folder / "index" / content[:2] / f"{content[:32]}-{decoding[:16]}.mpz"
+
+
+def store(observation: Observation, path: Path) -> None:
+    """Writes whole or not at all: another run may be reading."""
+    path.parent.mkdir(parents=True, exist_ok=True)
+    waiting = path.with_name(f"{path.name}.{os.getpid()}.part")
+    waiting.write_bytes(packed(observation))
+    waiting.replace(path)
+
+
+def load(path: Path) -> Observation:
+    """Raises CaptureError where the file is damaged or of another format."""
+    try:
+        return unpacked(path.read_bytes())
+    except OSError as error:
+        raise CaptureError(f"{path}: {error.strerror}") from None
+    except (ValueError, TypeError, IndexError) as error:
+        raise CaptureError(f"{path}: damaged index: {error}") from None
+
+
+def packed(observation: Observation) -> bytes:
+    import msgpack
+    import zstandard
+    endpoints: dict[Endpoint, int] = {}
+    layers: dict[tuple[str, ...], int] = {}
+    kinds: dict[str, int] = {}
+    messages = [(kinds.setdefault(m.kind, len(kinds)), m.time, _flat(m.frames), endpoints.setdefault(m.src, len(endpoints)),
+                 endpoints.setdefault(m.dst, len(endpoints)), m.stream, layers.setdefault(m.layers, len(layers)), dict(m.fields),
+                 m.exchange, m.transaction, m.answers, _flat(m.copies), m.repeats, [tuple(p) for p in m.problems], m.incomplete, m.session)
+                for m in observation.messages]
+    captures = [[c.path, c.sha256, c.packets, c.first, c.last, c.grade, list(c.remarks), dict(c.undecoded), c.format, c.truncated]
+                for c in observation.captures]
+    opaque = [[o.kind, o.start, o.end, list(o.src), list(o.dst), list(o.layers), o.packets, o.size, o.stream, _flat(o.frames),
+               dict(o.fields)] for o in observation.opaque]
+    gaps = [[g.start, g.end, g.reason, g.stream, g.capture] for g in observation.gaps]
+    whole = [FORMAT, captures, [list(e) for e in endpoints], [list(names) for names in layers], list(kinds),
+             [list(m) for m in messages], opaque, gaps, list(observation.window) if observation.window else None,
+             list(observation.taps)]
+    data = msgpack.packb(whole, default=_unusual, strict_types=True, unicode_errors="surrogatepass")
+    return zstandard.ZstdCompressor(level=3).compress(data)
+
+
+def unpacked(data: bytes) -> Observation:
+    import msgpack
+    import zstandard
+    try:
+        raw = zstandard.ZstdDecompressor().decompress(data)
+        whole = msgpack.unpackb(raw, ext_hook=_usual, strict_map_key=False, unicode_errors="surrogatepass")
+    except (zstandard.ZstdError, msgpack.UnpackException) as error:
+        raise ValueError(str(error)) from None
+    if not isinstance(whole, list) or whole[0] != FORMAT:
+        raise ValueError(f"format {whole[0] if isinstance(whole, list) else type(whole)!r}, {FORMAT} was expected")
+    _, captures, ends, layer_lists, kinds, rows, opaque, gaps, window, taps = whole
+    endpoints = [Endpoint(*end) for end in ends]
+    layers = [tuple(names) for names in layer_lists]
+    messages = tuple([
+        Message(kinds[kind], time, _refs(frames), endpoints[src], endpoints[dst], stream, layers[layer], fields, exchange,
+                transaction, answers, _refs(copies), repeats, tuple([Problem(*p) for p in problems]), incomplete, session)
+        for kind, time, frames, src, dst, stream, layer, fields, exchange, transaction, answers, copies, repeats, problems,
+        incomplete, session in rows])
+    return Observation(
+        tuple(CaptureInfo(*row[:6], tuple(row[6]), *row[7:]) for row in captures), messages,
+        tuple(Opaque(kind, start, end, Endpoint(*src), Endpoint(*dst), tuple(names), packets, size, stream, _refs(frames), fields)
+              for kind, start, end, src, dst, names, packets, size, stream, frames, fields in opaque),
+        tuple(Gap(*gap) for gap in gaps), tuple(window) if window else None, tuple(taps))
+
+
+def _flat(frames: Sequence[FrameRef]) -> list[int]:
+    return [number for ref in frames for number in ref]
+
+
+def _refs(flat: list[int]) -> tuple[FrameRef, ...]:
+    if len(flat) == 2:                   # nearly all
+        return (FrameRef(flat[0], flat[1]),)
+    return tuple([FrameRef(flat[at], flat[at + 1]) for at in range(0, len(flat), 2)])
+
+
+def _unusual(value: Any) -> Any:
+    import msgpack
+    if isinstance(value, tuple):
+        return msgpack.ExtType(_TUPLE, msgpack.packb(list(value), default=_unusual, strict_types=True, unicode_errors="surrogatepass"))
+    if isinstance(value, (bytearray, memoryview)):
+        return bytes(value)
+    if isinstance(value, bool):
+        return bool(value)
+    if isinstance(value, int):
+        return int(value) if type(value) is not int else msgpack.ExtType(_INTEGER, str(value).encode())
+    if isinstance(value, str):
+        return str.__str__(value)
+    if hasattr(value, "items"):
+        return dict(value.items())
+    if isinstance(value, (list, set, frozenset)):
+        return sorted(value, key=str) if not isinstance(value, list) else list(value)
+    return msgpack.ExtType(_TEXT, str(value).encode("utf-8", "surrogatepass"))
+
+
+def _usual(code: int, data: bytes) -> Any:
+    import msgpack
+    if code == _TUPLE:
+        return tuple(msgpack.unpackb(data, ext_hook=_usual, strict_map_key=False, unicode_errors="surrogatepass"))
+    if code == _INTEGER:
+        return int(data)
+    return data.decode("utf-8", "surrogatepass")

@@ -1,0 +1,158 @@
+"""The ledger of an archive: an SQLite file that says which observation was judged with which recipe, and how it ended.
+
+A row is written in one transaction when its observation is finished, so that a run killed at any moment loses what it
+had in hand and nothing else. Write-ahead logging lets several runs use one archive at once: the same work done twice
+gives the same row.
+"""
+
+from __future__ import annotations
+
+import json
+import sqlite3
+import zlib
+from collections.abc import Iterable, Iterator
+from pathlib import Path
+from typing import Any, NamedTuple
+
+from ..errors import UsageError
+from .inputs import Asked, Input
+
+VERSION = 1
+FINAL = ("done", "unreadable", "crashed", "timeout")
+_SCHEMA = """
+CREATE TABLE files (path TEXT PRIMARY KEY, size INTEGER, stamp TEXT, sha256 TEXT);
+CREATE INDEX files_by_size ON files (size);
+CREATE TABLE work (
+    key TEXT PRIMARY KEY,        -- digest of contents and recipe
+    content TEXT,                -- digest of the capture files' digests
+    recipe TEXT,                 -- digest of tool, rules, site and options
+    decoding TEXT,               -- the part of it that decides the decoded messages
+    status TEXT, reason TEXT, verdict TEXT,
+    seconds REAL, finished TEXT,
+    rows BLOB                    -- zlib, JSON: what the tables hold of it
+);
+CREATE TABLE observations (
+    name TEXT PRIMARY KEY, paths TEXT, tags TEXT, key TEXT, report TEXT, changed INTEGER
+);
+CREATE TABLE recipes (recipe TEXT PRIMARY KEY, tool TEXT, rules TEXT, site TEXT, options TEXT, decoding TEXT, first_used TEXT);
+CREATE INDEX work_by_content ON work (content, recipe);
+"""
+
+
+class Entry(NamedTuple):
+    """One observation as it stands."""
+
+    name: str
+    paths: list[str]
+    tags: dict[str, str]
+    key: str
+    report: str
+    status: str
+    reason: str
+    verdict: str | None
+    rows: dict[str, Any]
+
+
+class Ledger:
+    """Opens or makes the ledger of a directory. Raises UsageError where that cannot be."""
+
+    def __init__(self, folder: Path):
+        self.path = folder / "ledger.sqlite"
+        try:
+            folder.mkdir(parents=True, exist_ok=True)
+            self._db = sqlite3.connect(self.path, timeout=60, isolation_level=None)
+            self._prepare()
+        except (OSError, sqlite3.Error) as error:
+            raise UsageError(f"{self.path}: cannot be used as a ledger: {error}") from None
+
+    def _prepare(self) -> None:
+        self._db.execute("PRAGMA journal_mode = WAL")
+        self._db.execute("PRAGMA synchronous = NORMAL")
+        self._db.execute("BEGIN IMMEDIATE")               # of two runs that begin at once, one makes the tables
+        version = self._db.execute("PRAGMA user_version").fetchone()[0]
+        if version == 0:
+            for statement in _SCHEMA.split(";"):
+                self._db.execute(statement)
+            self._db.execute(f"PRAGMA user_version = {VERSION}")
+        self._db.execute("COMMIT")
+        if version not in (0, VERSION):
+            raise UsageError(f"{self.path}: written by another version of flowcheck (format {version}, this one reads {VERSION}); "
+                             "use a new directory")
+
+    def close(self) -> None:
+        self._db.close()
+
+    # ---------------------------------------------------------------------------------------------- files
+
+    def known_digests(self) -> dict[str, tuple[int, str, str]]:
+        """Path -> size, stamp and SHA-256 when it was last read."""
+        return {path: (size, stamp, digest) for path, size, stamp, digest in self._db.execute("SELECT * FROM files")}
+
+    def note_file(self, one: Input, digest: str) -> None:
+        self._db.execute("INSERT OR REPLACE INTO files VALUES (?, ?, ?, ?)", (one.path, one.size, one.stamp, digest))
+
+    # ---------------------------------------------------------------------------------------------- work
+
+    def finished(self, content: str, recipe: str) -> tuple[str, str] | None:
+        """Key and status of this work, if it was done before."""
+        return self._db.execute("SELECT key, status FROM work WHERE content = ? AND recipe = ?", (content, recipe)).fetchone()
+
+    def current(self) -> dict[str, tuple[str, str, str]]:
+        """Name -> key, paths and tags of every observation, as stored."""
+        return {name: (key, paths, tags) for name, key, paths, tags in self._db.execute("SELECT name, key, paths, tags FROM observations")}
+
+    def note_recipe(self, recipe: Any, now: str) -> None:
+        self._db.execute("INSERT OR IGNORE INTO recipes VALUES (?, ?, ?, ?, ?, ?, ?)", (recipe.digest, *recipe, now))
+
+    def record(self, asked: Asked, outcome: dict[str, Any], recipe: Any, now: str) -> None:
+        """One finished observation, all in one transaction."""
+        blob = zlib.compress(json.dumps(outcome["rows"], separators=(",", ":")).encode(), 1)
+        self._db.execute("BEGIN IMMEDIATE")
+        try:
+            for one, digest in zip(asked.inputs, outcome["digests"]):
+                if digest:
+                    self.note_file(one, digest)
+            self._db.execute("INSERT OR REPLACE INTO work VALUES (?, ?, ?, ?, ?, ?, ?, ?, ?, ?)",
+                             (outcome["key"], outcome["content"], recipe.digest, recipe.decoding, outcome["status"], outcome["reason"],
+                              outcome["verdict"], outcome["seconds"], now, blob))
+            self.point(asked, outcome["key"], outcome["report"])
+            self._db.execute("COMMIT")
+        except BaseException:
+            self._db.execute("ROLLBACK")
+            raise
+
+    def point(self, asked: Asked, key: str, report: str | None = None) -> None:
+        """This observation's result is the work of that key."""
+        if report is None:
+            row = self._db.execute("SELECT report FROM observations WHERE key = ? AND report != ''", (key,)).fetchone()
+            report = row[0] if row else ""
+        self._db.execute("INSERT OR REPLACE INTO observations VALUES (?, ?, ?, ?, ?, 1)",
+                         (asked.name, json.dumps([one.path for one in asked.inputs]), json.dumps(asked.tags), key, report))
+
+    # ---------------------------------------------------------------------------------------------- reading it back
+
+    def changed(self) -> bool:
+        """Was anything recorded since the tables were last written?"""
+        return self._db.execute("SELECT 1 FROM observations WHERE changed LIMIT 1").fetchone() is not None
+
+    def settled(self) -> None:
+        self._db.execute("UPDATE observations SET changed = 0 WHERE changed")
+
+    def entries(self, names: Iterable[str] | None = None) -> Iterator[Entry]:
+        """Every observation in order of name, or those named."""
+        wanted = None if names is None else set(names)
+        query = ("SELECT name, paths, tags, observations.key, report, status, reason, verdict, rows "
+                 "FROM observations JOIN work USING (key) ORDER BY name")
+        for name, paths, tags, key, report, status, reason, verdict, rows in self._db.execute(query):
+            if wanted is None or name in wanted:
+                yield Entry(name, json.loads(paths), json.loads(tags), key, report, status, reason, verdict,
+                            json.loads(zlib.decompress(rows)))
+
+    def outcomes(self) -> dict[str, tuple[str, str | None]]:
+        """Name -> status and verdict."""
+        query = "SELECT name, status, verdict FROM observations JOIN work USING (key)"
+        return {name: (status, verdict) for name, status, verdict in self._db.execute(query)}
+
+    def contents(self) -> dict[str, str]:
+        """Name -> digest of contents."""
+        return dict(self._db.execute("SELECT name, content FROM observations JOIN work USING (key) WHERE status = 'done'"))

@@ -1,0 +1,173 @@
+"""A batch run from the options to its exit status: plan, work, record, tables.
+
+What the ledger holds already is not done again: a file whose size and time are those of the last run is taken to be the
+same, any other is known by its digest. A rule or site profile that changed makes every observation new, but it is then
+judged from its index and not decoded.
+"""
+
+from __future__ import annotations
+
+import hashlib
+import os
+from collections import Counter, defaultdict
+from collections.abc import Iterator, Sequence
+from dataclasses import dataclass, field
+from datetime import datetime, timezone
+from pathlib import Path
+from time import monotonic
+from typing import Any
+
+from . import index, tables
+from .inputs import Asked, Input, is_remote
+from .ledger import Ledger
+from .progress import Progress
+from .work import Settings, content_digest, unread
+
+_PARTIAL = 30.0            # seconds between two writings of the tables while a run goes on; longer where they take long
+
+
+@dataclass(slots=True)
+class Plan:
+    """What is to be done. `same` are observations whose contents another one of the run has."""
+
+    work: list[tuple[Asked, str | None]] = field(default_factory=list)
+    same: dict[str, list[Asked]] = field(default_factory=lambda: defaultdict(list))
+    kept: int = 0
+
+
+@dataclass(slots=True)
+class Summary:
+    """How a run ended. `outcomes` are status and verdict of every observation asked for."""
+
+    done: int
+    kept: int
+    outcomes: dict[str, tuple[str, str | None]]
+    seconds: float
+
+
+def run(wanted: Sequence[Asked], settings: Settings, runner: Any, progress: Progress, retry: bool = False) -> Summary:
+    """Judges what is new or changed and writes the tables. `runner` takes (observation, content) pairs and yields outcomes.
+
+    An interruption is raised on after the tables are written; the next run goes on from there.
+    """
+    begun = monotonic()
+    folder = Path(settings.folder)
+    ledger = Ledger(folder)
+    try:
+        plan = planned(wanted, ledger, settings, retry)
+        ledger.note_recipe(settings.recipe, _now())
+        progress.begin(len(plan.work), plan.kept)
+        next_tables = monotonic() + _PARTIAL
+        try:
+            for asked, outcome in runner(plan.work) if plan.work else ():
+                _record(asked, outcome, ledger, settings, folder)
+                for twin in plan.same.pop(outcome["content"], ()):
+                    ledger.point(twin, outcome["key"], outcome["report"])
+                progress.finished(asked.name, outcome)
+                if monotonic() > next_tables:
+                    took = _write(ledger, folder)
+                    next_tables = monotonic() + max(_PARTIAL, 20 * took)
+        finally:
+            progress.end()
+            if ledger.changed() or not tables.complete(folder):
+                _write(ledger, folder)
+        names = {asked.name for asked in wanted}
+        return Summary(len(plan.work), plan.kept, {n: o for n, o in ledger.outcomes().items() if n in names}, monotonic() - begun)
+    finally:
+        ledger.close()
+
+
+def known(folder: Path) -> list[Asked]:
+    """Every observation the ledger has an index of: what `--recheck` judges. The files themselves are not looked at."""
+    ledger = Ledger(folder)
+    try:
+        files = ledger.known_digests()
+        return [Asked(entry.name, tuple(Input(path, *files.get(path, (-1, "not in the ledger", ""))[:2]) for path in entry.paths), entry.tags)
+                for entry in ledger.entries() if entry.status == "done"]
+    finally:
+        ledger.close()
+
+
+def planned(wanted: Sequence[Asked], ledger: Ledger, settings: Settings, retry: bool) -> Plan:
+    """What of it has to be done: nothing that the ledger has a result for."""
+    plan = Plan()
+    files, current = ledger.known_digests(), ledger.current()
+    sizes = Counter(one.size for asked in wanted for one in asked.inputs) + Counter(size for size, _, _ in files.values())
+    going: set[str] = set()
+    for asked in wanted:
+        content = _content(asked, files, sizes, ledger)
+        found = ledger.finished(content or unread(asked), settings.recipe.digest)
+        if found is not None and not (retry and found[1] in ("crashed", "timeout")):
+            plan.kept += 1
+            if current.get(asked.name, ("",))[0] != found[0] or not _is_current(asked, current[asked.name]):
+                ledger.point(asked, found[0])
+        elif content in going:
+            plan.same[content].append(asked)
+        else:
+            if content:
+                going.add(content)
+            usable = content and index.place(Path(settings.folder), content, settings.recipe.decoding).exists()
+            plan.work.append((asked, content if usable else None))
+    return plan
+
+
+def _is_current(asked: Asked, stored: tuple[str, str, str]) -> bool:
+    import json
+    return json.loads(stored[1]) == [one.path for one in asked.inputs] and json.loads(stored[2]) == asked.tags
+
+
+def _content(asked: Asked, files: dict[str, tuple[int, str, str]], sizes: Counter[int], ledger: Ledger) -> str | None:
+    """The digest of the files' contents, if it is known or worth finding out; None for what can only be new."""
+    digests = []
+    for one in asked.inputs:
+        size, stamp, digest = files.get(one.path, (-1, "", ""))
+        if (size, stamp) != (one.size, one.stamp):
+            if one.size < 0 or is_remote(one.path) or sizes[one.size] < 2:
+                return None
+            digest = _digest(one.path)
+            if digest:
+                ledger.note_file(one, digest)
+        if not digest:
+            return None
+        digests.append(digest)
+    return content_digest(digests)
+
+
+def _digest(path: str) -> str:
+    try:
+        with open(path, "rb") as file:
+            return hashlib.file_digest(file, "sha256").hexdigest()
+    except OSError:
+        return ""
+
+
+def _record(asked: Asked, outcome: dict[str, Any], ledger: Ledger, settings: Settings, folder: Path) -> None:
+    """Files first, the ledger last: what the ledger names is there."""
+    blobs = outcome.pop("blobs")
+    if "index" in blobs:
+        _put(index.place(folder, outcome["content"], settings.recipe.decoding), blobs["index"])
+    if "report" in blobs:
+        _put(folder / outcome["report"], blobs["report"].encode())
+    ledger.record(asked, outcome, settings.recipe, _now())
+
+
+def _put(path: Path, data: bytes) -> None:
+    path.parent.mkdir(parents=True, exist_ok=True)
+    waiting = path.with_name(f"{path.name}.{os.getpid()}.part")
+    waiting.write_bytes(data)
+    waiting.replace(path)
+
+
+def _write(ledger: Ledger, folder: Path) -> float:
+    begun = monotonic()
+    tables.write(_entries(ledger), folder)
+    ledger.settled()
+    return monotonic() - begun
+
+
+def _entries(ledger: Ledger) -> Iterator[Any]:
+    return ledger.entries()
+
+
+def _now() -> str:
+    return datetime.now(timezone.utc).isoformat(timespec="seconds")

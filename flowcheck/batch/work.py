@@ -1,0 +1,203 @@
+"""One observation, from its files to an outcome. Runs in a worker process, here or on another machine.
+
+Whatever goes wrong with a file becomes the outcome's status and reason; nothing of it reaches the run.
+"""
+
+from __future__ import annotations
+
+import hashlib
+import os
+import re
+import shutil
+import tempfile
+from collections.abc import Sequence
+from contextlib import ExitStack
+from dataclasses import dataclass, replace
+from pathlib import Path
+from time import perf_counter
+from typing import Any
+
+from ..errors import CaptureError, UsageError
+from ..model import Result
+from ..observation import Observation
+from . import index
+from .inputs import Asked, file_system, is_remote
+from .recipe import Recipe
+from .rows import rows
+
+REPORTS = ("all", "failures", "none")
+
+
+@dataclass(frozen=True, slots=True)
+class Settings:
+    """What all observations of a run share. `folder` is None on a machine that does not see the archive's directory."""
+
+    recipe: Recipe
+    rules: tuple[str, ...] = ()
+    site: str | None = None
+    keys: tuple[str, ...] = ()
+    procedures: tuple[str, ...] = ()
+    decode_as: tuple[tuple[tuple[str, int], str], ...] = ()
+    reports: str = "failures"
+    show_secrets: bool = False
+    folder: str | None = None
+    keep_index: bool = True
+
+
+class Worker:
+    """Rules and site, read once and used for every observation of the process."""
+
+    def __init__(self, settings: Settings):
+        from ..rulebook.loader import load_rules
+        from ..rulebook.site import load_site
+        self.settings = settings
+        self.site = load_site(settings.site)
+        self.book = load_rules(settings.rules or None, site=self.site)
+        known = [rule.procedure for rule in self.book]
+        unknown = [name for name in settings.procedures if name not in known]
+        if unknown:
+            raise UsageError(f"--procedure {unknown[0]}: no rule describes it; the rules are {', '.join(known)}")
+
+    def run(self, asked: Asked, content: str | None = None) -> dict[str, Any]:
+        """The outcome of one observation. `content` names an index to judge from instead of reading the files."""
+        begun = perf_counter()
+        outcome: dict[str, Any] = {"status": "done", "reason": "", "verdict": None, "digests": [""] * len(asked.inputs), "content": content or "",
+                                   "rows": {"captures": [], "attempts": [], "findings": [], "steps": []}, "report": "", "blobs": {}}
+        try:
+            self._judge(asked, content, outcome)
+        except CaptureError as error:
+            outcome.update(status="unreadable", reason=_plain(error, asked))
+        except MemoryError:
+            outcome.update(status="crashed", reason="needs more memory than the limit allows (--memory)")
+        except RecursionError:
+            outcome.update(status="crashed", reason="nested too deep")
+        except Exception as error:                       # a defect of ours must not cost the rest of the archive
+            where = error.__traceback__
+            while where.tb_next is not None:
+                where = where.tb_next
+            place = f"{Path(where.tb_frame.f_code.co_filename).name}:{where.tb_lineno}"
+            outcome.update(status="crashed", reason=f"{type(error).__name__} in {place}: {error}"[:500])
+        return finished(asked, outcome, self.settings.recipe, perf_counter() - begun)
+
+    def _judge(self, asked: Asked, content: str | None, outcome: dict[str, Any]) -> None:
+        from ..check import judged
+        settings = self.settings
+        observation = self._indexed(content) if content else None
+        fresh = observation is None
+        if fresh:
+            missing = next((one for one in asked.inputs if one.size < 0), None)
+            if missing is not None:
+                raise CaptureError(f"{missing.path}: {missing.stamp}")
+            observation = self._decoded(asked)
+        infos = tuple(replace(info, path=one.path) for info, one in zip(observation.captures, asked.inputs))
+        observation = replace(observation, captures=infos)
+        outcome["digests"] = [info.sha256 for info in infos]
+        outcome["content"] = content_digest(outcome["digests"])
+        if fresh and settings.keep_index:
+            if settings.folder:
+                index.store(observation, index.place(Path(settings.folder), outcome["content"], settings.recipe.decoding))
+            else:
+                outcome["blobs"]["index"] = index.packed(observation)
+        result = judged(observation, self.book, self.site, settings.procedures, f"flowcheck batch, {asked.name}")
+        outcome["verdict"] = result.verdict
+        outcome["rows"] = rows(result, asked.inputs[0].path)
+        outcome["rows"]["captures"] = [
+            [one.path, info.sha256, one.size, info.packets, info.first, info.last, "done", "; ".join(info.remarks), info.grade, result.verdict]
+            for one, info in zip(asked.inputs, infos)]
+        self._report(asked, result, outcome)
+
+    def _indexed(self, content: str) -> Observation | None:
+        """The decoded observation, None where there is none that can be used."""
+        if not self.settings.folder:
+            return None
+        path = index.place(Path(self.settings.folder), content, self.settings.recipe.decoding)
+        try:
+            return index.load(path) if path.exists() else None
+        except CaptureError:
+            path.unlink(missing_ok=True)                 # damaged: it is made again
+            return None
+
+    def _decoded(self, asked: Asked) -> Observation:
+        from ..check import key_ring
+        from ..observation import observe
+        with ExitStack() as stack:
+            paths = [stack.enter_context(_fetched(one.path)) if is_remote(one.path) else one.path for one in asked.inputs]
+            return observe(paths, key_ring(self.settings.keys), dict(self.settings.decode_as))
+
+    def _report(self, asked: Asked, result: Result, outcome: dict[str, Any]) -> None:
+        wanted = self.settings.reports
+        attempts = any(device.attempts for device in result.devices)
+        if wanted == "none" or wanted == "failures" and (result.verdict == "pass" or not attempts):
+            return
+        from ..report.as_html import html, write_html
+        name = report_name(asked.name)
+        outcome["report"] = f"reports/{name}"
+        if self.settings.folder:
+            write_html(result, Path(self.settings.folder) / "reports" / name, show_secrets=self.settings.show_secrets)
+        else:
+            outcome["blobs"]["report"] = html(result, show_secrets=self.settings.show_secrets)
+
+
+def finished(asked: Asked, outcome: dict[str, Any], recipe: Recipe, seconds: float) -> dict[str, Any]:
+    """Completes an outcome: the rows of files that could not be judged, and the key under which the ledger keeps it."""
+    if outcome["status"] != "done" and not outcome["rows"]["captures"]:
+        outcome["rows"]["captures"] = [[one.path, digest, max(one.size, 0), None, None, None, outcome["status"], outcome["reason"], "", None]
+                                       for one, digest in zip(asked.inputs, outcome["digests"])]
+    if not outcome["content"]:                           # never read to its end: known by place, size and time instead
+        outcome["content"] = unread(asked)
+    outcome["key"] = _hash(f"{outcome['content']}\0{recipe.digest}")
+    outcome["seconds"] = round(seconds, 4)
+    return outcome
+
+
+def failure(asked: Asked, status: str, reason: str, recipe: Recipe, seconds: float) -> dict[str, Any]:
+    """The outcome of an observation whose worker died or was stopped."""
+    empty = {"captures": [], "attempts": [], "findings": [], "steps": []}
+    return finished(asked, {"status": status, "reason": reason, "verdict": None, "digests": [""] * len(asked.inputs), "content": "", "rows": empty,
+                            "report": "", "blobs": {}}, recipe, seconds)
+
+
+def content_digest(digests: Sequence[str]) -> str:
+    """One digest of all files of an observation."""
+    return _hash("".join(digests))
+
+
+def unread(asked: Asked) -> str:
+    """Stands for the content of files that could not be read to their end: the same files again are the same failure."""
+    return "unread:" + _hash(repr([(one.path, one.size, one.stamp) for one in asked.inputs]))
+
+
+def report_name(name: str) -> str:
+    """A file name for the report of an observation: readable, and of its own for each name."""
+    stem = re.sub(r"[^A-Za-z0-9._-]+", "_", name.rpartition("://")[2].rstrip("/"))[-80:].strip("._") or "report"
+    return f"{stem}-{_hash(name)[:8]}.html"
+
+
+class _fetched:
+    """A remote capture as a local file for as long as it is read."""
+
+    def __init__(self, url: str):
+        self.url, self.path = url, ""
+
+    def __enter__(self) -> str:
+        handle, self.path = tempfile.mkstemp(prefix="flowcheck-")
+        try:
+            with os.fdopen(handle, "wb") as local, file_system(self.url).open(self.url, "rb") as remote:
+                shutil.copyfileobj(remote, local, 1 << 20)
+        except OSError as error:
+            self.__exit__()
+            raise CaptureError(f"{self.url}: {error}") from None
+        return self.path
+
+    def __exit__(self, *_: object) -> None:
+        Path(self.path).unlink(missing_ok=True)
+
+
+def _plain(error: CaptureError, asked: Asked) -> str:
+    """The reason without the path, which the row names already."""
+    text = str(error)
+    return text.removeprefix(f"{asked.inputs[0].path}: ") if len(asked.inputs) == 1 else text
+
+
+def _hash(text: str) -> str:
+    return hashlib.sha256(text.encode("utf-8", "surrogateescape")).hexdigest()
