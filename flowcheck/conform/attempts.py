@@ -94,7 +94,8 @@ class _Cutter:
             later.after = earlier.ended
         real = [attempt for attempt in self.closed if self._is_one(attempt)]
         for attempt, following in zip(self.closed, self.closed[1:]):
-            if attempt.gave_up == TUNNEL_DELETED and following not in real and following.started - attempt.ended <= self.quiet:
+            if attempt.gave_up == TUNNEL_DELETED and following.started - attempt.ended <= self.quiet \
+                    and not self._proven(following):
                 attempt.gave_up = ""               # the tunnel was only rebuilt, and something else went on in it
         for attempt, following in zip(real, [*real[1:], None]):
             attempt.limit = following.started if following else self.timeline.window[1]
@@ -194,6 +195,10 @@ class _Cutter:
             self.open.gave_up = reason
         self.closed.append(self.open)
         self.open = None
+
+    def _proven(self, attempt: Attempt) -> bool:
+        """Does a message of the attempt prove that it is one of this procedure?"""
+        return any(self.matcher.pattern(p, m) for p in self.rule.attempt.requires for m in attempt.messages)
 
     def _is_one(self, attempt: Attempt) -> bool:
         """A message of `requires` proves that this procedure is meant; without one, a message of `unless` denies it."""
