@@ -21,13 +21,15 @@ def main(arguments: list[str] | None = None) -> int:
     """Runs one command and returns its exit status."""
     parser = _parser()
     options = parser.parse_args(arguments)
-    if getattr(options, "version", False):
-        return _version(options)
-    if not getattr(options, "run", None):
-        parser.print_help(sys.stderr)
-        return EXIT_USAGE
     try:
-        return options.run(options)
+        if options.version:
+            return _version(options)
+        if getattr(options, "run", None) is None:
+            parser.print_help(sys.stderr)
+            return EXIT_USAGE
+        status = options.run(options)
+        sys.stdout.flush()
+        return status
     except BrokenPipeError:
         os.dup2(os.open(os.devnull, os.O_WRONLY), sys.stdout.fileno())
         return EXIT_OK
