@@ -1,7 +1,7 @@
 """Messages, rules and timelines as literals: what the tests of session/ and conform/ are written in.
 
-Times are seconds, hosts are words: `message("dns.query", 1.5, "hnb", "dns", id=7)`. The frame number of a message is its
-time in tenths of a second unless `frame` says otherwise, so that findings can be compared with what was written.
+Times are seconds, hosts are words: `message("dns.query", 1.5, "hnb", "dns", id=7)`. The frame number of a message is
+its time in tenths of a second unless `frame` says otherwise, so that findings can be compared with what was written.
 """
 
 from flowcheck.conform.judge import judge
@@ -14,8 +14,9 @@ from flowcheck.rulebook.site import load_site
 from flowcheck.rulebook.yamltree import read
 
 SECOND = 1_000_000_000
-ADDRESSES = {"hnb": "192.0.2.1", "inner": "10.0.0.1", "other": "192.0.2.2", "nat": "203.0.113.99", "dns": "198.51.100.53",
-             "segw": "203.0.113.10", "acs": "198.51.100.80", "acs2": "198.51.100.81", "gw": "198.51.100.40"}
+ADDRESSES = {"hnb": "192.0.2.1", "inner": "10.0.0.1", "other": "192.0.2.2", "nat": "203.0.113.99",
+             "dns": "198.51.100.53", "segw": "203.0.113.10", "acs": "198.51.100.80", "acs2": "198.51.100.81",
+             "gw": "198.51.100.40"}
 PORTS = {"dns": 53, "segw": 500, "acs": 7547, "acs2": 7547, "gw": 29169}
 HNB = Device("hnb", {}, (ADDRESSES["hnb"], ADDRESSES["inner"]), outer=(ADDRESSES["hnb"],))
 MADE_OF = frozenset(Message.__dataclass_fields__) - {"kind", "time", "frames", "src", "dst", "fields"}
@@ -42,8 +43,8 @@ def rule(text, procedure="x-1"):
     if "roles:" not in text:
         text += "\nroles: {hnb: {kind: device}, acs: {kind: host}}"
     mistakes = Mistakes()
-    data = read(f"procedure: {procedure}\ntitle: T\nspec: {{document: X, version: '1', clause: '1', status: mandatory}}\n"
-                f"describe: d\n{text}\n", "rule.yaml", mistakes)
+    spec = "{document: X, version: '1', clause: '1', status: mandatory}"
+    data = read(f"procedure: {procedure}\ntitle: T\nspec: {spec}\ndescribe: d\n{text}\n", "rule.yaml", mistakes)
     if not mistakes:
         structure.check(data, "schema.json", "rule.yaml", mistakes)
     assert not mistakes, mistakes.lines()
@@ -52,8 +53,10 @@ def rule(text, procedure="x-1"):
 
 def scope(known=None, device=HNB, site=None, remembered=None, resolved=None):
     """What a rule may refer to; `known` maps roles to hosts' names or addresses."""
-    roles = {name: value if isinstance(value, Host) else Host(addresses=frozenset({ADDRESSES.get(value, value)}), source="site")
-             for name, value in (known or {}).items()}
+    def host(value):
+        return value if isinstance(value, Host) else Host(frozenset(), frozenset({ADDRESSES.get(value, value)}), "site")
+
+    roles = {name: host(value) for name, value in (known or {}).items()}
     return Scope(site or load_site(), device, roles, remembered=remembered or {}, resolved=resolved or {})
 
 
@@ -62,7 +65,7 @@ def matcher(of, **more):
 
 
 def timeline(*messages, device=HNB, opaque=(), gaps=(), begins=None, ends=None):
-    """`begins` and `ends` are the capture's, in seconds; otherwise those of the messages, and an hour after the last."""
+    """`begins` and `ends` are the capture's, in seconds; otherwise the first message and an hour after the last."""
     ordered = tuple(sorted(messages, key=lambda m: m.time))
     first = ordered[0].time if begins is None else round(begins * SECOND)
     last = ordered[-1].time + 3600 * SECOND if ends is None else round(ends * SECOND)
@@ -70,7 +73,8 @@ def timeline(*messages, device=HNB, opaque=(), gaps=(), begins=None, ends=None):
 
 
 def sealed(start, stop, kind="esp", src="hnb", dst="segw", **fields):
-    return Opaque(kind, round(start * SECOND), round(stop * SECOND), end(src), end(dst), packets=9, size=999, fields=fields)
+    return Opaque(kind, round(start * SECOND), round(stop * SECOND), end(src), end(dst), packets=9, size=999,
+                  fields=fields)
 
 
 def judged(of, *messages, site=None, expected=(), **more):

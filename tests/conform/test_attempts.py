@@ -14,7 +14,8 @@ attempt: {opens_at: [init], resumes_at: [inform], quiet: 100, key: spi_i, unless
 steps:
   - {step: init, cite: "1", message: ike.sa_init.request, from: hnb}
   - {step: inform, cite: "2", message: cwmp.Inform, from: hnb, to: acs}
-  - {step: accept, cite: "3", message: cwmp.InformResponse, from: acs, to: hnb, answers: inform, refused_by: {message: cwmp.Fault}}
+  - {step: accept, cite: "3", message: cwmp.InformResponse, from: acs, to: hnb, answers: inform,
+     refused_by: {message: cwmp.Fault}}
   - {step: set, cite: "4", message: cwmp.SetParameterValues, from: acs, to: hnb}
   - {step: done, cite: "5", message: cwmp.SetParameterValuesResponse, from: hnb, to: acs, answers: set}
 ''')

@@ -63,8 +63,9 @@ def test_repeating_an_item_does_not_repeat_its_neighbour():
 
 
 def test_every_state_leads_to_the_end():
+    inner = f"{{group: h, order: one_of, steps: [{step('c')}, {step('d')}]}}"
     machine = automaton(items(step("a"), f"{{group: g, order: any, optional: true, repeat: {{max: 2}}, "
-                              f"steps: [{step('b')}, {{group: h, order: one_of, steps: [{step('c')}, {step('d')}]}}]}}"))
+                                         f"steps: [{step('b')}, {inner}]}}"))
     reaches = {machine.end}
     while True:
         more = {state for state in range(machine.size) if state not in reaches and (

@@ -54,7 +54,7 @@ def test_nothing_is_found_in_a_good_run():
     ([A, made("x.b", 2, answers=1, must=2, should=1), C, D], ["b/field-wrong:must"], "fail"),
     ([A, made("x.b", 2, answers=1, should=1), C, D], ["b/field-absent:must"], "fail"),
     ([A, made("x.b", 2, answers=1, must=1), C, D], ["b/field-absent:should"], "pass"),
-    ([A, made("x.b", 8, answers=1, must=1, should=1), message("x.c", 9, "hnb", "acs"), message("x.d", 10, "hnb", "acs")],
+    ([A, made("x.b", 8, answers=1, must=1, should=1), *(message(f"x.{k}", 9, "hnb", "acs") for k in "cd")],
      ["b/late"], "fail"),
 ])
 def test_the_kinds_of_findings(messages, found, verdict):
@@ -82,7 +82,8 @@ steps:
 
 
 def test_a_session_that_was_broken_off_is_no_answer():
-    ended = message("cwmp.session_end", 2, "hnb", "acs", code="x", complete=False, reason="the device reset it", by="device")
+    ended = message("cwmp.session_end", 2, "hnb", "acs", code="x", complete=False,
+                    reason="the device reset it", by="device")
     finding, = one(A, ended).findings
     assert finding.code == "x-1/b/no-answer" and finding.observed == "the device reset it" and finding.side == "device"
 
@@ -140,7 +141,7 @@ steps:
     ("hnb", ("eth", "ip", "tcp", "tls"), ["a/wrong-path"]), ("inner", ("eth", "ip", "tcp"), ["b/wrong-path"]),
 ])
 def test_a_message_on_the_wrong_path(src, layers, found):
-    attempt, = judged(INSIDE, message("x.a", 0, src, "acs", layers=layers), message("x.b", 1, src, "acs", layers=layers))
+    attempt, = judged(INSIDE, *(message(f"x.{k}", at, src, "acs", layers=layers) for at, k in enumerate("ab")))
     assert codes(attempt) == found
 
 

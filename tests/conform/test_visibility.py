@@ -12,7 +12,8 @@ steps:
   - {step: ask, cite: "1", message: dns.query, from: hnb, to: dns}
   - {step: told, cite: "2", message: dns.response, from: dns, to: hnb, answers: ask, within: {after: ask, seconds: 5}}
   - {step: go, cite: "3", message: cwmp.Inform, from: hnb, to: acs, inside: ipsec}
-  - {step: went, cite: "4", message: cwmp.InformResponse, from: acs, to: hnb, answers: go, within: {after: go, seconds: 30}}
+  - {step: went, cite: "4", message: cwmp.InformResponse, from: acs, to: hnb, answers: go,
+     within: {after: go, seconds: 30}}
 ''')
 QUERY = message("dns.query", 10, "hnb", "dns", transaction=1, qname="a.example")
 ANSWER = message("dns.response", 10.1, "dns", "hnb", answers=1, rcode="NOERROR")

@@ -10,13 +10,13 @@ from flowcheck.session.cwmp import sessions
 INFORM = {"id": "1", "DeviceId.SerialNumber": "S1", "Event.EventCode": ["1 BOOT"], "CurrentTime": "t"}
 
 
-def session(*exchanges, start=0.0, stream=1, src="hnb", dst="acs", serial="S1", headers=None):
+def session(*exchanges, start=0.0, stream=1, src="hnb", dst="acs", serial="S1"):
     """Each exchange is (what the device posts, what the ACS answers): a RPC, "" for an empty body, or a status."""
     made = []
     for number, (up, down) in enumerate(exchanges, 1):
         place = {"stream": stream, "exchange": number}
         at = start + number
-        made.append(message("http.request", at, src, dst, method="POST", body_length=len(up), headers=headers or {}, **place))
+        made.append(message("http.request", at, src, dst, method="POST", body_length=len(up), **place))
         if up:
             fields = {**INFORM, "DeviceId.SerialNumber": serial} if up == "Inform" else {"id": f"a{number - 1}"}
             made.append(replace(message(f"cwmp.{up}", at, src, dst, **place), fields=fields))

@@ -16,7 +16,8 @@ def init(at, src, spi, dst="segw"):
 
 def auth(at, dst, spi, given=None, **more):
     configuration = {"type": "REPLY", "attributes": {"INTERNAL_IP4_ADDRESS": [given]}} if given else {}
-    return message("ike.auth.response", at, "segw", dst, spi_i=spi, layers=("eth", "ip", "udp"), configuration=configuration, **more)
+    return message("ike.auth.response", at, "segw", dst, spi_i=spi, layers=("eth", "ip", "udp"),
+                   configuration=configuration, **more)
 
 
 def devices(*messages, aliases=None):
@@ -34,7 +35,8 @@ def test_an_inform_names_it():
 
 
 def test_the_address_that_ike_handed_out_joins_inside_and_outside():
-    device, = devices(init(1, "hnb", "01"), auth(2, "hnb", "01", ADDRESSES["inner"]), inform(3, "inner", "S1", 1)).values()
+    told = auth(2, "hnb", "01", ADDRESSES["inner"])
+    device, = devices(init(1, "hnb", "01"), told, inform(3, "inner", "S1", 1)).values()
     assert set(device.addresses) == {ADDRESSES["hnb"], ADDRESSES["inner"]} and device.outer == (ADDRESSES["hnb"],)
     assert any("handed out" in text for text in device.evidence) and not device.assumed
 
@@ -42,7 +44,8 @@ def test_the_address_that_ike_handed_out_joins_inside_and_outside():
 def test_two_tunnels_of_one_identity_are_one_device():
     found = devices(init(1, "hnb", "01"), auth(2, "hnb", "01", id_i="hnb7.example"), init(50, "other", "02"),
                     auth(51, "other", "02", id_i="hnb7.example"))
-    assert list(found) == ["hnb7.example"] and set(found["hnb7.example"].outer) == {ADDRESSES["hnb"], ADDRESSES["other"]}
+    assert list(found) == ["hnb7.example"]
+    assert set(found["hnb7.example"].outer) == {ADDRESSES["hnb"], ADDRESSES["other"]}
 
 
 def test_the_ike_identity_names_the_serial_number():
@@ -57,7 +60,8 @@ def test_without_keys_one_tunnel_and_one_device_inside_are_assumed_to_be_one():
 
 
 def test_without_keys_two_devices_inside_are_not_guessed_at():
-    found = devices(init(1, "hnb", "01"), auth(2, "hnb", "01"), inform(3, "inner", "S1", 1), inform(4, "10.0.0.2", "S2", 2))
+    inside = inform(3, "inner", "S1", 1), inform(4, "10.0.0.2", "S2", 2)
+    found = devices(init(1, "hnb", "01"), auth(2, "hnb", "01"), *inside)
     assert len(found) == 3 and not any(device.assumed for device in found.values())
 
 

@@ -67,5 +67,5 @@ def test_frames_and_repetitions_are_kept():
 
 
 def test_names_of_addresses():
-    messages = [told(1, 1, name="A.Example.", address=ADDRESSES["acs"]), told(2, 2, name="b.example", address=ADDRESSES["acs"])]
+    messages = [told(1, 1, name=name, address=ADDRESSES["acs"]) for name in ("A.Example.", "b.example")]
     assert names_by_address(messages) == {ADDRESSES["acs"]: {"a.example", "b.example"}}

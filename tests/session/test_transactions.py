@@ -87,8 +87,8 @@ def test_a_fragment_that_never_came_leaves_the_message_incomplete():
 def test_what_pairs_with_what(request_, answer):
     first, second = pair([request_, answer])
     assert first.transaction == second.answers == 1
-    other = replace(answer, stream=77, exchange=8, fields={**answer.fields, "hop_by_hop": 7, "token": "b", "procedure_code": 9},
-                    dst=message("x", 0, "hnb", "other:77").dst)
+    fields = {**answer.fields, "hop_by_hop": 7, "token": "b", "procedure_code": 9}
+    other = replace(answer, stream=77, exchange=8, fields=fields, dst=message("x", 0, "hnb", "other:77").dst)
     assert pair([request_, other])[1].answers is None
 
 

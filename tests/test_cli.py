@@ -1,0 +1,168 @@
+"""The command line's contract: inputs, exit statuses, standard input and output, versions."""
+
+from __future__ import annotations
+
+import gzip
+import json
+import subprocess
+import sys
+from pathlib import Path
+
+import pytest
+
+from flowcheck.cli import main
+from flowcheck.commands import NAMES
+
+ROOT = Path(__file__).resolve().parent.parent
+SAMPLES = ROOT / "samples/ts32.583/5.1.1"
+RULES = ["--rules", str(ROOT / "rules/ts32.583")]
+FAILING = SAMPLES / "segw-nxdomain/hnb_outer.pcap"
+PASSING = SAMPLES / "pass-nat-tls"
+
+
+def sample(folder: Path) -> list[str]:
+    return [*(str(path) for path in sorted(folder.glob("*.pcap*"))), "--keys", str(folder / "keys"), "--site", str(folder / "site.yaml")]
+
+
+def check(*arguments: str) -> int:
+    return main(["check", *arguments, "--json", "-", "--quiet", *RULES])
+
+
+def run(*arguments: str, stdin: bytes = b"") -> subprocess.CompletedProcess:
+    return subprocess.run([sys.executable, "-m", "flowcheck.cli", *arguments], input=stdin, capture_output=True, cwd=ROOT, timeout=60)
+
+
+# ---------------------------------------------------------------------------------------------------- exit statuses
+
+def test_everything_passed_is_0_and_a_deviation_is_1(capsys):
+    assert check(*sample(PASSING)) == 0
+    assert check(str(FAILING)) == 1
+
+
+@pytest.mark.parametrize("arguments", [
+    ["check"], ["check", str(FAILING), "--procedure", "ts32.583-9.9"], ["check", str(FAILING), "--site", "/nonexistent.yaml"],
+    ["check", str(FAILING), "--rules", "/nonexistent"], ["check", str(FAILING), "--keys", "/nonexistent"],
+    ["check", "-", "-"], ["check", str(FAILING), "--decode-as", "tcp.port==x,http"],
+    ["check", str(FAILING), "--decode-as", "tcp.port==80,nothing"], ["decode", str(FAILING), "--between", "now"],
+    ["explain", "nothing"], []])
+def test_what_the_user_asked_wrongly_is_2_and_one_line(arguments, capsys):
+    assert main(arguments) == 2
+    assert capsys.readouterr().err
+
+
+def test_unknown_options_are_2(capsys):
+    with pytest.raises(SystemExit) as stop:
+        main(["check", "--nonsense"])
+    assert stop.value.code == 2
+
+
+@pytest.mark.parametrize("content", [None, b"", b"plain text\n", b"\0" * 100])
+def test_what_cannot_be_read_is_3_and_named(content, tmp_path, capsys):
+    path = tmp_path / "x.pcap"
+    if content is not None:
+        path.write_bytes(content)
+    assert check(str(path)) == 3 and main(["decode", str(path)]) == 3
+    assert str(path) in capsys.readouterr().err
+
+
+def test_nothing_to_judge_is_4(tmp_path, capsys):
+    from scapy.all import ARP, Ether, wrpcap
+    wrpcap(str(tmp_path / "x.pcap"), [Ether() / ARP(psrc="192.0.2.1", pdst="192.0.2.2")])
+    assert check(str(tmp_path / "x.pcap")) == 4
+
+
+def test_inconclusive_is_5_unless_asked_otherwise(capsys):
+    outer = [str(path) for path in (SAMPLES / "pass-ipv6").glob("*outer*")]
+    site = ["--site", str(SAMPLES / "pass-ipv6/site.yaml")]
+    assert check(*outer, *site) == 5
+    assert check(*outer, *site, "--fail-on", "inconclusive") == 1
+    assert check(*outer, *site, "--fail-on", "never") == check(str(FAILING), "--fail-on", "never") == 0
+
+
+def test_interrupted_is_130(monkeypatch, capsys):
+    def interrupt(*_, **__):
+        raise KeyboardInterrupt
+    monkeypatch.setattr("flowcheck.check.check", interrupt)
+    assert check(str(FAILING)) == 130
+
+
+def test_a_cut_capture_is_judged_and_only_strict_makes_it_3(tmp_path, capsys):
+    cut = tmp_path / "cut.pcap"
+    cut.write_bytes(FAILING.read_bytes()[:-5])
+    assert check(str(cut)) == 1
+    result = json.loads(capsys.readouterr().out)
+    assert result["captures"][0]["truncated"] and result["captures"][0]["quality"]["remarks"]
+    assert check(str(cut), "--strict") == 3
+
+
+# ---------------------------------------------------------------------------------------------------- inputs
+
+def test_standard_input_is_a_capture_like_any_other(tmp_path):
+    data = FAILING.read_bytes()
+    for stdin in (data, gzip.compress(data)):
+        done = run("check", "-", "--json", "-", "--quiet", *RULES, stdin=stdin)
+        result = json.loads(done.stdout)
+        assert done.returncode == 1 and result["captures"][0]["path"] == "-"
+        decoded = run("decode", "-", "--format", "jsonl", stdin=stdin)
+        assert decoded.returncode == 0 and all(json.loads(line)["capture"] == "-" for line in decoded.stdout.splitlines())
+    assert decoded.stdout.count(b"\n") == run("decode", str(FAILING), "--format", "jsonl").stdout.count(b"\n") > 5
+
+
+def test_folders_need_recursive(tmp_path, capsys):
+    (tmp_path / "deep").mkdir()
+    (tmp_path / "deep" / "a.pcap").write_bytes(FAILING.read_bytes())
+    assert check(str(tmp_path)) == 3 and "--recursive" in capsys.readouterr().err
+    assert check(str(tmp_path), "--recursive") == 1
+    assert json.loads(capsys.readouterr().out)["captures"][0]["path"].endswith("deep/a.pcap")
+
+
+def test_read_adds_captures(capsys):
+    captures = sample(PASSING)
+    first = captures.pop(0)
+    assert check(*captures, "-r", first) == 0
+
+
+def test_decode_as_reads_a_port_as_the_protocol_named(tmp_path, capsys):
+    from scapy.all import DNS, DNSQR, IP, TCP, UDP, Ether, Raw, wrpcap
+    ends = Ether() / IP(src="192.0.2.1", dst="192.0.2.2")
+    wrpcap(str(tmp_path / "x.pcap"), [ends / UDP(sport=4000, dport=9999) / DNS(id=7, qd=DNSQR(qname="a.example"))])
+    for option, kinds in ((["--decode-as", "udp.port==9999,dns"], ["dns.query"]), (["--decode-as", "udp.port==9999,coap"], [])):
+        assert main(["decode", str(tmp_path / "x.pcap"), "--format", "jsonl", "--quiet", *option]) == 0
+        assert [json.loads(line)["kind"] for line in capsys.readouterr().out.splitlines()] == kinds
+
+
+def test_a_closed_pipe_is_no_error():
+    for arguments in (["decode", str(FAILING), "--format", "jsonl"], ["--version", "--json"]):
+        command = f"{sys.executable} -m flowcheck.cli {' '.join(arguments)} | head -c 1"
+        done = subprocess.run(["sh", "-c", command], capture_output=True, cwd=ROOT, timeout=60)
+        assert b"Traceback" not in done.stderr
+
+
+# ---------------------------------------------------------------------------------------------------- outputs
+
+def test_versions(capsys):
+    assert main(["--version"]) == 0
+    assert capsys.readouterr().out.startswith("flowcheck ")
+    assert main(["--version", "--json"]) == 0
+    said = json.loads(capsys.readouterr().out)
+    assert {"flowcheck", "python", "rules", "decoders"} <= set(said) and "dns" in said["decoders"] and said["rules"]
+
+
+def test_data_goes_to_standard_output_and_messages_to_standard_error(capsys):
+    assert main(["check", str(FAILING), "--json", "-", *RULES]) == 1
+    out, err = capsys.readouterr()
+    assert json.loads(out)["schema"] == "flowcheck/result/1" and "FAIL" in err
+
+
+@pytest.mark.parametrize("name", NAMES)
+def test_every_command_has_help(name, capsys):
+    with pytest.raises(SystemExit) as stop:
+        main([name, "--help"])
+    assert stop.value.code == 0 and f"flowcheck {name}" in capsys.readouterr().out
+
+
+def test_help_and_version_load_nothing_heavy():
+    heavy = ("scapy", "pyshark", "pandas", "pycrate", "cryptography", "jinja2", "jsonschema", "lxml", "yaml")
+    code = f"import sys; from flowcheck.cli import main; main(['--version']); print([m for m in {heavy} if m in sys.modules])"
+    done = subprocess.run([sys.executable, "-c", code], capture_output=True, text=True, cwd=ROOT, timeout=60)
+    assert done.stdout.splitlines()[-1] == "[]", done.stdout
