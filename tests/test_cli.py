@@ -29,7 +29,7 @@ def check(*arguments: str) -> int:
 
 
 def run(*arguments: str, stdin: bytes = b"") -> subprocess.CompletedProcess:
-    return subprocess.run([sys.executable, "-m", "flowcheck.cli", *arguments], input=stdin, capture_output=True, cwd=ROOT, timeout=60)
+    return subprocess.run([sys.executable, "-m", "flowcheck", *arguments], input=stdin, capture_output=True, cwd=ROOT, timeout=60)
 
 
 # ---------------------------------------------------------------------------------------------------- exit statuses
@@ -123,7 +123,7 @@ def test_read_adds_captures(capsys):
 
 
 def test_decode_as_reads_a_port_as_the_protocol_named(tmp_path, capsys):
-    from scapy.all import DNS, DNSQR, IP, TCP, UDP, Ether, Raw, wrpcap
+    from scapy.all import DNS, DNSQR, IP, UDP, Ether, wrpcap
     ends = Ether() / IP(src="192.0.2.1", dst="192.0.2.2")
     wrpcap(str(tmp_path / "x.pcap"), [ends / UDP(sport=4000, dport=9999) / DNS(id=7, qd=DNSQR(qname="a.example"))])
     for option, kinds in ((["--decode-as", "udp.port==9999,dns"], ["dns.query"]), (["--decode-as", "udp.port==9999,coap"], [])):
@@ -133,7 +133,7 @@ def test_decode_as_reads_a_port_as_the_protocol_named(tmp_path, capsys):
 
 def test_a_closed_pipe_is_no_error():
     for arguments in (["decode", str(FAILING), "--format", "jsonl"], ["--version", "--json"]):
-        command = f"{sys.executable} -m flowcheck.cli {' '.join(arguments)} | head -c 1"
+        command = f"{sys.executable} -m flowcheck {' '.join(arguments)} | head -c 1"
         done = subprocess.run(["sh", "-c", command], capture_output=True, cwd=ROOT, timeout=60)
         assert b"Traceback" not in done.stderr
 
