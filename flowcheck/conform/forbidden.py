@@ -76,7 +76,8 @@ def _judged(item: Step | Group, steps: tuple[Step, ...], place: int, order: Mapp
                 continue
             return Breach(item, steps, messages)
     if not doubt and here and any(applies(m) is not False for m in (here[0], here[-1])):
-        sealed = (view.sealed(step, first[0], until[0] if until else view.limit) for step in steps)
+        clear = ("esp",) if any(_seen_inside(m.message, view) for m in moved) else ()
+        sealed = (view.sealed(step, first[0], until[0] if until else view.limit, clear) for step in steps)
         doubt = next((reason for reason in sealed if reason), "")
     return Breach(item, steps, doubt=doubt)
 
@@ -95,6 +96,13 @@ def _occurrences(steps: Sequence[Step], messages: Sequence[Message], matcher: Ma
                 break
             begun.append((index + 1, matcher.after(steps[index], message, values), found))
             del begun[:-PARTIAL]
+
+
+def _seen_inside(message: Message, view: Visibility) -> bool:
+    """Was it captured inside the device's tunnel, in clear? Then what else the tunnel holds was, too."""
+    device = view.timeline.device
+    ends = {message.src.address, message.dst.address}
+    return bool(device.outer) and "esp" not in message.layers and bool(ends & (set(device.addresses) - set(device.outer)))
 
 
 def _items(items: tuple[Step | Group, ...]) -> Iterator[Step | Group]:

@@ -7,7 +7,7 @@ a layer that is sealed here, does its deadline lie beyond the capture's end. Eac
 
 from __future__ import annotations
 
-from collections.abc import Sequence
+from collections.abc import Collection, Sequence
 from dataclasses import dataclass
 
 from ..model import Message, Opaque, Timeline
@@ -113,7 +113,8 @@ class Visibility:
             return "beyond the capture: nothing from the device's own address is in it"
         return None
 
-    def sealed(self, step: Step, before: int | None, after: int | None) -> str | None:
+    def sealed(self, step: Step, before: int | None, after: int | None, but: Collection[str] = ()) -> str | None:
+        """Which sealed traffic of this interval may hide the step; layers named in `but` were captured in clear as well."""
         layer = step.inside or step.perhaps_inside or next(iter(step.should_be_inside), None)
         if layer is None and "tls" not in (step.inside, step.perhaps_inside):
             layers: tuple[str, ...] = ()
@@ -127,7 +128,7 @@ class Visibility:
         end = after if after is not None else self.limit
         for name in layers:
             for opaque in self.timeline.opaque:
-                if opaque.kind in LAYER_KINDS[name] and _active(opaque, start, end):
+                if opaque.kind in LAYER_KINDS[name] and opaque.kind not in but and _active(opaque, start, end):
                     why = opaque.fields.get("keys") if isinstance(opaque.fields, dict) else None
                     tail = f"; the keys given {why}" if why else ""
                     return f"may be inside {opaque.kind.upper()} traffic that this capture cannot open{self._sizes(opaque)}{tail}"
