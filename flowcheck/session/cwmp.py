@@ -12,6 +12,8 @@ that echoes another cwmp:ID is paired all the same and carries the difference as
 
 from __future__ import annotations
 
+from bisect import insort
+from collections import defaultdict
 from collections.abc import Sequence
 from dataclasses import dataclass, field, replace
 
@@ -47,7 +49,7 @@ def sessions(messages: Sequence[Message], holes: frozenset[int] = frozenset()) -
     """
     out: list[Message] = list(messages)
     ends: list[Message] = []
-    live: list[_Session] = []
+    live = _Live()
     all_sessions: list[_Session] = []
     next_transaction = 1 + max((m.transaction or 0 for m in out), default=0)
     http: dict[tuple[int, int | None], Message] = {(m.stream, m.exchange): m for m in out if m.kind == "http.response"
@@ -70,7 +72,7 @@ def sessions(messages: Sequence[Message], holes: frozenset[int] = frozenset()) -
                         ends.append(_end(session, message.time, message, False, "the device began a new session"))
                     session = _Session(len(all_sessions) + 1, message.src, message.dst, {message.stream}, message.time,
                                        device_of(message))
-                    live.append(session)
+                    live.add(session)
                     all_sessions.append(session)
                 session.inform = session.cpe_request = index
                 session.layers = message.layers
@@ -78,17 +80,17 @@ def sessions(messages: Sequence[Message], holes: frozenset[int] = frozenset()) -
                     session.cookies |= _cookies(reply, "set-cookie")
             if session is None:
                 session = _begun_before(message, len(all_sessions) + 1)
-                live.append(session)
+                live.add(session)
                 all_sessions.append(session)
             message = replace(message, session=session.number)
             message, next_transaction = _tie(message, index, session, out, next_transaction)
             out[index] = message
-            _touch(session, message)
-        elif kind == "http.response" and (session := _session_on(message, live)) is not None:
+            live.touch(session, message)
+        elif kind == "http.response" and (session := live.on(message)) is not None:
             session.cookies |= _cookies(message, "set-cookie")
             out[index] = replace(message, session=session.number)
             status, request = message.fields.get("status") or 0, requests.get((message.stream, message.exchange))
-            _touch(session, message)
+            live.touch(session, message)
             if status == 401 or status < 200 or message.incomplete or 300 <= status < 400:
                 continue
             if status >= 400 and not message.fields.get("body_length"):
@@ -101,8 +103,8 @@ def sessions(messages: Sequence[Message], holes: frozenset[int] = frozenset()) -
                 ends.append(_end(session, message.time, message, complete, f"HTTP {status} without a message"))
         elif kind == "http.request" and (session := _session_of(message, live, requests)) is not None:
             out[index] = replace(message, session=session.number)
-            _touch(session, message)
-        elif kind in ("tcp.fin", "tcp.reset") and (session := _session_on(message, live)) is not None:
+            live.touch(session, message)
+        elif kind in ("tcp.fin", "tcp.reset") and (session := live.on(message)) is not None:
             session.tail = message
             session.closed.add(message.stream)
     last = out[-1].time if out else 0
@@ -174,16 +176,53 @@ def _tie(message: Message, index: int, session: _Session, out: list[Message], nu
     return message, number + 1
 
 
-def _session_of(message: Message, live: list[_Session], requests: dict) -> _Session | None:
+class _Live:
+    """The sessions so far, found by connection and by their two hosts, so that many devices cost no more each than one."""
+
+    def __init__(self) -> None:
+        self._on: dict[int, list[_Session]] = defaultdict(list)
+        self._between: dict[tuple[str, Endpoint], list[_Session]] = defaultdict(list)
+
+    def add(self, session: _Session) -> None:
+        self._between[session.client.address, session.server].append(session)
+        for stream in session.streams:
+            self._on[stream].append(session)
+
+    def join(self, session: _Session, stream: int) -> None:
+        """The session goes on over this connection too."""
+        if stream not in session.streams:
+            session.streams.add(stream)
+            insort(self._on[stream], session, key=lambda one: one.number)
+
+    def touch(self, session: _Session, message: Message) -> None:
+        session.last = message.time
+        session.tail = message
+        self.join(session, message.stream)
+
+    def on(self, message: Message) -> _Session | None:
+        for session in reversed(self._on.get(message.stream, ())):
+            if not session.ended or message.kind != "http.request":
+                return session if not session.ended else None
+        return None
+
+    def between(self, client: str, server: Endpoint) -> list[_Session]:
+        """Those of two hosts that have not ended."""
+        key = (client, server)
+        if key not in self._between:
+            return []
+        self._between[key] = [session for session in self._between[key] if not session.ended]
+        return self._between[key]
+
+
+def _session_of(message: Message, live: _Live, requests: dict) -> _Session | None:
     """The session a message goes on with: its connection's, else one its cookie or its hosts point at."""
-    found = _session_on(message, live)
+    found = live.on(message)
     if found is not None:
         return found
     request = message if message.kind == "http.request" else requests.get((message.stream, message.exchange))
     client, server = (request.src, request.dst) if request is not None else (message.src, message.dst)
     cookies = _cookies(request, "cookie") if request is not None else set()
-    near = [s for s in live if not s.ended and s.client.address == client.address and s.server == server
-            and message.time - s.last <= IDLE and s.streams <= s.closed]
+    near = [s for s in live.between(client.address, server) if message.time - s.last <= IDLE and s.streams <= s.closed]
     if message.kind == "cwmp.Inform":
         near = [s for s in near if s.device == device_of(message)]
     named = [s for s in near if cookies & s.cookies]
@@ -192,15 +231,8 @@ def _session_of(message: Message, live: list[_Session], requests: dict) -> _Sess
         return None
     if message.kind == "http.request" and message.fields.get("method") != "POST":
         return None
-    chosen[0].streams.add(message.stream)
+    live.join(chosen[0], message.stream)
     return chosen[0]
-
-
-def _session_on(message: Message, live: list[_Session]) -> _Session | None:
-    for session in reversed(live):
-        if message.stream in session.streams and (not session.ended or message.kind != "http.request"):
-            return session if not session.ended else None
-    return None
 
 
 def device_of(message: Message) -> str:
@@ -219,12 +251,6 @@ def _cookies(message: Message | None, header: str) -> set[str]:
     values = value if isinstance(value, (list, tuple)) else [value] if value else []
     pairs = [part.strip() for one in values for part in str(one).split(";" if header == "cookie" else "\n")]
     return {pair.partition(";")[0] for pair in pairs if "=" in pair}
-
-
-def _touch(session: _Session, message: Message) -> None:
-    session.last = message.time
-    session.tail = message
-    session.streams.add(message.stream)
 
 
 def _gave_up(session: _Session, out: list[Message]) -> str:

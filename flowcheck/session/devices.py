@@ -90,8 +90,9 @@ class _Facts:
         self.cwmp_at: dict[str, set[str]] = defaultdict(set)
         self.streams_of_session: dict[int, set[int]] = defaultdict(set)
         self.identity: dict[str, dict[str, str]] = {}
-        for message in messages:
-            self._note(message)
+        self.ike_ids: dict[str, tuple[int, str]] = {}            # SPI -> place of the message that first names it, IKE identity
+        for place, message in enumerate(messages):
+            self._note(message, place)
         session_of = {stream: session for session, streams in self.streams_of_session.items() for stream in streams}
         key_of_session = {session_of[stream]: key for stream, key in self.cwmp_of_stream.items() if stream in session_of}
         for session, streams in self.streams_of_session.items():
@@ -101,8 +102,16 @@ class _Facts:
         self.behind = _behind_nat(aliases)
         self.shared = {address for address, keys in self.cwmp_at.items() if len(keys) > 1} | self._shared_by_tunnels()
         self.shared |= {address for address, named in self.names.clients_of.items() if len(named) > 1}
+        self.addresses_of_cwmp: dict[str, list[str]] = defaultdict(list)
+        for address, keys in self.cwmp_at.items():
+            for key in keys:
+                self.addresses_of_cwmp[key].append(address)
+        self.spis_at: dict[str, dict[str, None]] = defaultdict(dict)
+        for spi, ends in self.ends_of_spi.items():
+            for end in ends:
+                self.spis_at[end.address][spi] = None
 
-    def _note(self, message: Message) -> None:
+    def _note(self, message: Message, place: int) -> None:
         if message.session is not None:
             self.streams_of_session[message.session].add(message.stream)
         if message.kind == "cwmp.Inform":
@@ -118,6 +127,8 @@ class _Facts:
             end = self._ike_device_end(message)
             spi = message.fields["spi_i"]
             self.first_seen.setdefault(spi, message.frames[-1].number)
+            if message.fields.get("id_i"):
+                self.ike_ids.setdefault(spi, (place, str(message.fields["id_i"])))
             if end is not None and end not in self.ends_of_spi[spi]:
                 self.ends_of_spi[spi].append(end)
             if end is not None:
@@ -160,7 +171,7 @@ class _Facts:
                 return [("ike", self.spi_of_end[end])]
             return [("cwmp", key) for key in sorted(self.cwmp_at.get(end.address, ()))] + \
                    list(self.names.clients_of.get(end.address, ())) + \
-                   [("ike", spi) for spi, ends in self.ends_of_spi.items() if any(e.address == end.address for e in ends)]
+                   [("ike", spi) for spi in self.spis_at.get(end.address, ())]
         return [("address", end.address)]
 
 
@@ -186,7 +197,7 @@ def assign(messages: Sequence[Message], aliases: Mapping[Endpoint, set[Endpoint]
     assumed = _join_the_only_tunnel(joined, facts, messages)
     devices, by_node = [], {}
     for root, nodes in joined.nodes().items():
-        device = _device(nodes, joined.reasons.get(root, []), facts, messages, assumed.get(root, ()))
+        device = _device(nodes, joined.reasons.get(root, []), facts, assumed.get(root, ()))
         devices.append(device)
         by_node.update(dict.fromkeys(nodes, device))
     return Assignment(tuple(sorted(devices, key=lambda d: d.id)), by_node, facts)
@@ -257,6 +268,7 @@ def _join_names(joined: _Joined, facts: _Facts) -> None:
 def _join_tunnels(joined: _Joined, facts: _Facts, messages: Sequence[Message]) -> None:
     """IKE SAs join the addresses they run from, the addresses they hand out, and each other by IKE identity."""
     by_identity: dict[str, Hashable] = {}
+    named = _Tails(facts.identity)
     for spi, ends in facts.ends_of_spi.items():
         node = ("ike", spi)
         joined.find(node)
@@ -278,10 +290,26 @@ def _join_tunnels(joined: _Joined, facts: _Facts, messages: Sequence[Message]) -
             if name in by_identity:
                 joined.join(by_identity[name], node, f"the IKE identity {name} again in frame {frame}")
             by_identity.setdefault(name, node)
-            for key, facts_of in facts.identity.items():
-                tail = f"{facts_of.get('oui', '')}-{facts_of.get('serial_number', '')}"
-                if tail.strip("-") and tail.lower() in name.lower():
-                    joined.join(("cwmp", key), node, f"the IKE identity {name} names {key}")
+            for key in named.within(name):
+                joined.join(("cwmp", key), node, f"the IKE identity {name} names {key}")
+
+
+class _Tails:
+    """Which CWMP devices a text names by OUI and serial number, however many devices there are."""
+
+    def __init__(self, identity: Mapping[str, Mapping[str, str]]):
+        self._keys: dict[str, list[str]] = defaultdict(list)
+        for key, facts in identity.items():
+            tail = f"{facts.get('oui', '')}-{facts.get('serial_number', '')}".lower()
+            if tail.strip("-"):
+                self._keys[tail].append(key)
+        self._lengths = sorted({len(tail) for tail in self._keys})
+
+    def within(self, text: str) -> list[str]:
+        text = text.lower()
+        found = {text[at:at + size]: None for size in self._lengths for at in range(len(text) - size + 1)
+                 if text[at:at + size] in self._keys}
+        return [key for tail in found for key in self._keys[tail]]
 
 
 def inner_addresses(message: Message) -> list[str]:
@@ -311,10 +339,12 @@ def _join_nat(joined: _Joined, facts: _Facts, aliases: Mapping[Endpoint, set[End
 def _join_the_only_tunnel(joined: _Joined, facts: _Facts, messages: Sequence[Message]) -> dict[Hashable, tuple[str, ...]]:
     """Without keys nothing says which inner address a tunnel carries; where there is one of each, they belong together."""
     with_tunnel = {joined.find(("ike", spi)) for spi in facts.ends_of_spi}
+    if len(with_tunnel) != 1:
+        return {}
     inside = {joined.find(node) for node in (*[("address", a) for a in facts.device_addresses - facts.shared],
                                              *[("cwmp", k) for k in facts.identity])} - with_tunnel
     alone = {root for root in with_tunnel if not any(node[0] == "cwmp" for node in joined.nodes()[root])}
-    if len(alone) != 1 or len(with_tunnel) != 1 or len(inside) != 1:
+    if len(alone) != 1 or len(inside) != 1:
         return {}
     tunnel, inner = alone.pop(), inside.pop()
     first = min((m.time for m in messages if m.protocol == "ike"), default=None)
@@ -326,8 +356,7 @@ def _join_the_only_tunnel(joined: _Joined, facts: _Facts, messages: Sequence[Mes
     return {joined.find(inner): (why,)}
 
 
-def _device(nodes: list[Hashable], reasons: list[str], facts: _Facts, messages: Sequence[Message],
-            assumed: tuple[str, ...]) -> Device:
+def _device(nodes: list[Hashable], reasons: list[str], facts: _Facts, assumed: tuple[str, ...]) -> Device:
     keys = sorted(name for kind, name in nodes if kind == "cwmp")
     spis = [name for kind, name in nodes if kind == "ike"]
     addresses = [name for kind, name in nodes if kind == "address"]
@@ -338,12 +367,11 @@ def _device(nodes: list[Hashable], reasons: list[str], facts: _Facts, messages: 
         named = sorted(str(name) for node, name in nodes if node == kind)
         if named:
             identity[kind] = named[0]
-    ike_id = next((str(m.fields["id_i"]) for m in messages if m.protocol == "ike" and m.fields.get("id_i")
-                   and m.fields.get("spi_i") in spis), None)
+    _, ike_id = min((facts.ike_ids[spi] for spi in spis if spi in facts.ike_ids), default=(0, None))
     if ike_id:
         identity["ike_id"] = ike_id
     everything = tuple(dict.fromkeys((*outer, *public, *sorted(addresses), *facts.names.addresses(set(nodes)),
-                                      *(a for key in keys for a, held in facts.cwmp_at.items() if key in held))))
+                                      *(a for key in keys for a in facts.addresses_of_cwmp[key]))))
     named = next((identity[kind] for kind in ("private_id", "imsi", "imei") if kind in identity), None)
     name = keys[0] if keys else ike_id or named or (everything[0] if everything else "unknown")
     return Device(name, identity, everything, tuple(dict.fromkeys(reasons)), tuple(dict.fromkeys((*outer, *public))), assumed,

@@ -74,6 +74,7 @@ class Names:
         self._of_stream: dict[int, dict[Node, None]] = defaultdict(dict)
         self._contexts: dict[tuple[int, str], tuple[int, str | None]] = {}   # UE context -> its number and identity
         self._context_count = 0
+        self._places: dict[Node, dict[int, str]] | None = None               # node -> its addresses, in the order of noting
         for message in messages:
             self._note(message)
         self._settle_m2me()
@@ -103,8 +104,13 @@ class Names:
 
     def addresses(self, nodes: Collection[Node]) -> list[str]:
         """The addresses these nodes were given, and those that spoke for them."""
-        mine = [address for address, given in self._given.items() if any(node in nodes for _, node in given)]
-        return mine + [address for address, held in self.clients_of.items() if any(node in nodes for node in held)]
+        if self._places is None:
+            self._places = defaultdict(dict)
+            for order, (address, held) in enumerate((*((a, [node for _, node in given]) for a, given in self._given.items()),
+                                                     *self.clients_of.items())):
+                for node in held:
+                    self._places[node][order] = address
+        return [address for _, address in sorted({place for node in nodes for place in self._places.get(node, {}).items()})]
 
     def _own(self, message: Message) -> Collection[Node]:
         found = self._by_message.get(id(message))

@@ -39,11 +39,14 @@ def timelines(messages: Sequence[Message], opaque: Sequence[Opaque], gaps: Seque
     for item in opaque:
         for device in whose.owners_of_opaque(item) or (UNKNOWN,):
             hidden[device.id].append(item)
+    holes: dict[int | None, list[int]] = defaultdict(list)                     # stream -> places in `gaps`
+    for place, gap in enumerate(gaps):
+        holes[folded.streams.get(gap.stream, gap.stream) if gap.stream is not None else None].append(place)
     found = []
     for device in (*whose.devices, UNKNOWN):
         if own.get(device.id):
             streams = {m.stream for m in own[device.id]}
-            near = tuple(gap for gap in gaps if gap.stream is None or folded.streams.get(gap.stream, gap.stream) in streams)
+            near = tuple(gaps[place] for place in sorted(place for stream in (None, *streams) for place in holes.get(stream, ())))
             found.append(Timeline(device, addresses.with_changes(own[device.id], device), tuple(hidden.get(device.id, ())),
                                   window, near, links, protocols))
     return found
