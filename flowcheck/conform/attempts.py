@@ -12,6 +12,7 @@ from __future__ import annotations
 
 from collections.abc import Callable, Collection, Mapping, Sequence
 from dataclasses import dataclass, field, replace
+from functools import lru_cache
 from typing import Any
 
 from ..model import Message, Timeline
@@ -56,12 +57,13 @@ class _Cutter:
     def __init__(self, rule: Rule, matcher: Matcher, timeline: Timeline, known: Callable[[Message], Mapping[str, Any]]):
         self.rule, self.matcher, self.timeline, self.known = rule, matcher, timeline, known
         self.steps = [step for step in rule.steps() if step.messages and not step.forbidden]
+        self.steps_for = _steps_by_kind(rule)
         self.quiet = int(_seconds(rule, matcher) * 1e9)
         self.open: Attempt | None = None
         self.closed: list[Attempt] = []
 
     def take(self, message: Message) -> None:
-        relevant = [step for step in self.steps if self.matcher.could_be(step, message)]
+        relevant = [step for step in self.steps_for.get(message.kind, ()) if self.matcher.could_be(step, message)]
         if not relevant and not self._ends(message):
             return
         opener = self._definite(self.rule.attempt.opens_at, message)
@@ -225,6 +227,17 @@ def _finished(items: tuple[Step | Group, ...], done: Collection[str]) -> bool | 
         elif (found := _finished(item.items, done)) is not None:
             return found
     return None
+
+
+@lru_cache(maxsize=64)
+def _steps_by_kind(rule: Rule) -> dict[str, list[Step]]:
+    """Message kind -> the steps that it could be, or could be the refusal of, in the order of the file."""
+    found: dict[str, list[Step]] = {}
+    for step in rule.steps():
+        if step.messages and not step.forbidden:
+            for kind in dict.fromkeys((*step.messages, *(kind for pattern in step.refused_by for kind in pattern.messages))):
+                found.setdefault(kind, []).append(step)
+    return found
 
 
 def _seconds(rule: Rule, matcher: Matcher) -> float:

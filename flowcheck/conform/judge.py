@@ -10,6 +10,7 @@ from __future__ import annotations
 from collections.abc import Iterable, Mapping, Sequence
 from datetime import date
 from fnmatch import fnmatchcase
+from functools import lru_cache
 from typing import Any
 
 from dataclasses import replace
@@ -75,8 +76,13 @@ def judge(rules: Sequence[Rule], site: Site, timeline: Timeline, expected: Itera
     return tuple(sorted(results, key=lambda r: (r.started, r.procedure)))
 
 
-def in_order(rules: Sequence[Rule]) -> list[Rule]:
+def in_order(rules: Sequence[Rule]) -> Sequence[Rule]:
     """Those that remember something before those that refer to it."""
+    return _in_order(tuple(rules))
+
+
+@lru_cache(maxsize=8)
+def _in_order(rules: tuple[Rule, ...]) -> tuple[Rule, ...]:
     gives = {rule.procedure: {b.name for one in (*rule.steps(), *rule.facts) for b in one.remember} for rule in rules}
     takes = {rule.procedure: set(_device_references(rule)) for rule in rules}
     left, ordered = list(rules), []
@@ -84,7 +90,7 @@ def in_order(rules: Sequence[Rule]) -> list[Rule]:
         ready = [r for r in left if not any(gives[o.procedure] & takes[r.procedure] for o in left if o is not r)] or left[:1]
         ordered += ready
         left = [r for r in left if r not in ready]
-    return ordered
+    return tuple(ordered)
 
 
 def _device_references(rule: Rule) -> Iterable[str]:

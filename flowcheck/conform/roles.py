@@ -114,8 +114,9 @@ def _first(pattern: Pattern, role: Role, matcher: Matcher, messages: Sequence[Me
         until = next((m.time for m in messages if _fits(pattern.before, None, matcher, m)), None)
         if until is None:
             return None
-    fitting = [m for m in messages if (until is None or m.time <= until) and _fits(pattern, role.name, matcher, m)]
-    return None if not fitting else fitting[-1] if until is not None else fitting[0]
+    fitting = (m for m in (messages if until is None else reversed(messages)) if m.kind in pattern.messages
+               and (until is None or m.time <= until) and _fits(pattern, role.name, matcher, m))
+    return next(fitting, None)
 
 
 def _fits(pattern: Pattern, free: str | None, matcher: Matcher, message: Message) -> bool:

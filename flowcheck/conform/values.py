@@ -17,7 +17,7 @@ from urllib.parse import urlsplit
 
 from ..documents import find_field, find_named
 from ..model import Device, Message
-from ..rulebook.patterns import matches as pattern_matches
+from ..rulebook.patterns import any_matches
 from ..rulebook.rule import Binding, Check, Condition, Reference, Site
 from .elsewhere import Elsewhere
 
@@ -139,7 +139,13 @@ def parameters(fields: Mapping[str, Any], patterns: Iterable[str]) -> dict[str, 
     else:
         return {}
     wanted = tuple(patterns)
-    return {name: value for name, value in found.items() if any(pattern_matches(p, name) for p in wanted)}
+    return {name: value for name, value in found.items() if _is_one_of(wanted, name)}
+
+
+@lru_cache(maxsize=1 << 16)
+def _is_one_of(patterns: tuple[str, ...], name: str) -> bool:
+    """Devices of one kind name the same parameters, so the answers come again and again."""
+    return any_matches(patterns, name)
 
 
 def partly_hidden(message: Message) -> bool:
