@@ -41,6 +41,7 @@ def _changes(messages: Sequence[Message], device: Device) -> Iterator[Message]:
     last_used = {m.src.address: m.time for m in messages if m.kind in SENDERS}
     informed: dict[str, list[str]] = {}
     current: dict[int, _Address] = {}            # IP version -> address inside
+    left: dict[str, int] = {}                    # address -> when the device changed to another one
     for message in messages:
         spi = message.fields.get("spi_i") if message.protocol == "ike" else None
         if spi is not None:
@@ -58,11 +59,14 @@ def _changes(messages: Sequence[Message], device: Device) -> Iterator[Message]:
                 current[version] = _Address(text, spi or (held.spi if held else None))
             elif held.spi == spi and spi is not None:
                 continue                         # several addresses of one tunnel
+            elif via == "traffic" and message.time - left.get(text, -OVERLAP) < OVERLAP:
+                continue                         # the last packets from the address before
             elif last_used.get(held.text, 0) > message.time + OVERLAP:
                 continue                         # the old one stays in use: a tunnel beside it
             else:
                 yield _change(message, held.text, text, via, informed.get(held.text, ()))
                 current[version] = _Address(text, spi)
+                left[held.text] = message.time
         if message.kind == "cwmp.Inform":
             known = informed.setdefault(message.src.address, [])
             if message.dst.address not in known:
