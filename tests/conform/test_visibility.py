@@ -5,7 +5,7 @@ from literals import SECOND, codes, judged, message, rule, sealed, states
 
 from flowcheck.model import Gap
 
-ASK = rule('''
+TEXT = '''
 roles: {hnb: {kind: device}, dns: {kind: dns_server}, acs: {kind: acs, host: 198.51.100.80}}
 attempt: {opens_at: [ask], resumes_at: [go]}
 steps:
@@ -14,7 +14,8 @@ steps:
   - {step: go, cite: "3", message: cwmp.Inform, from: hnb, to: acs, inside: ipsec}
   - {step: went, cite: "4", message: cwmp.InformResponse, from: acs, to: hnb, answers: go,
      within: {after: go, seconds: 30}}
-''')
+'''
+ASK = rule(TEXT)
 QUERY = message("dns.query", 10, "hnb", "dns", transaction=1, qname="a.example")
 ANSWER = message("dns.response", 10.1, "dns", "hnb", answers=1, rcode="NOERROR")
 INFORM = message("cwmp.Inform", 11, "inner", "acs", transaction=2)
@@ -55,6 +56,14 @@ def test_where_the_capture_ends_or_begins(messages, more, verdict, found):
 def test_a_request_that_was_repeated_in_vain_has_failed_before_its_deadline():
     from dataclasses import replace
     assert one(replace(QUERY, repeats=2), ends=12).verdict == "fail"
+
+
+def test_an_attempt_that_opens_at_a_later_step_misses_the_earlier_ones():
+    """Only if nothing of the device came before, the capture may have begun in between."""
+    of = rule(TEXT.replace("opens_at: [ask]", "opens_at: [ask, go]"))
+    assert judged(of, INFORM, ACCEPT)[0].verdict == "inconclusive"
+    attempt, = judged(of, message("x.other", 0, "hnb", "gw"), INFORM, ACCEPT)
+    assert attempt.verdict == "fail" and codes(attempt) == ["ask/missing"]
 
 
 def test_a_gap_hides_what_lies_in_it():

@@ -33,6 +33,8 @@ UNANSWERED = [("query", None, None, False)]
     ([asked(0, 1), asked(0, 2, "AAAA"), told(.1, 2, "AAAA"), told(.2, 1, address="192.0.2.9")], GOOD),
     ([asked(0, 1), asked(0, 2, "AAAA"), told(.1, 2, "AAAA", rcode="SERVFAIL"), told(.2, 1, address="192.0.2.9")], GOOD),
     ([asked(0, 1), asked(0, 2, "AAAA"), told(.1, 1, rcode="NXDOMAIN"), told(.2, 2, "AAAA", rcode="NXDOMAIN")], REFUSED),
+    ([asked(0, 1), told(.1, 1, address="192.0.2.9"), asked(.5, 2, "AAAA"), told(.6, 2, "AAAA", rcode="SERVFAIL")],
+     GOOD),
     ([asked(0, 1), asked(5, 1), asked(10, 1)], UNANSWERED),
     ([asked(0, 1), asked(5, 7), asked(10, 9)], UNANSWERED),                       # asked again with new ids
     ([asked(0, 1), asked(5, 2, server="gw"), told(6, 2, server="gw", address="192.0.2.9")], GOOD),
