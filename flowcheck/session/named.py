@@ -47,6 +47,7 @@ DOCUMENTS = (
     Document("mcim_register_path", None, None, "m2me_id", "m2me"),
     Document("mcim_validate_path", None, None, "m2me_id", "m2me"),
     Document("mcim_status_path", None, None, "m2me_id", "m2me"),
+    Document("mcim_object_path", None, None, "m2me_id", "m2me"),      # last: one without the object it should hold
 )
 _BESIDE = {"m2me": (("imei", "imei"), ("m2me_address", "address"))}     # further fields of such a document -> node
 
@@ -74,10 +75,12 @@ class Names:
         self._of_stream: dict[int, dict[Node, None]] = defaultdict(dict)
         self._contexts: dict[tuple[int, str], tuple[int, str | None]] = {}   # UE context -> its number and identity
         self._context_count = 0
+        self._nameless: list[Message] = []               # documents that should name a machine and do not
         self._places: dict[Node, dict[int, str]] | None = None               # node -> its addresses, in the order of noting
         for message in messages:
             self._note(message)
         self._settle_m2me()
+        self._give_to_the_only_one()
         for message in messages:
             self._note_address(message)
 
@@ -153,6 +156,7 @@ class Names:
         body, path = message.fields.get("body"), str(message.fields.get("path") or "")
         if body is None:
             return []
+        meant: Document | None = None
         for document in DOCUMENTS:
             if not re.search(self._bindings.get(document.path, r"(?!)"), path):
                 continue
@@ -160,6 +164,7 @@ class Names:
                 continue
             if document.lacks and self._holds(message, document.lacks):
                 continue
+            meant = meant or document
             names = [(document.identity, str(value)) for value in self._values(body, document.name)[:1] if str(value).strip()]
             for name in names:
                 self._beside(name, body, message)
@@ -167,6 +172,8 @@ class Names:
                     self._speaks_for(message, name)
             if names:
                 return names
+        if meant is not None and meant.identity == "m2me" and message.kind.endswith(".request"):
+            self._nameless.append(message)
         return []
 
     def _beside(self, name: Node, body: Any, message: Message) -> None:
@@ -229,6 +236,18 @@ class Names:
         for key, nodes in self._by_message.items():
             self._by_message[key] = list(map(settled, nodes))
         self.joins = [Join(settled(join.one), settled(join.other), join.why) for join in self.joins]
+
+    def _give_to_the_only_one(self) -> None:
+        """A document that names no machine is about the only one that the others name."""
+        everybody = {node for nodes in self._by_message.values() for node in nodes if node[0] == "imsi"}
+        if len(everybody) != 1:
+            return
+        for message in self._nameless:
+            node = next(iter(everybody))
+            self._by_message[id(message)].append(node)
+            if message.transaction is not None:
+                self._of_transaction[message.transaction][node] = None
+            self._of_stream[message.stream][node] = None
 
     def _join(self, one: Node, other: Node, why: str, message: Message) -> None:
         if one != other:
