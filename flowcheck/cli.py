@@ -46,7 +46,8 @@ def main(arguments: list[str] | None = None) -> int:
 
 def _parser() -> argparse.ArgumentParser:
     parser = argparse.ArgumentParser(prog="flowcheck", description=(
-        "Reads packet captures of a device's bring-up and says at which step of the 3GPP procedure it stopped, and on whose side."))
+        "Reads packet captures of a device's bring-up and says at which step of the 3GPP procedure it stopped, "
+        "and on whose side."))
     parser.add_argument("--version", action="store_true", help="print the version and leave")
     parser.add_argument("--json", dest="version_json", action="store_true", help=argparse.SUPPRESS)
     commands = parser.add_subparsers(metavar="COMMAND")

@@ -54,8 +54,8 @@ def compare(good: Result, bad: Result, procedures: tuple[str, ...] = ()) -> list
     ours, theirs = _attempts(good), _attempts(bad)
     names = [name for name in dict.fromkeys((*ours, *theirs)) if not procedures or name in procedures]
     good_names, bad_names = capture_names(good.captures), capture_names(bad.captures)
-    return [_pair(name, min(ours.get(name, ()), key=_badness, default=None), max(theirs.get(name, ()), key=_badness, default=None),
-                  good_names, bad_names) for name in names]
+    return [_pair(name, min(ours.get(name, ()), key=_badness, default=None),
+                  max(theirs.get(name, ()), key=_badness, default=None), good_names, bad_names) for name in names]
 
 
 def _attempts(result: Result) -> dict[str, list[AttemptResult]]:
@@ -126,8 +126,8 @@ def _head(attempt: AttemptResult | None) -> Mapping[str, Any] | None:
 
 
 def _finding(finding: Finding, names: tuple[str, ...]) -> dict[str, Any]:
-    return {"code": finding.code, "severity": finding.severity, "expected": finding.expected, "observed": finding.observed,
-            "hint": finding.hint, "frames": _refs(finding.frames, names)}
+    return {"code": finding.code, "severity": finding.severity, "expected": finding.expected,
+            "observed": finding.observed, "hint": finding.hint, "frames": _refs(finding.frames, names)}
 
 
 def _refs(frames: tuple[FrameRef, ...], names: tuple[str, ...]) -> list[dict[str, Any]]:
@@ -136,14 +136,16 @@ def _refs(frames: tuple[FrameRef, ...], names: tuple[str, ...]) -> list[dict[str
 
 def as_text(pairs: list[Pair], good: Result, bad: Result) -> str:
     """The table: a `*` marks steps that went otherwise; times are seconds since the attempt began."""
-    return "\n".join(line for pair in pairs for line in _lines(pair, capture_names(good.captures), capture_names(bad.captures))) + "\n"
+    names = capture_names(good.captures), capture_names(bad.captures)
+    return "\n".join(line for pair in pairs for line in _lines(pair, *names)) + "\n"
 
 
 def _lines(pair: Pair, good_names: tuple[str, ...], bad_names: tuple[str, ...]) -> list[str]:
     from .report.visible import line
     lines = [f"{pair.procedure}  {line(pair.title, 120)}"]
     for name, attempt in (("good", pair.good), ("bad", pair.bad)):
-        lines.append(f"  {name:<5}{attempt.verdict.upper():<13}{line(attempt.diagnosis, 300)}" if attempt else f"  {name:<5}no attempt")
+        said = f"{attempt.verdict.upper():<13}{line(attempt.diagnosis, 300)}" if attempt else "no attempt"
+        lines.append(f"  {name:<5}{said}")
     if pair.good is None or pair.bad is None:
         return [*lines, ""]
     table = [("", "step", "", "good", "", "bad", "", "slower by")]
@@ -153,10 +155,12 @@ def _lines(pair: Pair, good_names: tuple[str, ...], bad_names: tuple[str, ...]) 
     lines += ["  " + "  ".join(cell.ljust(width) for cell, width in zip(row, widths)).rstrip() for row in table]
     if pair.first is not None:
         why = pair.first.bad.reason if pair.first.bad else ""
-        lines.append(f"  first difference: step {pair.first.cite} {pair.first.step}" + (f": {line(why, 300)}" if why else ""))
+        said = f": {line(why, 300)}" if why else ""
+        lines.append(f"  first difference: step {pair.first.cite} {pair.first.step}{said}")
     for name, findings, names in (("bad", pair.only_bad, bad_names), ("good", pair.only_good, good_names)):
-        lines += [f"  only in {name}: {line(f.code, 200)}: expected {line(f.expected, 200)}; observed {line(f.observed, 200)}"
-                  + (f" ({frame_list(f.frames, names)})" if f.frames else "") for f in findings]
+        lines += [f"  only in {name}: {line(f.code, 200)}: expected {line(f.expected, 200)}; "
+                  f"observed {line(f.observed, 200)}" + (f" ({frame_list(f.frames, names)})" if f.frames else "")
+                  for f in findings]
     return [*lines, ""]
 
 
@@ -164,4 +168,5 @@ def _cell(cell: Cell | None) -> tuple[str, str]:
     if cell is None:
         return "(no such step)", ""
     frames = cell.frames if len(cell.frames) <= 40 else cell.frames[:37] + "..."
-    return cell.state.replace("_", " "), " ".join(filter(None, (frames, "" if cell.after is None else f"at {cell.after:.3f} s")))
+    after = "" if cell.after is None else f"at {cell.after:.3f} s"
+    return cell.state.replace("_", " "), f"{frames} {after}".strip()

@@ -1,7 +1,7 @@
 """What a finding code, a kind of finding, a step or a procedure means: the text behind `flowcheck explain`.
 
-A code is `procedure/step/kind[:detail]`. What the step asks and what to look at next comes from the rule; what the kind and
-the detail mean from the tables here, which cite where a registered code is defined.
+A code is `procedure/step/kind[:detail]`. What the step asks and what to look at next comes from the rule; what the kind
+and the detail mean from the tables here, which cite where a registered code is defined.
 """
 
 from __future__ import annotations
@@ -17,34 +17,40 @@ KINDS = {
     "missing": "The step did not happen, although steps before and after it did, and the capture could have shown it.",
     "stopped": "Nothing of the procedure follows after the last step seen; this step is the first that should have.",
     "refused": "The peer answered with a refusal; the code after the colon is the one it gave.",
-    "no-answer": "A request was sent and nobody answered: the deadline passed in the capture, the sender had to repeat itself "
-                 "or gave up.",
-    "field-absent": "The message is there and lacks a field or parameter that the clause asks for; its name follows the colon.",
-    "field-wrong": "The message is there and a field has another value than the clause asks for; its name follows the colon.",
+    "no-answer": "A request was sent and nobody answered: the deadline passed in the capture, the sender had to repeat "
+                 "itself or gave up.",
+    "field-absent": "The message is there and lacks a field or parameter that the clause asks for; its name follows "
+                    "the colon.",
+    "field-wrong": "The message is there and a field has another value than the clause asks for; its name follows the "
+                   "colon.",
     "late": "The step happened after its deadline. A deadline of ours (engineering) makes it a warning, one of the "
             "specification an error.",
     "out-of-order": "The step happened, but not at its place in the procedure.",
-    "unexpected": "A message of the procedure that no step waits for at this place; a notice unless the rule says otherwise.",
+    "unexpected": "A message of the procedure that no step waits for at this place; a notice unless the rule says "
+                  "otherwise.",
     "wrong-path": "The message ran outside the tunnel or TLS connection that it belongs into.",
     "forbidden": "The clause says that this shall not happen, and it did.",
-    "not-started": "The procedure was expected (--procedure) and the capture, which could show it, has no attempt of it.",
+    "not-started": "The procedure was expected (--procedure) and the capture, which could show it, has no attempt "
+                   "of it.",
 }
 STATES = {
     "seen": "A message of the capture is this step.", "refused": "The peer refused this step.",
     "missing": "The step is not in the capture, which could have shown it; or it was not reached after a failure.",
     "late": "The step happened after its deadline.",
     "not_observable": "Whether the step happened cannot be told from this capture; the reason says what hides it.",
-    "not_applicable": "The step does not apply in this attempt: its condition is false, or it is optional and was left out.",
+    "not_applicable": "The step does not apply in this attempt: its condition is false, or it is optional and was "
+                      "left out.",
     "unchecked": "No capture can show this step; it is listed so that the table has every step of the clause.",
 }
 OUTCOMES = {
     "pass": "Every mandatory step that applies was seen, in order, and every check held.",
     "fail": "At least one finding of severity error that is not waived; the first of them is the cause.",
-    "inconclusive": "Nothing is known to be wrong, but the capture cannot show a mandatory step. The report says what would "
-                    "decide it.",
+    "inconclusive": "Nothing is known to be wrong, but the capture cannot show a mandatory step. The report says what "
+                    "would decide it.",
 }
 _NEXT = {                       # where the rule has no hint of its own
-    "missing": "Look at the frames before and after: is the sender's configuration such that it may leave the step out?",
+    "missing": "Look at the frames before and after: is the sender's configuration such that it may leave the step "
+               "out?",
     "stopped": "Look at the last frame of the attempt and at the device's log right after it.",
     "refused": "Look at the refusing host's log at that time, with the code.",
     "no-answer": "Capture at the answering host: did the request arrive, and did an answer leave?",
@@ -105,7 +111,7 @@ def explain(code: str, rules: Sequence[Rule], timers: Mapping[str, float]) -> st
         if found:
             return "\n\n".join("\n".join(_step(rule, step, "", "", timers)) for rule, step in found)
         words = [rule.procedure for rule in rules] + list(FINDING_KINDS) + list(STEP_STATES) + list(VERDICTS)
-        guess = did_you_mean(procedure, words) or "; a code is procedure/step/kind[:detail], as in the cause of a result"
+        guess = did_you_mean(procedure, words) or "; a code is procedure/step/kind[:detail], as a result's cause is"
         raise UsageError(f"explain {code}: no procedure, step or kind of finding is called '{procedure}'{guess}")
     if not rest:
         return "\n".join(_procedure(rule))
@@ -164,9 +170,8 @@ def _step(rule: Rule, step: Step, kind: str, detail: str, timers: Mapping[str, f
     side = (pattern.side if pattern else None) or (check.side if check else None) or step.side
     if side:
         yield f"    to act    {side}"
-    hint = (pattern.hint if pattern else "") or (check.hint if check else "") or step.hint or (_NEXT[kind] if kind else "")
-    if hint:
-        yield f"    next      {hint}"
+    hints = (pattern.hint if pattern else "", check.hint if check else "", step.hint, _NEXT.get(kind, ""))
+    yield from (f"    next      {hint}" for hint in list(filter(None, hints))[:1])
     yield f"    rule      {rule.path}:{step.place.line}" if step.place else f"    rule      {rule.path}"
 
 

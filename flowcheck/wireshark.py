@@ -3,9 +3,9 @@
     ask         packets that a display filter selects, with their dissected fields (a process of its own)
     crosscheck  the facts flowcheck and Wireshark both decode, and where they disagree
 
-pyshark takes over asyncio's child watcher for good, so it runs in a child process: `python -m flowcheck.wireshark` reads one
-request from its standard input and writes a line of JSON per packet. Keys are never put on a command line: they go to
-Wireshark as the tables of a private configuration directory. Nothing here is needed to judge a capture.
+pyshark takes over asyncio's child watcher for good, so it runs in a child process: `python -m flowcheck.wireshark`
+reads one request from its standard input and writes a line of JSON per packet. Keys are never put on a command line:
+they go to Wireshark as the tables of a private configuration directory. Nothing here is needed to judge a capture.
 """
 
 from __future__ import annotations
@@ -31,8 +31,8 @@ from .wireshark_facts import Fact
 TIMEOUT = 600                # seconds for one capture
 PREFERENCES = {"tcp.reassemble_out_of_order": "TRUE",     # without it tshark loses messages
                "esp.enable_encryption_decode": "TRUE", "esp.enable_null_encryption_decode_heuristic": "FALSE"}
-COSTS = ("tshark is not installed: no second opinion by Wireshark (crosscheck) and no rule steps with a Wireshark filter; "
-         "install it with `apt-get install tshark`")
+COSTS = ("tshark is not installed: no second opinion by Wireshark (crosscheck) and no rule steps with a Wireshark "
+         "filter; install it with `apt-get install tshark`")
 
 
 class Seen(NamedTuple):
@@ -68,12 +68,15 @@ def unavailable() -> str | None:
     from importlib.util import find_spec
     if shutil.which("tshark") is None:
         return COSTS
-    return None if find_spec("pyshark") else "pyshark is not installed: no second opinion by Wireshark; `pip install pyshark`"
+    if find_spec("pyshark") is None:
+        return "pyshark is not installed: no second opinion by Wireshark; `pip install pyshark`"
+    return None
 
 
 # ---------------------------------------------------------------------------------------------------- asking
 
-def ask(path: str, display_filter: str, *, keys: Sequence[str] = (), decode_as: Mapping[str, str] | None = None) -> list[Seen]:
+def ask(path: str, display_filter: str, *, keys: Sequence[str] = (),
+        decode_as: Mapping[str, str] | None = None) -> list[Seen]:
     """The packets of a capture that a display filter selects. Raises UsageError or CaptureError in tshark's words."""
     reason = unavailable()
     if reason:
@@ -84,10 +87,11 @@ def ask(path: str, display_filter: str, *, keys: Sequence[str] = (), decode_as: 
         answer = Path(directory, "answer")         # a file: pyshark makes the pipes of its process non-blocking
         request = {"path": os.path.abspath(path), "filter": display_filter, "decode_as": dict(decode_as or {}),
                    "preferences": {**PREFERENCES, **preferences}, "answer": str(answer)}
-        environment = {**os.environ, "WIRESHARK_CONFIG_DIR": directory, "PYTHONPATH": os.pathsep.join(filter(None, sys.path))}
+        environment = {**os.environ, "WIRESHARK_CONFIG_DIR": directory,
+                       "PYTHONPATH": os.pathsep.join(filter(None, sys.path))}
         try:
-            done = subprocess.run([sys.executable, "-m", "flowcheck.wireshark"], input=json.dumps(request), text=True,
-                                  capture_output=True, env=environment, timeout=TIMEOUT, encoding="utf-8", errors="replace")
+            done = subprocess.run([sys.executable, "-m", "flowcheck.wireshark"], env=environment, timeout=TIMEOUT,
+                                  input=json.dumps(request), capture_output=True, encoding="utf-8", errors="replace")
         except subprocess.TimeoutExpired:
             raise CaptureError(f"{path}: tshark did not finish within {TIMEOUT} s") from None
         if done.returncode:
@@ -99,10 +103,10 @@ def ask(path: str, display_filter: str, *, keys: Sequence[str] = (), decode_as: 
 
 def _error(path: str, display_filter: str, said: str) -> Exception:
     lines = [line.strip() for line in said.splitlines() if line.strip() and "Running as user" not in line]
-    words = next((line.removeprefix("tshark: ") for line in lines if line.startswith("tshark: ")), lines[-1] if lines else "no reason given")
-    if words.startswith("The file") or not any(line.startswith("tshark: ") for line in lines):
-        return CaptureError(f"{path}: tshark cannot read it: {words}")
-    return UsageError(f"Wireshark does not take the display filter '{display_filter}': {words}")
+    own = [line.removeprefix("tshark: ") for line in lines if line.startswith("tshark: ")]
+    if own and not own[0].startswith("The file"):
+        return UsageError(f"Wireshark does not take the display filter '{display_filter}': {own[0]}")
+    return CaptureError(f"{path}: tshark cannot read it: {(own or lines[-1:] or ['it gives no reason'])[0]}")
 
 
 @contextmanager
@@ -139,7 +143,8 @@ def _child() -> int:
     from pyshark.capture.capture import TSharkCrashException
     _read_any_text()
     capture = pyshark.FileCapture(request["path"], display_filter=request["filter"], use_json=True, keep_packets=False,
-                                  override_prefs=request["preferences"], decode_as=request["decode_as"], custom_parameters=["-n"])
+                                  override_prefs=request["preferences"], decode_as=request["decode_as"],
+                                  custom_parameters=["-n"])
     packets = 0
     with open(request["answer"], "w", encoding="ascii") as answer:
         try:
@@ -167,7 +172,11 @@ def _read_any_text() -> None:
     """pyshark takes tshark's output for UTF-8, but texts of the capture are in it as they came."""
     from pyshark.tshark.output_parser import tshark_json
     strict = tshark_json.packet_from_json_packet
-    tshark_json.packet_from_json_packet = lambda data, **options: strict(data.decode("utf-8", "replace").encode(), **options)
+
+    def lenient(data: bytes, **options: Any) -> Any:
+        return strict(data.decode("utf-8", "replace").encode(), **options)
+
+    tshark_json.packet_from_json_packet = lenient
 
 
 def _plain(layer: Any) -> list[tuple[str, Any]]:
@@ -186,19 +195,24 @@ def crosscheck(path: str, observation: Observation, *, keys: Sequence[str] = ())
     """Compares what flowcheck observed in one capture with Wireshark's view of the same file."""
     messages = observation.messages
     seen = ask(path, wireshark_facts.FILTER, keys=keys, decode_as=decode_as(messages))
-    malformed = {packet.frame for packet in seen if any(wireshark_facts.malformed(fields) for _, fields in packet.layers)}
-    theirs = [(packet.frame, fact) for packet in seen if packet.frame not in malformed for fact in wireshark_facts.theirs(packet.layers)]
-    pairs = [(m, fact) for m in messages for fact in wireshark_facts.ours(m) if not malformed.intersection(r.number for r in m.frames)]
+    malformed = {packet.frame for packet in seen
+                 if any(wireshark_facts.malformed(fields) for _, fields in packet.layers)}
+    theirs = [(packet.frame, fact) for packet in seen if packet.frame not in malformed
+              for fact in wireshark_facts.theirs(packet.layers)]
+    pairs = [(m, fact) for m in messages for fact in wireshark_facts.ours(m)
+             if not malformed.intersection(ref.number for ref in m.frames)]
     ours = [(tuple(ref.number for ref in m.frames), fact) for m, fact in pairs]
     agreed, left, alone = _pair(ours, theirs)
     remarks = [f"{len(malformed)} frames that Wireshark calls malformed are left out"] if malformed else []
     again = _seen_again(pairs, left)
     if again:
-        remarks.append(f"{len(again)} messages of TCP connections that the file holds twice (two interfaces) are left out: "
-                       "Wireshark takes the second copy for retransmissions")
-    holed = {i for i in left if any(g.stream == pairs[i][0].stream and g.start <= pairs[i][0].time for g in observation.gaps)}
+        remarks.append(f"{len(again)} messages of TCP connections that the file holds twice (two interfaces) are left "
+                       "out: Wireshark takes the second copy for retransmissions")
+    holed = {i for i in left if any(gap.stream == pairs[i][0].stream and gap.start <= pairs[i][0].time
+                                    for gap in observation.gaps)}
     if holed:
-        remarks.append(f"{len(holed)} messages behind a hole in their TCP stream are left out: Wireshark does not read on there")
+        remarks.append(f"{len(holed)} messages behind a hole in their TCP stream are left out: Wireshark does not read "
+                       "on there")
     left = [i for i in left if i not in again | holed]
     return Comparison(agreed, tuple(_disagreements([ours[i] for i in left], alone)), tuple(remarks))
 
@@ -237,7 +251,7 @@ def compare(ours: Sequence[tuple[tuple[int, ...], Fact]], theirs: Sequence[tuple
 
 def _pair(ours: Sequence[tuple[tuple[int, ...], Fact]], theirs: Sequence[tuple[int, Fact]],
           ) -> tuple[dict[str, int], list[int], list[tuple[int, Fact]]]:
-    """Pairs equal facts at the same frame one to one: counts of pairs, indices of ours and facts of theirs left over."""
+    """Pairs equal facts at the same frame one to one: counts of pairs, what is left of ours (indices) and of theirs."""
     waiting: dict[tuple[int, Fact], list[int]] = defaultdict(list)           # frame and fact -> indices of ours
     for index, (frames, fact) in enumerate(ours):
         for frame in dict.fromkeys(frames):

@@ -16,8 +16,8 @@ from .decode._ike_names import EXCHANGES, EXCHANGES_V1
 from .decode._tls_names import ALERTS
 from .model import Message
 
-FILTER = ("(dns or mdns or llmnr or tls or isakmp or http or ftp or s1ap or hnbap or rua or ranap or gsm_a.dtap or nas-eps or "
-          "gtp or gtpv2 or diameter or coap) and not icmp and not icmpv6 and not uma")
+FILTER = ("(dns or mdns or llmnr or tls or isakmp or http or ftp or s1ap or hnbap or rua or ranap or gsm_a.dtap or "
+          "nas-eps or gtp or gtpv2 or diameter or coap) and not icmp and not icmpv6 and not uma")
 # An ICMP error quotes somebody else's message; UMA (TS 44.318) carries signalling that flowcheck does not look into.
 
 
@@ -54,7 +54,8 @@ def ours(message: Message) -> Iterator[Fact]:
 
 def _our_dns(message: Message, fields: Mapping[str, Any]) -> Fact:
     response = message.kind.endswith(".response")
-    addresses = sorted(str(a.get("data")).lower() for a in fields.get("answers") or () if a.get("type") in ("A", "AAAA") and a.get("data"))
+    addresses = sorted(str(answer["data"]).lower() for answer in fields.get("answers") or ()
+                       if answer.get("type") in ("A", "AAAA") and answer.get("data"))
     return _fact("dns", id=fields.get("id"), response=response, rcode=fields.get("rcode") if response else None,
                  qname=_name(fields.get("qname")), qtype=fields.get("qtype") or None, addresses=tuple(addresses))
 
@@ -139,6 +140,10 @@ def _list(value: Any) -> list[Any]:
     return value if isinstance(value, list) else [value]
 
 
+def _items(value: Any) -> Iterable[Any]:
+    return value.values() if isinstance(value, Mapping) else ()
+
+
 def _number(value: Any) -> int | None:
     text = str(_list(value)[0] if value not in (None, []) else "")
     try:
@@ -155,38 +160,40 @@ def _their_dns(node: Mapping[str, Any]) -> Fact:
     flags = node.get("dns.flags_tree") or {}
     response = _true(flags.get("dns.flags.response"))
     rcode, question = _number(flags.get("dns.flags.rcode")), {}
-    for each in (node.get("Queries") or {}).values():
-        question = _list(each)[0]
+    for each in _items(node.get("Queries")):
+        question = next((one for one in _list(each) if isinstance(one, Mapping)), {})
         break
     qtype = _number(question.get("dns.qry.type"))
     addresses = [a for name in ("dns.a", "dns.aaaa") for a in values(node.get("Answers"), name)]
-    return _fact("dns", id=_number(node.get("dns.id")), response=response, rcode=RCODES.get(rcode, f"RCODE{rcode}") if response else None,
-                 qname=_name(question.get("dns.qry.name")), qtype=None if qtype is None else TYPES.get(qtype, f"TYPE{qtype}"),
+    return _fact("dns", id=_number(node.get("dns.id")), response=response,
+                 rcode=RCODES.get(rcode, f"RCODE{rcode}") if response else None,
+                 qname=_name(question.get("dns.qry.name")),
+                 qtype=None if qtype is None else TYPES.get(qtype, f"TYPE{qtype}"),
                  addresses=tuple(sorted(str(a).lower() for a in addresses)))
 
 
 def _their_handshake(node: Mapping[str, Any]) -> Fact | None:
     kind = _number(node["tls.handshake.type"])
     if kind == 1:
-        return _fact("tls", message="client_hello", sni=_name(next(iter(values(node, "tls.handshake.extensions_server_name")), "")))
+        names = values(node, "tls.handshake.extensions_server_name")
+        return _fact("tls", message="client_hello", sni=_name(names[0] if names else ""))
     if kind == 2:
         return _fact("tls", message="server_hello")
-    certificates = [c for c in values(node, "tls.handshake.certificate_tree") if isinstance(c, Mapping)] if kind == 11 else []
-    if not certificates:
-        return None
-    first = next(iter(values(node, "tls.handshake.certificates")), {})
-    trees = _list(first.get("tls.handshake.certificate_tree")) if isinstance(first, Mapping) else []
-    return _fact("tls", message="certificate", subject_cn=_common_name((trees or certificates)[0]))
+    chain = next(iter(values(node, "tls.handshake.certificates")), {}) if kind == 11 else {}
+    own = _list(chain.get("tls.handshake.certificate_tree"))[0] if isinstance(chain, Mapping) else None
+    return _fact("tls", message="certificate", subject_cn=_common_name(own)) if isinstance(own, Mapping) else None
+
+
+_STRING = re.compile(r"x509sat\.(?!DirectoryString)\w+String$")
 
 
 def _common_name(certificate: Any) -> str:
     for subject in (*values(certificate, "x509af.subject_tree"), *values(certificate, "x509af.rdnSequence_tree")):
         for item in _nodes(subject):
             if "2.5.4.3" in (item.get("x509if.oid"), item.get("x509if.id")):
-                for node in _nodes(item):
-                    for name, value in node.items():
-                        if name.startswith("x509sat.") and name.endswith("String") and isinstance(value, str) and name != "x509sat.DirectoryString":
-                            return value.lower()
+                found = [value for node in _nodes(item) for name, value in node.items() if _STRING.match(name)]
+                if found:
+                    return str(found[0]).lower()
     return ""
 
 
@@ -194,7 +201,8 @@ def _their_ike(node: Mapping[str, Any]) -> Fact:
     exchange, version = _number(node["isakmp.exchangetype"]), _number(node.get("isakmp.version")) or 0
     flags = _number(node.get("isakmp.flags")) or 0
     return _fact("ike", exchange=EXCHANGES.get(exchange) or EXCHANGES_V1.get(exchange) or f"EXCHANGE{exchange}",
-                 spi_i=_hex(node.get("isakmp.ispi")), spi_r=_hex(node.get("isakmp.rspi")), message_id=_number(node.get("isakmp.messageid")),
+                 spi_i=_hex(node.get("isakmp.ispi")), spi_r=_hex(node.get("isakmp.rspi")),
+                 message_id=_number(node.get("isakmp.messageid")),
                  response=bool(flags & 0x20) if version >> 4 == 2 else None)
 
 
@@ -207,9 +215,11 @@ def _their_elementary(protocol: str, outcomes: tuple[str, ...]) -> Callable[[Map
         prefix = f"{protocol}."
         pdu = next(key for key in node if key.startswith(prefix) and key.endswith("_PDU"))
         choice, inside = _number(node[pdu]), node.get(pdu + "_tree")
-        message = next((inner for inner in inside.values() if isinstance(inner, Mapping)), {}) if isinstance(inside, Mapping) else {}
+        message = next((inner for inner in _items(inside) if isinstance(inner, Mapping)), {})
         number = _number(message.get(f"{protocol}.procedureCode"))
-        return None if number is None or choice is None or choice >= len(outcomes) else _fact(protocol, procedure=number, pdu=outcomes[choice])
+        if number is None or choice is None or choice >= len(outcomes):
+            return None
+        return _fact(protocol, procedure=number, pdu=outcomes[choice])
     return read
 
 
@@ -223,6 +233,12 @@ def _their_number(protocol: str, field: str) -> Callable[[Mapping[str, Any]], Fa
 _G_PDU = 255                 # user data, no message (TS 29.281 6.1)
 
 
+def _their_diameter(node: Mapping[str, Any]) -> Fact:
+    flags = node.get("diameter.flags_tree") or {}
+    return _fact("diameter", command_code=_number(node["diameter.cmd.code"]),
+                 request=_true(flags.get("diameter.flags.request")))
+
+
 def _their_coap(node: Mapping[str, Any]) -> Fact:
     code = _number(node["coap.code"]) or 0
     return _fact("coap", code=f"{code >> 5}.{code & 31:02d}", message_id=_number(node.get("coap.mid")))
@@ -231,27 +247,29 @@ def _their_coap(node: Mapping[str, Any]) -> Fact:
 _THEIRS: dict[str, Callable[[Mapping[str, Any]], Fact | None]] = {
     "dns.flags_tree": _their_dns,
     "tls.handshake.type": _their_handshake,
-    "tls.alert_message.desc": lambda n: _fact("tls", message="alert", description=_alert(_number(n["tls.alert_message.desc"]))),
+    "tls.alert_message.desc": lambda n: _fact("tls", message="alert", description=_alert(n["tls.alert_message.desc"])),
     "isakmp.exchangetype": _their_ike,
-    "http.request.method": lambda n: _fact("http", method=_list(n["http.request.method"])[0], target=_list(n.get("http.request.uri"))[0]),
+    "http.request.method": lambda n: _fact("http", method=_list(n["http.request.method"])[0],
+                                           target=_list(n.get("http.request.uri"))[0]),
     "http.response.code": lambda n: _fact("http", status=_number(n["http.response.code"])),
     "ftp.request.command": lambda n: _fact("ftp", command=str(n["ftp.request.command"]).upper()),
     "ftp.response.code": lambda n: _fact("ftp", code=_number(n["ftp.response.code"])),
     "s1ap.S1AP_PDU": _their_elementary("s1ap", _OUTCOMES), "hnbap.HNBAP_PDU": _their_elementary("hnbap", _OUTCOMES),
-    "rua.RUA_PDU": _their_elementary("rua", _OUTCOMES), "ranap.RANAP_PDU": _their_elementary("ranap", (*_OUTCOMES, "outcome")),
+    "rua.RUA_PDU": _their_elementary("rua", _OUTCOMES),
+    "ranap.RANAP_PDU": _their_elementary("ranap", (*_OUTCOMES, "outcome")),
     "gsm_a.dtap.msg_gmm_type": _their_number("gmm", "gsm_a.dtap.msg_gmm_type"),
     "gsm_a.dtap.msg_mm_type": _their_number("mm", "gsm_a.dtap.msg_mm_type"),
     "gsm_a.dtap.msg_sm_type": _their_number("sm", "gsm_a.dtap.msg_sm_type"),
     "nas_eps.nas_msg_emm_type": _their_number("emm", "nas_eps.nas_msg_emm_type"),
     "gtp.message": lambda n: _their_number("gtp", "gtp.message")(n) if _number(n["gtp.message"]) != _G_PDU else None,
     "gtpv2.message_type": _their_number("gtpv2", "gtpv2.message_type"),
-    "diameter.cmd.code": lambda n: _fact("diameter", command_code=_number(n["diameter.cmd.code"]),
-                                         request=_true((n.get("diameter.flags_tree") or {}).get("diameter.flags.request"))),
+    "diameter.cmd.code": _their_diameter,
     "coap.code": _their_coap,
 }
 
 
-def _alert(number: int | None) -> str:
+def _alert(value: Any) -> str:
+    number = _number(value)
     return ALERTS.get(number, f"ALERT{number}")
 
 
@@ -259,11 +277,11 @@ def _alert(number: int | None) -> str:
 
 _SPI = re.compile(r"[0-9a-fA-F]{16}$")
 _TLS = re.compile(r"[A-Z][A-Z0-9_]+ [0-9a-fA-F]{64} [0-9a-fA-F]+$")
-_GCM = "AES-GCM with 16 octet ICV [RFC4106]"       # the one name by which tshark 4.0 opens AES-GCM, with NULL authentication
+_GCM = "AES-GCM with 16 octet ICV [RFC4106]"       # the one name tshark 4.0 opens AES-GCM by, with NULL authentication
 
 
 def key_row(line: str) -> tuple[str, str]:
-    """The Wireshark table a line of a key file belongs to and the line as Wireshark reads it; empty texts for others."""
+    """The Wireshark table a line of a key file belongs to and the line as Wireshark reads it; empty for other lines."""
     line = line.strip()
     if _TLS.match(line):
         return "tls_keylog", line

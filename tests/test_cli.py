@@ -21,7 +21,8 @@ PASSING = SAMPLES / "pass-nat-tls"
 
 
 def sample(folder: Path) -> list[str]:
-    return [*(str(path) for path in sorted(folder.glob("*.pcap*"))), "--keys", str(folder / "keys"), "--site", str(folder / "site.yaml")]
+    return [*(str(path) for path in sorted(folder.glob("*.pcap*"))), "--keys", str(folder / "keys"),
+            "--site", str(folder / "site.yaml")]
 
 
 def check(*arguments: str) -> int:
@@ -29,7 +30,8 @@ def check(*arguments: str) -> int:
 
 
 def run(*arguments: str, stdin: bytes = b"") -> subprocess.CompletedProcess:
-    return subprocess.run([sys.executable, "-m", "flowcheck", *arguments], input=stdin, capture_output=True, cwd=ROOT, timeout=60)
+    return subprocess.run([sys.executable, "-m", "flowcheck", *arguments], input=stdin, capture_output=True, cwd=ROOT,
+                          timeout=60)
 
 
 # ---------------------------------------------------------------------------------------------------- exit statuses
@@ -40,7 +42,8 @@ def test_everything_passed_is_0_and_a_deviation_is_1(capsys):
 
 
 @pytest.mark.parametrize("arguments", [
-    ["check"], ["check", str(FAILING), "--procedure", "ts32.583-9.9"], ["check", str(FAILING), "--site", "/nonexistent.yaml"],
+    ["check"], ["check", str(FAILING), "--procedure", "ts32.583-9.9"],
+    ["check", str(FAILING), "--site", "/nonexistent.yaml"],
     ["check", str(FAILING), "--rules", "/nonexistent"], ["check", str(FAILING), "--keys", "/nonexistent"],
     ["check", "-", "-"], ["check", str(FAILING), "--decode-as", "tcp.port==x,http"],
     ["check", str(FAILING), "--decode-as", "tcp.port==80,nothing"], ["decode", str(FAILING), "--between", "now"],
@@ -104,7 +107,8 @@ def test_standard_input_is_a_capture_like_any_other(tmp_path):
         result = json.loads(done.stdout)
         assert done.returncode == 1 and result["captures"][0]["path"] == "-"
         decoded = run("decode", "-", "--format", "jsonl", stdin=stdin)
-        assert decoded.returncode == 0 and all(json.loads(line)["capture"] == "-" for line in decoded.stdout.splitlines())
+        assert decoded.returncode == 0
+        assert all(json.loads(line)["capture"] == "-" for line in decoded.stdout.splitlines())
     assert decoded.stdout.count(b"\n") == run("decode", str(FAILING), "--format", "jsonl").stdout.count(b"\n") > 5
 
 
@@ -126,7 +130,8 @@ def test_decode_as_reads_a_port_as_the_protocol_named(tmp_path, capsys):
     from scapy.all import DNS, DNSQR, IP, UDP, Ether, wrpcap
     ends = Ether() / IP(src="192.0.2.1", dst="192.0.2.2")
     wrpcap(str(tmp_path / "x.pcap"), [ends / UDP(sport=4000, dport=9999) / DNS(id=7, qd=DNSQR(qname="a.example"))])
-    for option, kinds in ((["--decode-as", "udp.port==9999,dns"], ["dns.query"]), (["--decode-as", "udp.port==9999,coap"], [])):
+    for option, kinds in ((["--decode-as", "udp.port==9999,dns"], ["dns.query"]),
+                          (["--decode-as", "udp.port==9999,coap"], [])):
         assert main(["decode", str(tmp_path / "x.pcap"), "--format", "jsonl", "--quiet", *option]) == 0
         assert [json.loads(line)["kind"] for line in capsys.readouterr().out.splitlines()] == kinds
 
@@ -163,6 +168,7 @@ def test_every_command_has_help(name, capsys):
 
 def test_help_and_version_load_nothing_heavy():
     heavy = ("scapy", "pyshark", "pandas", "pycrate", "cryptography", "jinja2", "jsonschema", "lxml", "yaml")
-    code = f"import sys; from flowcheck.cli import main; main(['--version']); print([m for m in {heavy} if m in sys.modules])"
+    code = ("import sys; from flowcheck.cli import main; main(['--version']); "
+            f"print([m for m in {heavy} if m in sys.modules])")
     done = subprocess.run([sys.executable, "-c", code], capture_output=True, text=True, cwd=ROOT, timeout=60)
     assert done.stdout.splitlines()[-1] == "[]", done.stdout

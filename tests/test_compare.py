@@ -17,11 +17,14 @@ SAMPLES = ROOT / "samples/ts32.583/5.1.1"
 RULES = ["--rules", str(ROOT / "rules/ts32.583")]
 
 
-def run(verdict: str, states: dict[str, tuple[str, int | None]], *codes: str, procedure: str = "x-1", started: int = 0) -> AttemptResult:
+def run(verdict: str, states: dict[str, tuple[str, int | None]], *codes: str, procedure: str = "x-1",
+        started: int = 0) -> AttemptResult:
     steps = tuple(StepResult(name, str(n), state, f"title of {name}", (FrameRef(0, n + 1),) if at is not None else (),
-                             None if at is None else started + at * 10**9, f"reason of {name}" if state == "missing" else None)
+                             None if at is None else started + at * 10**9,
+                             f"reason of {name}" if state == "missing" else None)
                   for n, (name, (state, at)) in enumerate(states.items()))
-    findings = tuple(Finding(code, "missing", "error", "b", "1", "X 1", (FrameRef(0, 9),), "wanted", "got") for code in codes)
+    findings = tuple(Finding(code, "missing", "error", "b", "1", "X 1", (FrameRef(0, 9),), "wanted", "got")
+                     for code in codes)
     return AttemptResult(procedure, "T", "X 1", verdict, started, started + 10**10, steps, findings, None, None, "")
 
 
@@ -35,7 +38,8 @@ BAD = run("fail", {"a": ("seen", 0), "b": ("seen", 4), "c": ("missing", None)}, 
 
 def test_states_times_and_findings_of_two_runs():
     pair, = compare.compare(result(GOOD), result(BAD))
-    assert [(row.step, row.differs, row.slower) for row in pair.rows] == [("a", False, 0.0), ("b", False, 3.0), ("c", True, None)]
+    assert [(row.step, row.differs, row.slower) for row in pair.rows] == [
+        ("a", False, 0.0), ("b", False, 3.0), ("c", True, None)]
     assert (pair.first.step, [f.code for f in pair.only_bad], pair.only_good) == ("c", ["x-1/c/missing"], ())
 
 
@@ -53,7 +57,8 @@ def test_a_procedure_that_one_run_lacks_and_steps_that_one_rule_lacks():
     other = run("pass", {"a": ("seen", 0), "new": ("seen", 1), "b": ("seen", 1), "c": ("seen", 2)})
     only = run("pass", {"a": ("seen", 0)}, procedure="x-2")
     first, second = compare.compare(result(GOOD), result(other, only))
-    assert [(row.step, row.good is None) for row in first.rows] == [("a", False), ("new", True), ("b", False), ("c", False)]
+    assert [(row.step, row.good is None) for row in first.rows] == [
+        ("a", False), ("new", True), ("b", False), ("c", False)]
     assert second.good is None and second.differs
     assert "no attempt" in compare.as_text([second], result(GOOD), result(only))
 
@@ -62,7 +67,8 @@ def test_the_text_marks_the_step_and_names_frames_and_reason():
     text = compare.as_text(compare.compare(result(GOOD), result(BAD)), result(GOOD), result(BAD))
     marked = [line for line in text.splitlines() if line.lstrip().startswith("*")]
     assert len(marked) == 1 and "missing" in marked[0]
-    assert "first difference: step 2 c: reason of c" in text and "only in bad: x-1/c/missing: expected wanted; observed got (frame 9)" in text
+    assert "first difference: step 2 c: reason of c" in text
+    assert "only in bad: x-1/c/missing: expected wanted; observed got (frame 9)" in text
 
 
 @pytest.fixture(scope="module")
@@ -100,7 +106,8 @@ def test_nothing_to_compare_and_folders_without_captures(saved, tmp_path, capsys
 def test_a_report_is_rebuilt_without_the_capture(saved, tmp_path, capsys, monkeypatch):
     import io
     source = saved / "spv-fault.json"
-    assert main(["report", "render", str(source), "--html", str(tmp_path / "a.html"), "--json", str(tmp_path / "a.json")]) == 0
+    assert main(["report", "render", str(source), "--html", str(tmp_path / "a.html"),
+                 "--json", str(tmp_path / "a.json")]) == 0
     html = (tmp_path / "a.html").read_text()
     assert "9003" in html and "ts32.583-5.1.1" in html
     assert json.loads((tmp_path / "a.json").read_text()) == json.loads(source.read_text())

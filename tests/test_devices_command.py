@@ -17,7 +17,8 @@ def test_json_holds_identity_addresses_and_evidence(capsys):
     assert found["schema"] == "flowcheck/devices/1"
     device, = found["devices"]
     assert device["identity"]["serial_number"] in device["id"]
-    assert set(device["outer"]) | set(device["inner"]) == set(device["addresses"]) and device["outer"] and device["inner"]
+    assert device["outer"] and device["inner"]
+    assert set(device["outer"]) | set(device["inner"]) == set(device["addresses"])
     assert any("in frame" in text for text in device["evidence"])
 
 

@@ -1,7 +1,7 @@
 """The outer capture and the keys alone tell the same as the captures inside and outside the tunnel together.
 
-Everything that runs inside the tunnel is seen twice where both captures are given: once opened out of ESP, once in clear.
-Verdicts, causes and step states must not depend on that, and no message may be counted twice.
+Everything that runs inside the tunnel is seen twice where both captures are given: once opened out of ESP, once in
+clear. Verdicts, causes and step states must not depend on that, and no message may be counted twice.
 
 The samples of the repository are always tried; the captures of a lab beside the repository only where they are there.
 """

@@ -33,8 +33,10 @@ def test_every_file_says_what_it_opened(capsys):
     status, out = keys(capsys, SAMPLE / "keys", CAPTURE)
     assert status == 0
     assert re.search(r"esp_sa: \d+ ESP keys \(.*\n +ESP SPI 0x[0-9a-f]{8} to \S+: \d+ packets opened\n", out)
-    assert re.search(r"ikev2_decryption_table: keys of \d+ IKE SAs\n +IKE SA [0-9a-f]{16} [0-9a-f]{16}: \d+ messages opened", out)
-    assert re.search(r"tls_keylog.txt: secrets of \d+ TLS connections\n +TLS connection [0-9a-f]{64}: \d+ records opened", out)
+    assert re.search(r"ikev2_decryption_table: keys of \d+ IKE SAs\n"
+                     r" +IKE SA [0-9a-f]{16} [0-9a-f]{16}: \d+ messages opened", out)
+    assert re.search(r"tls_keylog.txt: secrets of \d+ TLS connections\n"
+                     r" +TLS connection [0-9a-f]{64}: \d+ records opened", out)
     assert "not opened" not in out
 
 
@@ -47,7 +49,8 @@ def test_no_secret_is_ever_printed(capsys):
 def test_a_file_for_something_else_opens_nothing_and_what_stays_closed_is_listed(capsys):
     status, out = keys(capsys, OTHER / "keys/esp_sa", CAPTURE)
     assert status == 0 and "opens nothing in these captures" in out
-    assert re.search(r"not opened:\n(.*\n)*? +ESP SPI 0x[0-9a-f]{8} to \S+: \d+ packets not opened: none of the keys", out)
+    assert re.search(r"not opened:\n(.*\n)*? +ESP SPI 0x[0-9a-f]{8} to \S+: \d+ packets not opened: none of the keys",
+                     out)
 
 
 def test_wrong_keys_are_told_from_absent_ones(capsys, tmp_path):
@@ -76,7 +79,8 @@ def test_one_clear_line_for_every_kind_of_file(capsys, tmp_path, content, status
     if content is not None:
         path.write_bytes(content)
     found, out = keys(capsys, path)
-    assert found == status and len(out.splitlines()) == 1 and out.startswith(f"{path}:") and told in out.replace(str(path), "")
+    assert found == status and len(out.splitlines()) == 1
+    assert out.startswith(f"{path}:") and told in out.replace(str(path), "")
 
 
 def test_a_copy_and_a_part_of_another_file_are_named(capsys, tmp_path):

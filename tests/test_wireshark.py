@@ -1,4 +1,4 @@
-"""Wireshark's second opinion: facts from literals, the comparison, key tables, and tshark itself where it is installed."""
+"""Wireshark's second opinion: facts from literals, the comparison, key tables, and tshark itself where it is there."""
 
 from __future__ import annotations
 
@@ -15,9 +15,11 @@ SAMPLES = Path(__file__).resolve().parent.parent / "samples"
 NEEDS_TSHARK = pytest.mark.skipif(wireshark.unavailable() is not None, reason=wireshark.unavailable() or "")
 
 
-def message(kind: str, fields: dict, *frames: int, layers: tuple[str, ...] = ("eth", "ip", "udp"), port: int = 53) -> Message:
-    return Message(kind, 0, tuple(FrameRef(0, n) for n in frames or (1,)), Endpoint("192.0.2.1", 4000), Endpoint("192.0.2.2", port),
-                   layers=layers, fields=fields)
+def message(kind: str, fields: dict, *frames: int, layers: tuple[str, ...] = ("eth", "ip", "udp"),
+            port: int = 53) -> Message:
+    refs = tuple(FrameRef(0, n) for n in frames or (1,))
+    ends = Endpoint("192.0.2.1", 4000), Endpoint("192.0.2.2", port)
+    return Message(kind, 0, refs, *ends, layers=layers, fields=fields)
 
 
 PAIRS = {
@@ -34,15 +36,17 @@ PAIRS = {
     "IKE": (
         message("ike.auth.response", {"version": "2.0", "exchange": "IKE_AUTH", "spi_i": "b64ef32131a48952",
                                       "spi_r": "86babd3904886955", "message_id": 1, "response": True}),
-        ("isakmp", {"isakmp.ispi": "b6:4e:f3:21:31:a4:89:52", "isakmp.rspi": "86:ba:bd:39:04:88:69:55", "isakmp.version": "0x20",
-                    "isakmp.exchangetype": "35", "isakmp.flags": "0x20", "isakmp.messageid": "0x00000001"})),
+        ("isakmp", {"isakmp.ispi": "b6:4e:f3:21:31:a4:89:52", "isakmp.rspi": "86:ba:bd:39:04:88:69:55", 
+                    "isakmp.version": "0x20", "isakmp.exchangetype": "35", "isakmp.flags": "0x20",
+                    "isakmp.messageid": "0x00000001"})),
     "a ClientHello deep in a record": (
         message("tls.client_hello", {"sni": "hms.example"}),
         ("tls", {"tls.record": [{"tls.handshake": {"tls.handshake.type": "1", "tls.handshake.extension": [
             {"x": {"tls.handshake.extensions_server_name": "hms.example"}}]}}]})),
     "a certificate by its subject, not its issuer": (
         message("tls.certificate", {"chain": [{"subject_cn": "Hms.example"}]}),
-        ("tls", {"tls.handshake": {"tls.handshake.type": "11", "tls.handshake.certificates": {"tls.handshake.certificate_tree": {
+        ("tls", {"tls.handshake": {"tls.handshake.type": "11", "tls.handshake.certificates": {
+            "tls.handshake.certificate_tree": {
             "x509af.issuer_tree": {"a": {"x509if.oid": "2.5.4.3", "b": {"x509sat.printableString": "Example CA"}}},
             "x509af.subject_tree": {"a": {"x509if.oid": "2.5.4.3", "b": {"x509sat.uTF8String": "hms.example"}}}}}}})),
     "HTTP": (

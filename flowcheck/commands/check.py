@@ -13,10 +13,14 @@ HELP = "judge one observation and write reports"
 def arguments(parser: argparse.ArgumentParser) -> None:
     common.inputs(parser)
     common.rule_options(parser)
-    parser.add_argument("--procedure", action="append", default=[], metavar="ID", help="this procedure is expected; its absence is a failure")
+    parser.add_argument("--procedure", action="append", default=[], metavar="ID",
+                        help="this procedure is expected; its absence is a failure")
     for name, what in (("html", "report"), ("json", "result"), ("junit", "JUnit result"), ("sarif", "SARIF result")):
         parser.add_argument(f"--{name}", metavar="FILE", help=f"write the {what} here, - for standard output")
-    parser.add_argument("--output-dir", metavar="DIR", help="write all of them here, named after the first capture (default: reports)")
+    parser.add_argument("-w", dest="evidence", metavar="EVIDENCE.pcapng", help="write the frames the findings stand on, with comments")
+    parser.add_argument("--include-secrets", action="store_true", help="put the keys that open the evidence into it, or beside it")
+    parser.add_argument("--output-dir", metavar="DIR",
+                        help="write all of them here, named after the first capture (default: reports)")
     parser.add_argument("--fail-on", choices=("fail", "inconclusive", "warning", "never"), default="fail")
     parser.add_argument("--strict", action="store_true", help="a capture that is cut or damaged ends with status 3")
     parser.add_argument("--show-secrets", action="store_true", help="do not mask passwords and credentials")
@@ -24,13 +28,18 @@ def arguments(parser: argparse.ArgumentParser) -> None:
 
 
 def run(options: argparse.Namespace) -> int:
-    from ..check import check
+    from ..check import check, key_ring
     paths = common.captures(options)
-    result, _ = check(paths, rules=options.rules, site=options.site, keys=options.keys, procedures=options.procedure,
-                      decode_as=common.decode_as(options), command=common.command_line(), progress=common.progress(options),
-                      clocks=common.clocks(options))
+    ring = key_ring(options.keys)
+    result, observation = check(paths, rules=options.rules, site=options.site, keys=options.keys, ring=ring,
+                                procedures=options.procedure, decode_as=common.decode_as(options),
+                                command=common.command_line(), progress=common.progress(options),
+                                clocks=common.clocks(options))
     from ..report import write
     write.reports(result, options)
+    if options.evidence:
+        from ..share import deliver
+        deliver.evidence(result, observation, paths, ring, options)
     if options.strict and any(info.truncated for info in result.captures):
         return common.EXIT_UNREADABLE
     return status(result, options.fail_on)

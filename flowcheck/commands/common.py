@@ -11,24 +11,28 @@ from typing import Any
 
 from ..errors import UsageError
 
-EXIT_OK, EXIT_FAIL, EXIT_USAGE, EXIT_UNREADABLE, EXIT_NOTHING, EXIT_INCONCLUSIVE, EXIT_INTERRUPTED = 0, 1, 2, 3, 4, 5, 130
+EXIT_OK, EXIT_FAIL, EXIT_USAGE, EXIT_UNREADABLE, EXIT_NOTHING, EXIT_INCONCLUSIVE = range(6)
+EXIT_INTERRUPTED = 130
 
 
 # ---------------------------------------------------------------------------------------------------- options
 
 def inputs(parser: argparse.ArgumentParser) -> None:
-    parser.add_argument("captures", nargs="*", metavar="CAPTURE", help="capture files of one observation; - is standard input")
+    parser.add_argument("captures", nargs="*", metavar="CAPTURE",
+                        help="capture files of one observation; - is standard input")
     parser.add_argument("-r", "--read", action="append", default=[], metavar="FILE", help="another capture")
     parser.add_argument("--recursive", action="store_true", help="read the captures below a directory")
     parser.add_argument("--keys", action="append", default=[], metavar="FILE_OR_DIR", help="keys of any known format")
-    parser.add_argument("--decode-as", action="append", default=[], metavar="tcp.port==N,PROTOCOL", help="force a protocol on a port")
+    parser.add_argument("--decode-as", action="append", default=[], metavar="tcp.port==N,PROTOCOL",
+                        help="force a protocol on a port")
     parser.add_argument("--clock", action="append", default=[], metavar="NAME=SECONDS",
                         help="what to add to the times of this capture; otherwise estimated from what several taps saw")
 
 
 def rule_options(parser: argparse.ArgumentParser) -> None:
     parser.add_argument("--site", metavar="FILE", help="site profile: hosts, timers, vendor parameters")
-    parser.add_argument("--rules", action="append", default=[], metavar="PATH", help="rule files or directories (default: those that ship)")
+    parser.add_argument("--rules", action="append", default=[], metavar="PATH",
+                        help="rule files or directories (default: those that ship)")
 
 
 def output_options(parser: argparse.ArgumentParser) -> None:
@@ -114,5 +118,6 @@ def progress(options: argparse.Namespace) -> Any:
     def show(path: str, packets: int) -> None:
         took = monotonic() - begun
         if took > 1:
-            print(f"\r{os.path.basename(path)}: {packets:,} packets, {packets / took:,.0f}/s ", end="", file=sys.stderr, flush=True)
+            text = f"\r{os.path.basename(path)}: {packets:,} packets, {packets / took:,.0f}/s "
+            print(text, end="", file=sys.stderr, flush=True)
     return show

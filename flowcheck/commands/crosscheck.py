@@ -45,7 +45,8 @@ def _tell(path: str, found: object, quiet: bool) -> None:
     for each in found.disagreements:
         print(f"{path}: {line(str(each), 400)}")
     if not quiet:
-        same = ", ".join(f"{protocol} {count}" for protocol, count in sorted(found.agreed.items())) or "nothing both decode"
-        print(f"flowcheck: {path}: agreed on {same}; {len(found.disagreements)} disagreements", file=sys.stderr)
+        same = ", ".join(f"{protocol} {count}" for protocol, count in sorted(found.agreed.items()))
+        print(f"flowcheck: {path}: agreed on {same or 'nothing both decode'}; {len(found.disagreements)} disagreements",
+              file=sys.stderr)
         for remark in found.remarks:
             print(f"flowcheck: {path}: {remark}", file=sys.stderr)

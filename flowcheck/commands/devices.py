@@ -42,8 +42,8 @@ def _device(timeline: Any, names: list[str]) -> dict[str, Any]:
     kinds = Counter(message.protocol for message in timeline.messages)
     return {"id": device.id, "identity": dict(device.identity), "addresses": list(device.addresses), "outer": outer,
             "inner": inner, "evidence": list(device.evidence), "assumed": list(device.assumed),
-            "messages": dict(kinds.most_common()), "first_frame": _frame(timeline.messages[0], names), "last_frame": _frame(timeline.messages[-1], names),
-            "sealed": _sealed(timeline)}
+            "messages": dict(kinds.most_common()), "first_frame": _frame(timeline.messages[0], names),
+            "last_frame": _frame(timeline.messages[-1], names), "sealed": _sealed(timeline)}
 
 
 def _frame(message: Any, names: list[str]) -> dict[str, Any]:

@@ -23,16 +23,19 @@ def arguments(parser: argparse.ArgumentParser) -> None:
     parser.add_argument("--json", action="store_true", help="a JSON object instead of a table")
     parser.add_argument("--show-secrets", action="store_true", help="do not mask passwords and credentials")
     common.rule_options(parser)
-    parser.add_argument("--bad-site", metavar="FILE", help="the site profile of BAD, where it was recorded at another site")
+    parser.add_argument("--bad-site", metavar="FILE",
+                        help="the site profile of BAD, where it was recorded at another site")
     common.output_options(parser)
 
 
 def run(options: argparse.Namespace) -> int:
     from .. import compare
-    good, bad = _result(options.good, options.site, options), _result(options.bad, options.bad_site or options.site, options)
+    good = _result(options.good, options.site, options)
+    bad = _result(options.bad, options.bad_site or options.site, options)
     pairs = compare.compare(good, bad, tuple(options.procedure))
     if not pairs:
-        print("flowcheck: neither run has an attempt of " + (", ".join(options.procedure) or "any procedure"), file=sys.stderr)
+        wanted = ", ".join(options.procedure) or "any procedure"
+        print(f"flowcheck: neither run has an attempt of {wanted}", file=sys.stderr)
         return common.EXIT_NOTHING
     if options.json:
         print(json.dumps(compare.as_json(pairs, good, bad), indent=1))

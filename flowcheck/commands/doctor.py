@@ -28,10 +28,14 @@ PACKAGES = (            # distribution, whether a check needs it, what its absen
     ("pyarrow", False, "a batch writes its tables as CSV only, not as Parquet"),
     ("msgpack", False, "a batch decodes again what it has decoded before"),
     ("distributed", False, "a batch runs on this machine only, not on a Dask cluster"),
+    ("duckdb", False, "no questions to an archive of results in SQL"),
+    ("fsspec", False, "captures in object stores have to be copied here first"),
+    ("s3fs", False, "captures in S3 have to be copied here first"),
     ("pyshark", False, "no second opinion by Wireshark, no rule steps with a Wireshark filter"),
     ("scapy", False, "no redacted captures and no new samples"),
     ("pytest", False, "the tests cannot be run"),
     ("hypothesis", False, "the tests with random bytes cannot be run"),
+    ("moto", False, "the tests of object stores are skipped"),
 )
 PROGRAMS = (
     (("tshark",), "apt-get install tshark", "no second opinion by Wireshark, no rule steps with a Wireshark filter"),
@@ -49,7 +53,8 @@ class Part(NamedTuple):
 
 def arguments(parser: argparse.ArgumentParser) -> None:
     parser.add_argument("--json", action="store_true", help="a JSON object instead of lines")
-    parser.add_argument("--rules", action="append", default=[], metavar="PATH", help="rules to look at (default: those that ship)")
+    parser.add_argument("--rules", action="append", default=[], metavar="PATH",
+                        help="rules to look at (default: those that ship)")
 
 
 def run(options: argparse.Namespace) -> int:
@@ -62,7 +67,8 @@ def run(options: argparse.Namespace) -> int:
     else:
         for part in parts:
             print(_line(part))
-        print("everything a check needs is here" if healthy else "a check cannot run before what is missing above is installed")
+        print("everything a check needs is here" if healthy else
+              "a check cannot run before what is missing above is installed")
     return common.EXIT_OK if healthy else common.EXIT_USAGE
 
 

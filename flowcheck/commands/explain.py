@@ -11,7 +11,8 @@ HELP = "what a finding code means, the clause behind it, what to look at next"
 
 def arguments(parser: argparse.ArgumentParser) -> None:
     parser.add_argument("codes", nargs="+", metavar="CODE",
-                        help="procedure/step/kind[:detail], or a procedure, a step, a kind of finding, a state, a verdict")
+                        help="procedure/step/kind[:detail], or a procedure, a step, a kind of finding, a state, "
+                             "a verdict")
     common.rule_options(parser)
 
 

@@ -14,7 +14,8 @@ _SHOWN = 200                  # SAs and connections of one key file, or without 
 
 
 def arguments(parser: argparse.ArgumentParser) -> None:
-    parser.add_argument("files", nargs="+", metavar="FILE", help="key files or folders of them, and captures; told apart by content")
+    parser.add_argument("files", nargs="+", metavar="FILE",
+                        help="key files or folders of them, and captures; told apart by content")
     common.output_options(parser)
 
 
@@ -89,7 +90,8 @@ def _print(locks: Sequence[Any]) -> None:
 def _told(lock: Any) -> str:
     parts = [f"{lock.opened} {lock.unit} opened"] if lock.opened else []
     if lock.closed:
-        parts.append(f"{lock.closed} not: {lock.reason}" if parts else f"{lock.closed} {lock.unit} not opened: {lock.reason}")
+        what = "not" if parts else f"{lock.unit} not opened"
+        parts.append(f"{lock.closed} {what}: {lock.reason}")
     return f"{lock.name}: {'; '.join(parts) or lock.reason}"
 
 

@@ -15,7 +15,8 @@ HELP = "write reports again from the JSON of a check, without its captures"
 def arguments(parser: argparse.ArgumentParser) -> None:
     actions = parser.add_subparsers(metavar="ACTION", required=True)
     render = actions.add_parser("render", help=HELP, description=HELP)
-    render.add_argument("result", metavar="RESULT.json", help="what `flowcheck check --json` wrote; - is standard input")
+    render.add_argument("result", metavar="RESULT.json",
+                        help="what `flowcheck check --json` wrote; - is standard input")
     for name, what in (("html", "report"), ("json", "result"), ("junit", "JUnit result"), ("sarif", "SARIF result")):
         render.add_argument(f"--{name}", metavar="FILE", help=f"write the {what} here, - for standard output")
     render.add_argument("--output-dir", metavar="DIR", help="write all of them here (default: reports)")
@@ -28,7 +29,8 @@ def run(options: argparse.Namespace) -> int:
     try:
         text = sys.stdin.read() if options.result == "-" else Path(options.result).read_text(encoding="utf-8")
     except (OSError, UnicodeDecodeError) as error:
-        raise UsageError(f"{options.result}: cannot be read: {getattr(error, 'strerror', None) or 'not UTF-8 text'}") from None
+        why = getattr(error, "strerror", None) or "not UTF-8 text"
+        raise UsageError(f"{options.result}: cannot be read: {why}") from None
     try:
         result = as_json.loads(text)
     except UsageError as error:

@@ -14,7 +14,8 @@ def arguments(parser: argparse.ArgumentParser) -> None:
     actions = parser.add_subparsers(metavar="ACTION", required=True)
     for name, what in (("list", "the rules there are"), ("lint", "what is wrong or weak in rule files"),
                        ("test", "whether the rules' samples are judged as the rules say"),
-                       ("schema", "the JSON Schema of rule files"), ("show", "one rule with the site's values and its ladder")):
+                       ("schema", "the JSON Schema of rule files"),
+                       ("show", "one rule with the site's values and its ladder")):
         action = actions.add_parser(name, help=what)
         if name == "show":
             action.add_argument("id", metavar="ID")

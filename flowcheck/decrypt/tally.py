@@ -74,7 +74,8 @@ class Tally:
         for name, unit in places:
             count, reason = closed.get((name, unit), (0, ""))
             origins = [origin for n, u, origin in opened if (n, u) == (name, unit)]
-            found += [Lock(name, origin, unit, opened[name, unit, origin], count if origin == origins[-1] else 0, reason)
+            found += [Lock(name, origin, unit, opened[name, unit, origin],
+                           count if origin == origins[-1] else 0, reason)
                       for origin in origins] or [Lock(name, "", unit, 0, count, reason)]
         return sorted(found)
 
