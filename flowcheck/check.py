@@ -25,15 +25,18 @@ from .session.timeline import timelines
 
 def check(captures: Sequence[str], *, rules: Sequence[str] = (), site: str | None = None, keys: Sequence[str] = (),
           procedures: Sequence[str] = (), decode_as: dict[tuple[str, int], str] | None = None, command: str = "",
-          progress: Any = None, clocks: Mapping[str, int] | None = None) -> tuple[Result, Observation]:
-    """Judges one observation. Raises CaptureError, RuleError, SiteError, KeyFileError or UsageError."""
+          progress: Any = None, clocks: Mapping[str, int] | None = None, ring: Any = None) -> tuple[Result, Observation]:
+    """Judges one observation. Raises CaptureError, RuleError, SiteError, KeyFileError or UsageError.
+
+    `ring` is the key ring to use where the caller has made one of `keys` already.
+    """
     profile = load_site(site)
     book = load_rules(rules or None, site=profile)
     unknown = [name for name in procedures if name not in {rule.procedure for rule in book}]
     if unknown:
         known = ", ".join(rule.procedure for rule in book)
         raise UsageError(f"--procedure {unknown[0]}: no rule describes it; the rules are {known}")
-    ring = key_ring(keys)
+    ring = key_ring(keys) if ring is None else ring
     observation = observe(captures, ring, decode_as, progress, clocks)
     return judged(observation, book, profile, procedures, command, keys), observation
 

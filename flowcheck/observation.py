@@ -1,7 +1,8 @@
 """One observation: every capture of one event, read once and merged into one sequence of messages.
 
 Files that follow each other in time (rotated files) are one tap and share its streams. Files that overlap are different
-taps: each is dissected on its own, and session/copies.py then recognises the message that two of them saw.
+taps: each is dissected on its own, and session/copies.py then recognises the message that two of them saw. An evidence
+capture holds the packets of several taps in one file and says so; it is read once for each.
 """
 
 from __future__ import annotations
@@ -27,6 +28,7 @@ from .session.clocks import corrections as estimate
 ROTATION_SLACK = 1_000_000          # ns: how far packets of a rotated file may lie before the last of the one before
 CLOCK_STEP = 1_000_000_000          # ns by which time may run backwards without being a step of the clock
 OPENING = 256                       # packets of a file that are compared with the beginning of others
+_MOST_RECORDINGS = 64               # taps of one evidence capture
 MARK, MARKED = 48, 128              # by their last octets, which no link layer and no NAT changes; short packets are too alike
 LINK_CHANGE_LIMIT = 60_000_000_000  # ns: files further apart than this are not one rotation
 
@@ -48,6 +50,7 @@ class _File:
     capture: Any
     frames: Any                 # those after `opening`
     opening: list[Frame]        # the first ones, looked at before it is known whose tap they are
+    apart: bool = False         # a tap of its own, as the file says
 
     @property
     def head(self) -> Frame | None:
@@ -78,7 +81,9 @@ def observe(paths: Sequence[str], keys: Any = None, decode_as: dict[tuple[str, i
 
     `clocks` gives the offset of a capture's clock in ns, by file name; others are estimated from the traffic itself.
     """
-    files = [_open(index, path) for index, path in enumerate(paths)]
+    files = [file for path in paths for file in _open(path)]
+    for index, file in enumerate(files):
+        file.index = index
     files.sort(key=lambda file: (file.head.time if file.head else 0, file.index))
     taps: list[_Tap] = []
     tap_of: dict[int, int] = {}
@@ -124,10 +129,27 @@ def _merged(taps: Sequence[_Tap], corrections: Mapping[int, Correction], infos: 
     return Observation(infos, tuple(messages), tuple(opaque), tuple(gaps), (min(times), max(times)) if times else None, tap_of)
 
 
-def _open(index: int, path: str) -> _File:
+def _open(path: str) -> list[_File]:
+    """The file; one for each tap where it says that it holds several."""
     capture = open_capture(sys.stdin.buffer if path == "-" else path)
     frames = iter(capture)
-    return _File(index, path, capture, frames, list(islice(frames, OPENING)))
+    file = _File(0, path, capture, frames, list(islice(frames, OPENING)))
+    recordings = sorted({each.recording for each in capture.interfaces} - {None})
+    if path == "-" or not 1 < len(recordings) <= _MOST_RECORDINGS:
+        return [file]
+    return [_part(path, recording) for recording in recordings]
+
+
+def recordings(paths: Sequence[str]) -> list[tuple[Any, Iterable[Frame]]]:
+    """Each capture of an observation, in the order of `FrameRef.capture`, with its frames to be read once more."""
+    return [(file.capture, chain(file.opening, file.frames)) for path in paths for file in _open(path)]
+
+
+def _part(path: str, recording: int) -> _File:
+    capture = open_capture(path)
+    interfaces = capture.interfaces
+    frames = (frame for frame in capture if interfaces[frame.interface].recording == recording)
+    return _File(0, path, capture, frames, list(islice(frames, OPENING)), apart=True)
 
 
 def _tap_for(file: _File, taps: list[_Tap], keys: Any, decode_as: Any) -> _Tap:
@@ -138,7 +160,7 @@ def _tap_for(file: _File, taps: list[_Tap], keys: Any, decode_as: Any) -> _Tap:
     """
     head, hosts = file.head, _hosts(file.opening)
     marks = {hash(frame.data[-MARK:]) for frame in file.opening if len(frame.data) >= MARKED}
-    if head is not None:
+    if head is not None and not file.apart:
         continued = [t for t in taps if t.link == head.link and -ROTATION_SLACK <= head.time - t.last <= LINK_CHANGE_LIMIT
                      and (not marks or 2 * len(marks & t.opening) < len(marks)) and not (hosts and hosts.isdisjoint(t.hosts))]
         if continued:

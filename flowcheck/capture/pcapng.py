@@ -261,18 +261,20 @@ class _Blocks:
         if len(body) < 8:
             return
         link, _, snaplen = Struct(self.order + "HHI").unpack_from(body)
-        name, resolution, offset = "", 6, 0
+        name, description, resolution, offset = "", "", 6, 0
         order = "little" if self.order == "<" else "big"
         for code, value in _options(body, 8, self.order):
             if code == 2:                                        # if_name
                 name = value.decode("utf-8", "replace").rstrip("\0")
+            elif code == 3:                                      # if_description
+                description = value.decode("utf-8", "replace").rstrip("\0")
             elif code == 9 and value:                            # if_tsresol
                 resolution = value[0]
             elif code == 14 and len(value) == 8:                 # if_tsoffset
                 offset = int.from_bytes(value, order, signed=True)
         if len(self.capture.interfaces) < _MOST_INTERFACES:
             self.links.append((link, *_clock(resolution, offset), len(self.capture.interfaces)))
-            self.capture.add_interface(name, link, snaplen)
+            self.capture.add_interface(name, link, snaplen, description)
 
     def names(self, body: bytes) -> None:
         """Records of type 1 (IPv4) and 2 (IPv6): an address and its names, each ended by a zero octet."""

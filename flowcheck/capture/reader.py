@@ -30,6 +30,9 @@ _OTHERS = ((b"PK\x03\x04", "a ZIP archive; unpack it first"),
            (b"\x7fELF", "a program, not a capture"))
 
 
+RECORDING = "flowcheck recording "        # in the description of an evidence capture's interface, in front of a number
+
+
 @dataclass(slots=True)
 class Interface:
     """One interface of a capture. `drops` are packets it lost as the file itself says, None where it does not say."""
@@ -38,6 +41,13 @@ class Interface:
     link: int
     snaplen: int
     drops: int | None = None
+    description: str = ""
+
+    @property
+    def recording(self) -> int | None:
+        """The number of the tap whose packets these are, in an evidence capture; None in any other."""
+        number = self.description.removeprefix(RECORDING).partition(":")[0]
+        return int(number) if self.description.startswith(RECORDING) and number.isascii() and number.isdigit() and len(number) < 5 else None
 
 
 class Capture:
@@ -116,8 +126,8 @@ class Capture:
     def describe(self, name: str, order: str) -> None:
         self.format = ", ".join(filter(None, (name + (" big-endian" if order == ">" else ""), self._source.compression)))
 
-    def add_interface(self, name: str, link: int, snaplen: int) -> None:
-        self.interfaces.append(Interface(name, link, snaplen))
+    def add_interface(self, name: str, link: int, snaplen: int, description: str = "") -> None:
+        self.interfaces.append(Interface(name, link, snaplen, description=description))
 
     def remark(self, text: str) -> None:
         if len(self._notes) < 2 * _MOST_REMARKS:

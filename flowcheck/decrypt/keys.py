@@ -125,6 +125,11 @@ class KeyRing:
         rsa = (key.private_numbers() for key in self.rsa_keys)
         return frozenset(hash(key) for keys in (esp, ike, self.tls.items(), rsa) for key in keys)
 
+    def held(self) -> tuple[list[EspKey], list[IkeKey]]:
+        """All keys of ESP and of IKE SAs, those derived from others among them; they are secrets."""
+        return ([*(key for rows in self._esp.values() for key in rows), *self._esp_patterns],
+                [*(key for rows in self._ike.values() for key in rows), *self._ike_anywhere])
+
     def __bool__(self) -> bool:
         return bool(self.tls or self.rsa_keys or self._ike or self._ike_anywhere or self._esp or self._esp_patterns)
 
