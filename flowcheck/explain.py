@@ -150,7 +150,7 @@ def _step(rule: Rule, step: Step, kind: str, detail: str, timers: Mapping[str, f
     if kind:
         yield f"    means     {KINDS[kind]}"
     if detail in DETAILS:
-        yield f"    {detail} is {DETAILS[detail]}"
+        yield f"    {detail}: {DETAILS[detail]}"
     yield f"    clause    {rule.citation} ({rule.version}), step {step.cite}"
     yield f"    step      {step.title or _asks(step)}"
     if step.unchecked:

@@ -36,6 +36,8 @@ def messages(captures: Sequence[str], book: Iterable[Rule],
     for kind in kinds(book):
         reason = wireshark.unavailable()
         for index, path in enumerate(captures if reason is None else ()):
+            if path in captures[:index]:
+                continue                     # one file that holds the packets of several taps
             try:
                 packets = wireshark.ask(path, kind.removeprefix(KIND), keys=keys)
                 found += [_message(kind, index, packet) for packet in packets]
