@@ -24,6 +24,14 @@ HERE = Path(__file__).parent
 FAULT = """<SOAP-ENV:Fault><faultcode>{side}</faultcode><faultstring>CWMP fault</faultstring><detail><cwmp:Fault>\
 <FaultCode>{code}</FaultCode><FaultString>{text}</FaultString></cwmp:Fault></detail></SOAP-ENV:Fault>"""
 
+PARAMETER_FAULT = FAULT.replace("</cwmp:Fault>", "<SetParameterValuesFault><ParameterName>{name}</ParameterName><FaultCode>{code}</FaultCode>\
+<FaultString>{text}</FaultString></SetParameterValuesFault></cwmp:Fault>").replace(
+    "<FaultCode>{code}</FaultCode><FaultString>{text}", "<FaultCode>9003</FaultCode><FaultString>Invalid arguments", 1).replace("{side}", "Client")
+ATTRIBUTES = """<cwmp:SetParameterAttributes><ParameterList soap-enc:arrayType="cwmp:SetParameterAttributesStruct[1]">\
+<SetParameterAttributesStruct><Name>Device.FaultMgmt.QueuedEvent.</Name><NotificationChange>true</NotificationChange>\
+<Notification>1</Notification><AccessListChange>false</AccessListChange><AccessList soap-enc:arrayType="xsd:string[0]"/>\
+</SetParameterAttributesStruct></ParameterList></cwmp:SetParameterAttributes>"""
+
 
 class Capture:
     """The frames of one inner capture, and the changes made to its TCP streams."""
@@ -190,7 +198,89 @@ def parameters() -> None:
     inner.write(path)
 
 
+def deprovisioning() -> None:
+    inner, path = beside("ts32.583/5.4-factory-reset/pass", "ts32.583/5.4-factory-reset/reset-denied")
+    inner.say_instead(b"FactoryResetResponse", FAULT.format(side="Server", code=9001, text="Request denied"))
+    inner.write(path)
+
+    inner, path = beside("ts32.583/5.4-set-parameters/pass", "ts32.583/5.4-set-parameters/not-writable")
+    inner.say_instead(b":SetParameterValuesResponse>", PARAMETER_FAULT.format(
+        name="Device.Services.FAPService.1.FAPControl.UMTS.Gateway.SecGWServer1", code=9008, text="Non-writable parameter"))
+    inner.write(path)
+
+    inner, path = beside("ts32.583/5.4-set-parameters/pass", "ts32.583/5.4-set-parameters/spv-reset")
+    inner.reset(inner.find(b":SetParameterValues></"))
+    inner.write(path)
+
+
+def alarms() -> None:
+    inner, path = beside("ts32.583/5.5.1/pass", "ts32.583/5.5.1/invalid-value")
+    inner.say_instead(b":SetParameterValuesResponse>", PARAMETER_FAULT.format(
+        name="Device.FaultMgmt.SupportedAlarm.2.ReportingMechanism", code=9007, text="Invalid parameter value"))
+    inner.write(path)
+
+    inner, path = beside("ts32.583/5.5.1/pass", "ts32.583/5.5.1/spv-reset")
+    inner.reset(inner.find(b":SetParameterValues></"))
+    inner.write(path)
+
+    inner, path = beside("ts32.583/5.5.1/pass", "ts32.583/5.5.1/unknown-status")
+    inner.replace(inner.find(b":SetParameterValuesResponse>"), b"<Status>0</Status>", b"<Status>7</Status>")
+    inner.write(path)
+
+    inner, path = beside("ts32.583/5.5.2/pass", "ts32.583/5.5.2/inform-fault")
+    inner.say_instead(b"InformResponse", FAULT.format(side="Client", code=8003, text="Invalid arguments"))
+    inner.write(path)
+
+    inner, path = beside("ts32.583/5.5.2/pass", "ts32.583/5.5.2/no-value-change")
+    inner.replace(inner.find(b"4 VALUE CHANGE"), b"<EventCode>4 VALUE CHANGE<", b"<EventCode>2 PERIODIC<")
+    inner.write(path)
+
+    inner, path = beside("ts32.583/5.5.2/pass-queued", "ts32.583/5.5.2/queued-alone")
+    index = inner.find(b"2 PERIODIC")
+    inner.replace(index, b"EventStruct[2]", b"EventStruct[1]")
+    inner.replace(index, b"<EventStruct><EventCode>2 PERIODIC</EventCode><CommandKey></CommandKey></EventStruct>", b"")
+    inner.write(path)
+
+    inner, path = beside("ts32.583/5.5.1/pass", "ts32.583/5.5.2/queued-passive")
+    inner.say_instead(b":SetParameterValues></", ATTRIBUTES)
+    inner.say_instead(b":SetParameterValuesResponse>", "<cwmp:SetParameterAttributesResponse/>")
+    inner.write(path)
+
+
+def performance_files() -> None:
+    inner, path = beside("ts32.583/5.6.1/pass", "ts32.583/5.6.1/invalid-value")
+    inner.say_instead(b":SetParameterValuesResponse>", PARAMETER_FAULT.format(
+        name="Device.FAP.PerfMgmt.Config.1.PeriodicUploadInterval", code=9007, text="Invalid parameter value"))
+    inner.write(path)
+
+    inner, path = beside("ts32.583/5.6.1/pass", "ts32.583/5.6.1/spv-reset")
+    inner.reset(inner.find(b":SetParameterValues></"))
+    inner.write(path)
+
+    inner, path = beside("ts32.583/5.6.1/upload-while-off", "ts32.583/5.6.1/switched-off-later")
+    response = inner.find(b":SetParameterValuesResponse>", inner.find(b"Config.1.Enable</Name><Value xsi:type=\"xsd:boolean\">0<"))
+    inner.replace(response, b"<Status>0</Status>", b"<Status>1</Status>")
+    inner.write(path)
+
+    inner, path = beside("ts32.583/5.6.2/pass-http-put", "ts32.583/5.6.2/put-no-space")
+    index = inner.find(b"HTTP/1.1 201 Created")
+    inner.put(index, _once(inner.payload(index), b"201 Created", b"507 Insufficient Storage"))
+    inner.write(path)
+
+    inner, path = beside("ts32.583/5.6.2/pass-http-put", "ts32.583/5.6.2/put-unauthorised")
+    index = inner.find(b"HTTP/1.1 201 Created")
+    inner.put(index, _once(inner.payload(index), b"201 Created", b"401 Unauthorized"))
+    inner.write(path)
+
+    inner, path = beside("ts32.583/5.6.2/pass-ftp", "ts32.583/5.6.2/store-no-space")
+    inner.put(inner.find(b"226 Transfer"), b"552 Exceeded storage allocation.\r\n")
+    inner.write(path)
+
+
 if __name__ == "__main__":
     address_changes()
     downloads()
     parameters()
+    deprovisioning()
+    alarms()
+    performance_files()

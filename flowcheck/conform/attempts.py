@@ -155,8 +155,7 @@ class _Cutter:
         """A step that its `when` rules out opens nothing."""
         if step.when is None:
             return True
-        scope = replace(self.matcher.scope, now=message.time,
-                        remembered={**self.matcher.scope.remembered, **self.known(message)})
+        scope = replace(self.matcher.scope, now=message.time, remembered=self.known(message))
         return holds(step.when, scope, {}, frozenset()) is not False
 
     def _sure(self, step: Step, message: Message) -> bool:

@@ -61,8 +61,7 @@ def _judged(item: Step | Group, steps: tuple[Step, ...], place: int, order: Mapp
     def applies(message: Message) -> bool | None:
         if item.when is None:
             return True
-        scope = replace(matcher.scope, now=message.time,
-                        remembered={**matcher.scope.remembered, **known(message)})
+        scope = replace(matcher.scope, now=message.time, remembered=known(message))
         return holds(item.when, scope, reading.bound, seen)
 
     doubt = ""

@@ -7,7 +7,7 @@ Rules are judged in an order in which what one procedure leaves behind (`remembe
 
 from __future__ import annotations
 
-from collections.abc import Iterable, Mapping, Sequence
+from collections.abc import Callable, Iterable, Mapping, Sequence
 from datetime import date
 from fnmatch import fnmatchcase
 from functools import lru_cache
@@ -63,9 +63,13 @@ def judge(rules: Sequence[Rule], site: Site, timeline: Timeline, expected: Itera
         matcher = Matcher(rule, scope)
         # what an earlier procedure of the chain is made of cannot be the next one as well
         free = replace(timeline, messages=tuple(m for m in timeline.messages if id(m) not in taken.get(rule.procedure, ())))
-        for attempt in cutting.attempts(rule, free, matcher, history.at):
-            then = replace(scope, remembered={**history.at(attempt.messages[0]), **remembered})
-            result, left, used = _judge_attempt(rule, attempt, free, Matcher(rule, then), assumed, history, today)
+
+        def known(message: Message) -> dict[str, Any]:
+            return {**history.at(message), **remembered}
+
+        for attempt in cutting.attempts(rule, free, matcher, known):
+            then = replace(scope, remembered=known(attempt.messages[0]))
+            result, left, used = _judge_attempt(rule, attempt, free, Matcher(rule, then), assumed, known, today)
             if result is not None:
                 remembered.update(left)
                 results.append(result)
@@ -120,7 +124,8 @@ def _can_open(rule: Rule, scope: Scope) -> bool:
 
 
 def _judge_attempt(rule: Rule, attempt: cutting.Attempt, timeline: Timeline, matcher: Matcher, assumed: tuple[str, ...],
-                   history: History, today: date | None) -> tuple[AttemptResult | None, dict[str, Any], set[int]]:
+                   known: Callable[[Message], Mapping[str, Any]], today: date | None,
+                   ) -> tuple[AttemptResult | None, dict[str, Any], set[int]]:
     messages = cutting.relevant(attempt, rule, matcher)
     if not messages:
         return None, {}, set()
@@ -130,7 +135,7 @@ def _judge_attempt(rule: Rule, attempt: cutting.Attempt, timeline: Timeline, mat
         return None, {}, set()
     told = Explanation(rule, reading, matcher, view)
     told.run()
-    told.forbid(history.at)
+    told.forbid(known)
     findings = tuple(_waive(f, matcher.scope.site, today) for f in told.findings)
     steps = told.steps()
     errors = [f for f in findings if f.severity == "error" and not f.waived]

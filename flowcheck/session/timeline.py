@@ -6,7 +6,7 @@ from collections import defaultdict
 from collections.abc import Mapping, Sequence
 
 from ..model import Device, Gap, Message, Opaque, Timeline
-from . import addresses, copies, cwmp, devices, transactions
+from . import addresses, challenges, copies, cwmp, devices, transactions
 
 UNKNOWN = Device("unknown", {}, ())
 
@@ -15,7 +15,7 @@ def sequence(messages: Sequence[Message], taps: Sequence[int], gaps: Sequence[Ga
     """Copies folded, requests paired with answers, CWMP sessions closed; and what the folding found out."""
     folded = copies.fold([m for m in messages if not m.fields.get("mdns")], taps)     # RFC 6762: nobody's resolver
     holes = frozenset(folded.streams.get(gap.stream, gap.stream) for gap in gaps if gap.stream is not None)
-    return cwmp.sessions(transactions.pair(folded.messages), holes), folded
+    return challenges.fold(cwmp.sessions(transactions.pair(folded.messages), holes)), folded
 
 
 def timelines(messages: Sequence[Message], opaque: Sequence[Opaque], gaps: Sequence[Gap], window: tuple[int, int] | None,
