@@ -3,4 +3,5 @@
 A module imports what its command needs inside `run`, so that naming all commands costs nothing.
 """
 
-NAMES = ("check", "batch", "archive", "decode", "rules", "crosscheck", "keys", "devices", "explain", "diff", "report", "doctor")        # in the order of --help
+NAMES = ("check", "batch", "archive", "decode", "rules", "crosscheck", "keys", "devices", "explain", "diff", "report",
+         "verify", "doctor")                                                # in the order of --help

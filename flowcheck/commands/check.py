@@ -17,8 +17,11 @@ def arguments(parser: argparse.ArgumentParser) -> None:
                         help="this procedure is expected; its absence is a failure")
     for name, what in (("html", "report"), ("json", "result"), ("junit", "JUnit result"), ("sarif", "SARIF result")):
         parser.add_argument(f"--{name}", metavar="FILE", help=f"write the {what} here, - for standard output")
-    parser.add_argument("-w", dest="evidence", metavar="EVIDENCE.pcapng", help="write the frames the findings stand on, with comments")
-    parser.add_argument("--include-secrets", action="store_true", help="put the keys that open the evidence into it, or beside it")
+    parser.add_argument("-w", dest="evidence", metavar="EVIDENCE.pcapng",
+                        help="write the frames the findings stand on, with comments")
+    parser.add_argument("--bundle", metavar="FILE.zip", help="write evidence, reports and hashes as one archive for `verify`")
+    parser.add_argument("--include-secrets", action="store_true",
+                        help="hand on the keys that open the evidence, in it or beside it")
     parser.add_argument("--output-dir", metavar="DIR",
                         help="write all of them here, named after the first capture (default: reports)")
     parser.add_argument("--fail-on", choices=("fail", "inconclusive", "warning", "never"), default="fail")
@@ -37,9 +40,9 @@ def run(options: argparse.Namespace) -> int:
                                 clocks=common.clocks(options))
     from ..report import write
     write.reports(result, options)
-    if options.evidence:
-        from ..share import deliver
-        deliver.evidence(result, observation, paths, ring, options)
+    if options.evidence or options.bundle:
+        from ..share.deliver import deliver
+        deliver(result, observation, paths, ring, options)
     if options.strict and any(info.truncated for info in result.captures):
         return common.EXIT_UNREADABLE
     return status(result, options.fail_on)
