@@ -16,6 +16,7 @@ import random
 import struct
 import sys
 import tempfile
+from collections import Counter
 from collections.abc import Callable, Iterator
 from pathlib import Path
 
@@ -119,6 +120,13 @@ def sabotaged(captures: list[Path], keys: list[Path], dice: random.Random, folde
     return cut.__name__.replace("_", " "), left, keys
 
 
+def passes(captures: list[Path], keys: list[Path], site: Path, rules: list[str]) -> tuple[dict[str, int], bool]:
+    """How many attempts of each procedure pass in the whole captures, and whether one fails for a forbidden message."""
+    result, _ = check([str(p) for p in captures], rules=rules, site=str(site) if site.exists() else None, keys=[str(k) for k in keys])
+    tries = [a for d in result.devices for a in d.attempts]
+    return Counter(a.procedure for a in tries if a.verdict == "pass"), any("/forbidden" in (a.cause or "") for a in tries)
+
+
 def main() -> int:
     parser = argparse.ArgumentParser(description=__doc__, formatter_class=argparse.RawDescriptionHelpFormatter)
     parser.add_argument("--root", action="append", type=Path)
@@ -132,6 +140,9 @@ def main() -> int:
     tried = wrong = 0
     for name, captures, keys, site, truth in scenarios(roots, options.only):
         strict = [f for f in truth.get("faults", []) if f.get("level", "must") != "should"]
+        passed, forbidden = passes(captures, keys, site, options.rules) if strict else ({}, False)
+        if forbidden:
+            continue        # a run without the forbidden message is a right one
         failing = {"ts32.583-" + p if not p.startswith("t") else p for p in str(truth["procedure"]).replace(" ", "").split("+")}
         for number in range(options.variants):
             dice = random.Random(f"{options.seed}/{name}/{number}")
@@ -141,11 +152,14 @@ def main() -> int:
                     continue
                 result, _ = check([str(p) for p in left], rules=options.rules, site=str(site) if site.exists() else None, keys=[str(k) for k in held])
             tried += 1
+            left_to_pass = dict(passed)                  # tries that pass in the whole capture may pass in a part of it
             for device in result.devices:
                 for attempt in device.attempts:
                     false_fail = not strict and attempt.verdict == "fail"
-                    false_pass = strict and len(failing) == 1 and attempt.procedure in failing and attempt.verdict == "pass" \
-                        and not truth.get("attempts") and len(truth.get("devices", ())) < 2
+                    false_pass = False
+                    if strict and attempt.procedure in failing and attempt.verdict == "pass":
+                        left_to_pass[attempt.procedure] = left_to_pass.get(attempt.procedure, 0) - 1
+                        false_pass = left_to_pass[attempt.procedure] < 0
                     if false_fail or false_pass:
                         wrong += 1
                         print(f"false {attempt.verdict.upper()}: {name} #{number} without {what}: {attempt.procedure} {attempt.cause or ''}"

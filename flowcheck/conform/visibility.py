@@ -155,6 +155,8 @@ class Visibility:
         if index < len(self.messages) or not self.messages:
             return None
         request = self._request(step)
+        if request is not None and self.gave_up == TUNNEL_DELETED and self._left_open(request):
+            return "how the connection ended is not in the capture"
         if self.gave_up and (request is not None or self.gave_up in (TUNNEL_DELETED, BEGAN_ANEW)):
             return None
         if request is not None:
@@ -168,6 +170,11 @@ class Visibility:
         if left < patience:
             return f"the capture ends {left:.1f} s later, before the {patience:.0f} s this may take"
         return None
+
+    def _left_open(self, request: Message) -> bool:
+        """Was the request sent over a connection that the capture shows no end of?"""
+        return request.protocol in STREAMS and not any(m.stream == request.stream and m.kind in ("tcp.fin", "tcp.reset")
+                                                       and m.time >= request.time for m in self.timeline.messages)
 
     def _begun(self, step: Step) -> int:
         """When the time for a step began to run that answers nothing: at the step its deadline counts from."""

@@ -16,6 +16,9 @@ from typing import NamedTuple
 from ..model import Endpoint, Message
 
 WINDOW = 2_000_000_000      # ns between two sightings; also what the clocks of two taps may differ by
+# kinds with an identifier of their own: a DNS or IKE message id, an initial sequence number, a random, a device's name
+UNMISTAKABLE = ("dns.", "ike.", "tcp.syn", "tls.client_hello", "tls.server_hello", "dtls.client_hello", "coap.request",
+                "sctp.init")
 TUNNELS = frozenset(("esp", "gtp", "gre", "l2tp", "vxlan"))
 
 
@@ -32,6 +35,11 @@ class _Flows:
         self._partner: dict[tuple[int, tuple], int] = {}
 
     def agree(self, sighting: _Sighting, view: tuple, message: Message) -> bool:
+        """May the message be the sighting's? Across a NAT only if it is like no other, or its stream is known already."""
+        first = sighting.message
+        if (first.src, first.dst) != (message.src, message.dst) and not message.kind.startswith(UNMISTAKABLE) and not any(
+                self._partner.get((other.stream, view)) == message.stream for other in sighting.viewpoints.values()):
+            return False
         return all(self._partner.get((other.stream, view), message.stream) == message.stream
                    and self._partner.get((message.stream, seen), other.stream) == other.stream
                    for seen, other in sighting.viewpoints.items())

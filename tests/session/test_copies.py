@@ -59,16 +59,26 @@ def test_another_content_or_another_way_is_not_the_same():
     assert len(folded(ONE, at_tap(1, ONE, src=end("other"), dst=end("gw"))).messages) == 2
 
 
+OPENED = message("tcp.syn", 0, "hnb", "acs", stream=1, sequence=4711)
+
+
 def test_a_nat_changes_one_end():
-    found = folded(ONE, at_tap(1, ONE, src=end("nat:7777")))
-    assert len(found.messages) == 1
+    opened, asked = (at_tap(1, m, src=end("nat:7777")) for m in (OPENED, ONE))
+    found = folded(OPENED, opened, ONE, asked)
+    assert len(found.messages) == 2
     assert found.aliases[end("hnb")] == {end("nat:7777")} and found.aliases[end("nat:7777")] == {end("hnb")}
     assert end("acs") not in found.aliases
 
 
 def test_two_devices_that_say_the_same_stay_two():
     """Behind a NAT two devices often send word for word the same; the streams tell which copy is whose."""
+    other = replace(OPENED, src=end("other"), stream=2, fields={"sequence": 42})
     first, second = ONE, replace(ONE, src=end("other"), stream=2, time=ONE.time + 5)
-    seen = [at_tap(1, first, 10, src=end("nat:1")), at_tap(1, second, 10, src=end("nat:2"))]
-    found = folded(first, second, *seen).messages
-    assert len(found) == 2 and {m.stream for m in found} == {1, 2}
+    seen = [at_tap(1, m, 10, src=end(f"nat:{m.stream}")) for m in (OPENED, other, first, second)]
+    found = folded(OPENED, other, *seen[:2], first, second, *seen[2:]).messages
+    assert len(found) == 4 and {m.stream for m in found if m.kind == "http.request"} == {1, 2}
+
+
+def test_what_many_say_alike_joins_nobody_across_a_nat():
+    """Without anything unmistakable before it, the same request from another address is another device's."""
+    assert len(folded(ONE, at_tap(1, ONE, src=end("nat:7777"))).messages) == 2
