@@ -1,0 +1,1 @@
+"""One encoder per protocol, each independent of flowcheck's decoders."""
