@@ -215,7 +215,7 @@ class Dissector:
             shadow.append(data, ref, time, earlier)
             stream.held += list(stream.data_connection.feed(side, shadow))
         if stream.conversation is None:
-            if not self._settle(stream, side):
+            if not self._settle(stream, side) and not self._begins_tls(stream, side, data):
                 return
             for other in (0, 1):
                 yield from self._feed(stream, other)
@@ -237,6 +237,18 @@ class Dissector:
         if stream.tries >= 4 * TRIES or len(tape) >= HEAD:
             self._give_up(stream)
         return False
+
+    def _begins_tls(self, stream: _Stream, side: int, data: bytes) -> bool:
+        """TLS may begin behind words of a protocol nobody here reads (STARTTLS of SMTP, MySQL, LDAP)."""
+        module = decode.decoder("tls")
+        ports = (stream.context.src.port, stream.context.dst.port)
+        if stream.given_up or data[:1] != b"\x16" or not module.likely(data[:HEAD], ports):
+            return False
+        stream.conversation = module.Conversation(stream.context)
+        stream.tapes[side].skip(len(stream.tapes[side]) - len(data))
+        other = stream.tapes[1 - side]
+        other.skip(len(other))
+        return True
 
     def _give_up(self, stream: _Stream) -> None:
         stream.given_up = stream.data_connection is None
