@@ -143,6 +143,7 @@ class Connections:
         if flags & _SYN and not flags & _RST:
             way = self._syn(packet, ref, way, ports, seq, ack, flags, out)
             seq += 1
+            flags &= ~_FIN                                         # no connection ends in the segment that opens it
         elif way is not None and size and _foreign(way, seq, ack, flags):
             way = self._new(packet, ports, ref, out, from_client=way[1].side == 0, midway=True)
         if way is None:

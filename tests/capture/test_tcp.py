@@ -224,6 +224,11 @@ def test_fin_waits_for_its_data():
     assert names(run(HANDSHAKE + [("s", 5004, 1001, FIN | ACK, b"def")]))[3:] == ["Lost", "Data", "Finished"]
 
 
+def test_syn_that_also_says_fin_ends_nothing():
+    events = run([("c", 991, 995, SYN | FIN | ACK, b""), ("c", 990, 995, SYN | ACK, b"x"), ("c", 992, 995, ACK, b"y")])
+    assert names(events)[0] == "Opened" and "Finished" not in names(events) and events[-1].data == b"y"
+
+
 def test_one_direction_only():
     events = run([("c", 1001 + 10 * i, 5001 + 100 * i, ACK, b"0123456789") for i in range(50)])
     assert stream(events, 0) == b"0123456789" * 50
