@@ -19,6 +19,7 @@ from ..documents import find_field, find_named
 from ..model import Device, Message
 from ..rulebook.patterns import any_matches
 from ..rulebook.rule import Binding, Check, Condition, Reference, Site
+from .ages import age
 from .elsewhere import Elsewhere
 
 ABSENT = object()
@@ -188,6 +189,8 @@ def evaluate(check: Check, messages: Iterable[Message], scope: Scope, bound: Map
             found.update(parameters(message.fields, names))
         label = check.names.path[-1] if isinstance(check.names, Reference) else ", ".join(names)
         value = list(found.values()) if found else ABSENT
+        if check.test == "no_older_than":
+            return [_timely(check, label, found, messages[-1], wanted)]
         return [_outcome(check, label, value, wanted, blind, found)]
     outcomes = []
     for name in names:
@@ -195,6 +198,14 @@ def evaluate(check: Check, messages: Iterable[Message], scope: Scope, bound: Map
         value = ABSENT if not values else values[0] if len(values) == 1 else [x for v in values for x in _listed(v)]
         outcomes.append(_outcome(check, name, value, wanted, blind, None))
     return outcomes
+
+
+def _timely(check: Check, label: str, found: Mapping[str, Any], message: Message, seconds: Any) -> Outcome:
+    """Are the newest of these times so near to the message? Unknown where there is none."""
+    old = age(found.values(), message)
+    if old is None or seconds is ABSENT:
+        return Outcome(check, None, label)
+    return Outcome(check, old <= float(seconds), label, f"no older than {float(seconds):g} s", f"{old:.0f} s old")
 
 
 def _seen_by(scope: Scope, message: Message, name: str) -> Any:

@@ -11,7 +11,7 @@ from .rule import (Binding, Check, Condition, Deadline, Fact, Group, Opening, Pa
 from .yamltree import List, Map
 
 _TARGETS = ("field", "fields", "parameter", "parameters", "json")
-_TESTS = ("present", "equals", "in", "matches", "not", "at_least", "at_most", "certifies", "unique")
+_TESTS = ("present", "equals", "in", "matches", "not", "at_least", "at_most", "certifies", "unique", "no_older_than")
 
 
 def is_reference(value: Any) -> bool:

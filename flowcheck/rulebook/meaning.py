@@ -223,6 +223,7 @@ class Meaning:
         for check in checks or ():
             self.target(check, owner, kinds)
             self.condition(check.get("when"), owner)
+            self.seconds(check, "no_older_than", owner)
             for key in ("equals", "not", "in", "certifies"):
                 for value, mark in _entries(check.get(key), check.keys_at.get(key, check.mark)):
                     self.value(value, mark, owner)

@@ -255,7 +255,7 @@ MISTAKES = {
     "no test": (
         "{field: rcode, equals: NOERROR}", "{field: rcode}", "{field: rcode}",
         "step 'hms-address': an entry of 'expect' needs one of present, equals, in, matches, not, at_least, at_most, "
-        "certifies, unique"),
+        "certifies, no_older_than, unique"),
     "no target": (
         "{field: rcode, equals: NOERROR}", "{equals: NOERROR}", "{equals: NOERROR}",
         "step 'hms-address': an entry of 'expect' needs one of field, fields, parameter, parameters, json"),
