@@ -76,8 +76,11 @@ def unavailable() -> str | None:
 # ---------------------------------------------------------------------------------------------------- asking
 
 def ask(path: str, display_filter: str, *, keys: Sequence[str] = (),
-        decode_as: Mapping[str, str] | None = None) -> list[Seen]:
-    """The packets of a capture that a display filter selects. Raises UsageError or CaptureError in tshark's words."""
+        decode_as: Mapping[str, str] | None = None, without: str | None = None) -> list[Seen]:
+    """The packets of a capture that a display filter selects; `without` names a protocol that shall not be looked for.
+
+    Raises UsageError or CaptureError in tshark's words.
+    """
     reason = unavailable()
     if reason:
         raise UsageError(reason)
@@ -86,7 +89,7 @@ def ask(path: str, display_filter: str, *, keys: Sequence[str] = (),
     with _configuration(keys) as (directory, preferences):
         answer = Path(directory, "answer")         # a file: pyshark makes the pipes of its process non-blocking
         request = {"path": os.path.abspath(path), "filter": display_filter, "decode_as": dict(decode_as or {}),
-                   "preferences": {**PREFERENCES, **preferences}, "answer": str(answer)}
+                   "preferences": {**PREFERENCES, **preferences}, "without": without, "answer": str(answer)}
         environment = {**os.environ, "WIRESHARK_CONFIG_DIR": directory,
                        "PYTHONPATH": os.pathsep.join(filter(None, sys.path))}
         try:
@@ -144,7 +147,7 @@ def _child() -> int:
     _read_any_text()
     capture = pyshark.FileCapture(request["path"], display_filter=request["filter"], use_json=True, keep_packets=False,
                                   override_prefs=request["preferences"], decode_as=request["decode_as"],
-                                  custom_parameters=["-n"])
+                                  disable_protocol=request["without"], custom_parameters=["-n"])
     packets = 0
     with open(request["answer"], "w", encoding="ascii") as answer:
         try:
@@ -194,27 +197,40 @@ def _nanoseconds(frame_info: Any) -> int:
 def crosscheck(path: str, observation: Observation, *, keys: Sequence[str] = ()) -> Comparison:
     """Compares what flowcheck observed in one capture with Wireshark's view of the same file."""
     messages = observation.messages
-    seen = ask(path, wireshark_facts.FILTER, keys=keys, decode_as=decode_as(messages))
+    hints = decode_as(messages)
+    seen = ask(path, wireshark_facts.FILTER, keys=keys, decode_as=hints, without=_IN_THE_WAY)
     malformed = {packet.frame for packet in seen
                  if any(wireshark_facts.malformed(fields) for _, fields in packet.layers)}
-    theirs = [(packet.frame, fact) for packet in seen if packet.frame not in malformed
-              for fact in wireshark_facts.theirs(packet.layers)]
     pairs = [(m, fact) for m in messages for fact in wireshark_facts.ours(m)
              if not malformed.intersection(ref.number for ref in m.frames)]
     ours = [(tuple(ref.number for ref in m.frames), fact) for m, fact in pairs]
+    theirs = _theirs(seen, malformed)
     agreed, left, alone = _pair(ours, theirs)
-    remarks = [f"{len(malformed)} frames that Wireshark calls malformed are left out"] if malformed else []
+    if left and hints:                      # a hint may hide what Wireshark finds by itself: that counts too
+        by_itself = _theirs(ask(path, wireshark_facts.FILTER, keys=keys), malformed)
+        more, still, _ = _pair([ours[i] for i in left], by_itself)
+        agreed, left = dict(Counter(agreed) + Counter(more)), [left[i] for i in still]
+    cut = {(ref.number, m.protocol) for m in messages if m.incomplete for ref in m.frames}
     again = _seen_again(pairs, left)
-    if again:
-        remarks.append(f"{len(again)} messages of TCP connections that the file holds twice (two interfaces) are left "
-                       "out: Wireshark takes the second copy for retransmissions")
     holed = {i for i in left if any(gap.stream == pairs[i][0].stream and gap.start <= pairs[i][0].time
                                     for gap in observation.gaps)}
-    if holed:
-        remarks.append(f"{len(holed)} messages behind a hole in their TCP stream are left out: Wireshark does not read "
-                       "on there")
+    remarks = [(len(malformed), "frames that Wireshark calls malformed"),
+               (len(again), "messages of TCP connections that the file holds twice (two interfaces; Wireshark takes the "
+                            "second copy for retransmissions)"),
+               (len(holed), "messages behind a hole in their TCP stream, where Wireshark does not read on"),
+               (len(cut), "messages that the capture cut")]
     left = [i for i in left if i not in again | holed]
-    return Comparison(agreed, tuple(_disagreements([ours[i] for i in left], alone)), tuple(remarks))
+    alone = [(frame, fact) for frame, fact in alone if (frame, fact.protocol) not in cut]
+    return Comparison(agreed, tuple(_disagreements([ours[i] for i in left], alone)),
+                      tuple(f"left out: {count} {what}" for count, what in remarks if count))
+
+
+_IN_THE_WAY = "ftp-data"     # takes a data connection for a file, even where TLS is spoken on it (RFC 4217)
+
+
+def _theirs(seen: Iterable[Seen], malformed: set[int]) -> list[tuple[int, Fact]]:
+    return [(packet.frame, fact) for packet in seen if packet.frame not in malformed
+            for fact in wireshark_facts.theirs(packet.layers)]
 
 
 def _seen_again(pairs: Sequence[tuple[Message, Fact]], left: Sequence[int]) -> set[int]:
@@ -229,18 +245,24 @@ def _seen_again(pairs: Sequence[tuple[Message, Fact]], left: Sequence[int]) -> s
 
 
 def decode_as(messages: Iterable[Message]) -> dict[str, str]:
-    """HTTP and CoAP that flowcheck found where Wireshark may not look for them: `tcp.port==7547` -> `http`."""
-    found: dict[str, str] = {}
+    """Protocols that flowcheck found where Wireshark may not look for them: `tcp.port==7547` -> `http`."""
+    messages = [m for m in messages if m.kind in _HINTED]
     sealed = {m.dst.port for m in messages if m.kind == "tls.client_hello"}
+    clear = {m.dst.port for m in messages if m.kind in ("http.request", "ftp.command") and m.layers[-1:] == ("tcp",)}
+    found: dict[str, str] = {}
     for message in messages:
+        transport, protocol = message.layers[-1:], _HINTED[message.kind]
         port = message.dst.port
-        if message.kind == "http.request" and "tls" in message.layers:
-            found[f"tls.port=={port}"] = "http"
-        elif message.kind == "http.request" and port not in sealed:
-            found[f"tcp.port=={port}"] = "http"
-        elif message.kind == "coap.request" and message.layers[-1:] == ("udp",):
-            found[f"udp.port=={port}"] = "coap"
+        if transport == ("tls",) and protocol == "http":
+            found[f"tls.port=={port}"] = protocol
+        elif transport == ("tcp",) and port not in (clear if protocol == "tls" else sealed) and protocol:
+            found[f"tcp.port=={port}"] = protocol
+        elif transport == ("udp",) and protocol == "coap":
+            found[f"udp.port=={port}"] = protocol
     return found
+
+
+_HINTED = {"http.request": "http", "tls.client_hello": "tls", "coap.request": "coap", "ftp.command": ""}
 
 
 def compare(ours: Sequence[tuple[tuple[int, ...], Fact]], theirs: Sequence[tuple[int, Fact]]) -> Comparison:

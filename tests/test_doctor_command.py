@@ -56,6 +56,7 @@ def test_rules_that_are_wrong(capsys, tmp_path):
 def test_every_package_of_the_project_is_looked_for(request):
     import tomllib
     project = tomllib.loads((request.config.rootpath / "pyproject.toml").read_text())["project"]
-    listed = [*project["dependencies"], *(text for extra in project["optional-dependencies"].values() for text in extra)]
+    extras = project["optional-dependencies"].values()
+    listed = [*project["dependencies"], *(text for extra in extras for text in extra)]
     wanted = {re.match(r"[A-Za-z0-9_.-]+", text)[0] for text in listed} - {project["name"]}
     assert wanted <= {name for name, _, _ in doctor.PACKAGES}

@@ -106,6 +106,13 @@ def test_http_on_a_port_of_its_own_is_pointed_out_to_wireshark():
     assert wireshark.decode_as([clear, inside]) == {"tcp.port==7547": "http", "tls.port==7548": "http"}
 
 
+def test_tls_is_pointed_out_where_nothing_is_in_clear():
+    tcp = ("eth", "ip", "tcp")
+    upgraded = [message("ftp.command", {}, layers=tcp, port=21), message("tls.client_hello", {}, layers=tcp, port=21)]
+    data = message("tls.client_hello", {}, layers=tcp, port=40053)
+    assert wireshark.decode_as([*upgraded, data]) == {"tcp.port==40053": "tls"}
+
+
 def test_only_lines_in_formats_of_wireshark_go_to_it(tmp_path):
     (tmp_path / "a").write_text('"IPv4","192.0.2.1","192.0.2.2","0x01","AES-GCM-16 [RFC4106]","0xaa","NULL",""\n'
                                 'src 192.0.2.1 dst 192.0.2.2\n\tproto esp spi 0x1 mode tunnel\n')
