@@ -204,7 +204,8 @@ def assign(messages: Sequence[Message], aliases: Mapping[Endpoint, set[Endpoint]
 
 
 def _device_addresses(messages: Sequence[Message]) -> set[str]:
-    strong, weak, servers = set(), set(), set()
+    strong, servers = set(), set()
+    weak: dict[str, set[str]] = defaultdict(set)         # who asks somebody -> whom
     ike_pairs: set[frozenset[str]] = set()
     for message in messages:
         kind = message.kind
@@ -217,14 +218,18 @@ def _device_addresses(messages: Sequence[Message]) -> set[str]:
             strong.add(message.dst.address)
             servers.add(message.src.address)
         if kind in _CLIENT_SENDS:
-            weak.add(message.src.address)
+            weak[message.src.address].add(message.dst.address)
         elif kind in _SERVER_SENDS:
             servers.add(message.src.address)
-            weak.add(message.dst.address)
+            weak[message.dst.address].add(message.src.address)
+        if message.protocol == "ike":
+            strong.update(inner_addresses(message))      # whoever has an address inside a tunnel is a device
     for message in messages:                      # who is asked serves, even if it never answers
-        if message.kind in ("cwmp.Inform", "ike.sa_init.request", "dns.query", "sctp.init") and message.src.address in strong | weak:
+        if message.kind in ("cwmp.Inform", "ike.sa_init.request", "dns.query", "sctp.init") and (
+                message.src.address in strong or message.src.address in weak):
             servers.add(message.dst.address)
-    return strong | (weak - servers)
+    # who asks devices alone is an ACS with a connection request, not a device
+    return strong | {address for address, asked in weak.items() if address not in servers and not asked <= strong}
 
 
 def _behind_nat(aliases: Mapping[Endpoint, set[Endpoint]]) -> dict[Endpoint, Endpoint]:

@@ -98,3 +98,15 @@ def test_who_is_asked_is_no_device():
 def test_the_order_of_the_devices_is_that_of_their_names():
     whose = assign([inform(1, "other", "S2", 2), inform(2, "hnb", "S1", 1)], {})
     assert [d.id for d in whose.devices] == ["00AA11-HNB-S1", "00AA11-HNB-S2"]
+
+
+def test_an_acs_that_sends_a_connection_request_is_no_device():
+    """Seen before any Inform: the device answers HTTP, and is known only by the address that IKE gave it."""
+    handed_out = {"type": "REPLY", "attributes": {"INTERNAL_IP4_ADDRESS": [ADDRESSES["inner"]]}}
+    found = assign([
+        message("ike.sa_init.request", 0, "hnb", "segw", spi_i="a"),
+        message("ike.auth.response", 1, "segw", "hnb", spi_i="a", configuration=handed_out),
+        message("tcp.syn", 2, "acs", "inner"),
+        message("http.request", 2, "acs", "inner", method="GET"),
+        message("http.response", 2, "inner", "acs", status=200)])
+    assert [device.addresses for device in found.devices] == [(ADDRESSES["hnb"], ADDRESSES["inner"])]
