@@ -102,8 +102,10 @@ def _answer(plan: Plan, index: int, act: Act, step: Step) -> Iterator[Mutant]:
                 content = {"by": "device" if by_device else "acs", **content}
                 src, dst = plan.world.device, act.src if act.src != plan.world.device else act.dst
             refusal = Act(act.step, kind, src, dst, content, act.answers, act.tunnel, act.tls)
+            # who asked and then refuses the answer has been given it (RFC 7296 2.21.2)
+            given = (act,) if pattern.src is not None and pattern.src == act.dst else ()
             gave_up = kind in GAVE_UP or kind == "sctp.abort" and src == plan.world.device
-            yield Mutant(f"{act.step}: refused by {kind}{' ' + name if name else ''}", (*before, refusal), frozenset((act.step,)),
+            yield Mutant(f"{act.step}: refused by {kind}{' ' + name if name else ''}", (*before, *given, refusal), frozenset((act.step,)),
                          frozenset(("no-answer",) if gave_up else ("refused",)))
 
 
@@ -115,6 +117,8 @@ def _refusals(plan: Plan, pattern: Pattern) -> Iterator[tuple[str, dict[str, Any
         base = {"description": "handshake_failure", "level": "fatal"}
     elif kind == "cwmp.session_end":
         base = {"complete": False}
+    elif kind == "http.response":
+        base = {"body_length": 20}
     elif kind == "cwmp.Fault":
         base = {"FaultCode": 8003 if pattern.src != plan.world.device else 9003}
     listed = next((c for c in pattern.where if c.test == "in" and isinstance(c.value, tuple)), None)
@@ -127,7 +131,9 @@ def _refusals(plan: Plan, pattern: Pattern) -> Iterator[tuple[str, dict[str, Any
 
 
 def _stopped(plan: Plan, index: int, act: Act, step: Step) -> Mutant:
-    return Mutant(f"{act.step}: nothing from here on", plan.acts[:index], frozenset((act.step,)), STOPPED, severity=step.severity)
+    # a session that nobody ends properly is broken off
+    broken = (replace(act, content={"complete": False, "by": "device"}),) if act.kind == "cwmp.session_end" else ()
+    return Mutant(f"{act.step}: nothing from here on", (*plan.acts[:index], *broken), frozenset((act.step,)), STOPPED, severity=step.severity)
 
 
 def _skipped(plan: Plan, index: int, act: Act, step: Step) -> Iterator[Mutant]:
@@ -152,7 +158,8 @@ def _expectations(plan: Plan, index: int, act: Act, step: Step) -> Iterator[Muta
                 if not all(_fits(content, where, plan) for where in step.where):
                     continue
                 label = values.label(check, name)
-                acts = (*plan.acts[:index], replace(act, content=content), *plan.acts[index + 1:])
+                after = () if act.kind == "dns.response" else plan.acts[index + 1:]      # nobody goes on without an address
+                acts = (*plan.acts[:index], replace(act, content=content), *after)
                 yield Mutant(f"{act.step}: {label or name} {kind.partition('-')[2]}", acts, frozenset((act.step,)), frozenset((kind,)),
                              label, check.severity)
 

@@ -19,6 +19,7 @@ CLOCK_SERVER = "192.0.2.123"
 PATIENCE = 60.0             # s after which the waiting end of a connection closes it
 AFTERMATH = (120.0, 500.0, 1000.0)   # s after the last message: the device still lives
 REPEATS = (2.0, 4.0)
+LOOKUP = (("A", 0), ("AAAA", 1))     # the questions of one lookup, and what is added to the DNS id
 
 
 class Capture(NamedTuple):
@@ -66,7 +67,7 @@ class _Stage:
         self.acts = acts
         if self.world.tunnel and not any(act.protocol == "ike" for act in acts) and not any(a.protocol == "ike" for a in self.plan.acts):
             self._prelude()
-        for act in acts:
+        for index, act in enumerate(acts):
             if act.wait:
                 self.net.wait(act.wait)
             maker = _MAKERS.get(act.kind) or _MAKERS.get(act.protocol)
@@ -80,7 +81,16 @@ class _Stage:
                 self.net.wait(PATIENCE)
                 for web in self.webs.values():
                     web.tcp.close(0)
+            self._end_what_is_over(act, acts[index + 1:])
         self._finish()
+
+    def _end_what_is_over(self, act: Act, rest: tuple[Act, ...]) -> None:
+        """A CWMP session ends when nothing more is said in it, before the device turns to something else."""
+        web = self.webs.get((self.address(self.world.device, act), self.server(act)))
+        following = next((a for a in rest if a.protocol == "cwmp" and self.server(a) == self.server(act)), None)
+        if web is not None and web.cwmp and not act.unanswered and rest and act.protocol == "cwmp" \
+                and act.answers and following is None:
+            self._end_session(web)
 
     def _finish(self) -> None:
         for web in self.webs.values():
@@ -110,15 +120,21 @@ class _Stage:
     def dns_query(self, act: Act) -> None:
         number = self.net.random.getrandbits(16)
         client, server = (self.address(act.src, act), 20000 + number % 40000), (self.address(act.dst, act), 53)
-        send = lambda: self.net.udp(client, server, dns.query(number, act.content["qname"]))     # noqa: E731
-        self.asked[act.step], self.again[act.step] = (client, server, number, act.content["qname"]), send
+        name = act.content["qname"]
+
+        def send() -> None:
+            for kind, offset in LOOKUP:
+                self.net.udp(client, server, dns.query((number + offset) & 0xFFFF, name, kind))
+
+        self.asked[act.step], self.again[act.step] = (client, server, number, name), send
         send()
 
     def dns_response(self, act: Act) -> None:
         client, server, number, name = self.asked[act.answers]
         rcode = act.content["rcode"]
         addresses = tuple(act.content.get("answers.address", ())) if rcode == "NOERROR" else ()
-        self.net.udp(server, client, dns.response(number, name, rcode, addresses))
+        for kind, offset in LOOKUP:
+            self.net.udp(server, client, dns.response((number + offset) & 0xFFFF, name, rcode, addresses if kind == "A" else (), kind))
 
     # ---------------------------------------------------------------------------------------------- IKE
 
