@@ -27,7 +27,7 @@ _ADDRESS_FIELDS = {
     "esm.ActivateDefaultEPSBearerContextRequest": "pdn_address", "sm.ActivatePDPContextAccept": "pdp_address",
 }
 _ATTACHES = ("emm.AttachRequest", "gmm.AttachRequest")
-_IMSI = re.compile(r"(?:^|[/:])[0-6]?(\d{14,15})(?:@|$)")
+_IMSI = re.compile(r"(?:^|[/:])(?:[0-8](?=\d{15}@))?(\d{14,15})(?:@|$)")     # in an NAI a digit says which kind it is
 _IMEI = re.compile(r"(?i)^(?:urn:)?imei(?:sv)?:([\d-]{14,18})$")
 
 
