@@ -27,8 +27,8 @@ from .matching import Matcher
 from .values import Outcome, evaluate, holds
 
 Cost = tuple[int, int, int, int]
-FREE, MISSED, EXTRA, OPTIONAL = (0, 0, 0, 0), (1, 0, 0, 0), (0, 0, 1, 0), (0, 0, 0, 1)
-HIDDEN: Cost = (0, 0, 0, 2)  # a step out of sight costs nothing that counts, but more than leaving out an optional part
+FREE, MISSED, OPTIONAL = (0, 0, 0, 0, 0), (1, 0, 0, 0, 0), (0, 0, 0, 1, 0)     # the last decides ties: see `following`
+HIDDEN = (0, 0, 0, 2, 0)        # a step out of sight costs nothing that counts, but more than leaving out an optional part
 MAX_STATES = 200_000        # a bound against hostile captures; an attempt needs a few hundred
 
 
@@ -78,7 +78,7 @@ def align(machine: Automaton, messages: Sequence[Message], matcher: Matcher, hid
     """
     search = _Search(machine, messages, matcher, hidden, carried)
     best = start = _Node(0, machine.start, search.situation({}, frozenset()), machine.start, None, None)
-    heap: list[tuple[Cost, int, int, _Node]] = [((0, 0, 0, 0), 0, 0, start)]
+    heap: list[tuple[tuple[int, ...], int, int, _Node]] = [(FREE, 0, 0, start)]
     done: set[tuple[int, int, _Known, int]] = set()
     order, last = 0, len(messages)
     while heap:
@@ -89,7 +89,7 @@ def align(machine: Automaton, messages: Sequence[Message], matcher: Matcher, hid
         done.add(key)
         best = node
         if node.index == last and node.state == machine.end:
-            return Reading(_moves(node), cost, node.known.bound, True)
+            return Reading(_moves(node), cost[:4], node.known.bound, True)
         if len(done) > MAX_STATES:
             break
         for extra, following in search.following(node):
@@ -114,8 +114,11 @@ class _Search:
     def situation(self, bound: dict[str, Any], seen: frozenset[str]) -> _Known:
         return self._situations.setdefault((tuple(sorted(bound.items())), seen), _Known(bound, seen))
 
-    def following(self, node: _Node) -> Iterator[tuple[Cost, _Node]]:
-        """The nodes one move away and what the move costs, in the order of the rule file."""
+    def following(self, node: _Node) -> Iterator[tuple[tuple[int, ...], _Node]]:
+        """The nodes one move away and what the move costs, in the order of the rule file.
+
+        An earlier message left over costs more than a later one, so that ties go to the earlier message.
+        """
         index, state, known, anchor, _, _ = node
         message = self.messages[index] if index < len(self.messages) else None
         for step, target in self.machine.steps.get(state, ()):
@@ -137,7 +140,8 @@ class _Search:
             move = Move("bypass", jump.inside[0], index, assumed=assumed) if jump.inside else None
             yield OPTIONAL if jump.optional else FREE, _Node(index, jump.target, known, anchor, node, move)
         if message is not None and not self._must_match(index, anchor, known, message):
-            yield EXTRA, _Node(index + 1, state, known, anchor, node, Move("extra", None, index, message))
+            price = (0, 0, 1, 0, len(self.messages) - index)
+            yield price, _Node(index + 1, state, known, anchor, node, Move("extra", None, index, message))
 
     def _consume(self, step: Step, index: int, message: Message, known: _Known) -> tuple[Cost, _Known, Move] | None:
         """The message as this step or its refusal: the price, what is known then, the move."""
@@ -158,7 +162,7 @@ class _Search:
         outcomes = tuple(outcome for check in step.expect if check.when is None or holds(check.when, matcher.scope, bound, seen)
                          for outcome in evaluate(check, (message,), matcher.scope, bound))
         failed = sum(1 for o in outcomes if o.holds is False and o.check.severity == "error")
-        return (0, failed, 0, 0), self.situation(bound, seen | {step.step}), Move("match", step, index, message, outcomes,
+        return (0, failed, 0, 0, 0), self.situation(bound, seen | {step.step}), Move("match", step, index, message, outcomes,
                                                                                  assumed=fits is None)
 
     def _why_hidden(self, step: Step, index: int) -> str | None:
@@ -201,7 +205,7 @@ class _Search:
 def _price(step: Step) -> Cost:
     if step.optional:
         return OPTIONAL
-    return MISSED if step.severity == "error" else (0, 1, 0, 0)
+    return MISSED if step.severity == "error" else (0, 1, 0, 0, 0)
 
 
 def _moves(node: _Node) -> tuple[Move, ...]:

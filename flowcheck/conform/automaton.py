@@ -43,7 +43,25 @@ def automaton(rule: Rule) -> Automaton:
     """The state machine of a rule; built once and shared."""
     machine = Automaton()
     _sequence(machine, rule.items, machine.start, machine.end)
-    return machine
+    return _without_detours(machine)
+
+
+def _without_detours(machine: Automaton) -> Automaton:
+    """The same machine with every way leading past the states that do nothing but lead on."""
+    def onward(state: int) -> int:
+        passed = set()
+        while state not in passed and not machine.steps.get(state) and len(ways := machine.jumps.get(state, ())) == 1 \
+                and ways[0] == Jump(ways[0].target):
+            passed.add(state)
+            state = ways[0].target
+        return state
+
+    def once(jumps: list[Jump], state: int) -> list[Jump]:
+        led = (jump._replace(target=onward(jump.target)) for jump in jumps)
+        return [jump for jump in dict.fromkeys(led) if jump != Jump(state)]
+
+    steps = {state: [(step, onward(target)) for step, target in ways] for state, ways in machine.steps.items()}
+    return Automaton(onward(machine.start), machine.end, steps, {s: once(ways, s) for s, ways in machine.jumps.items()}, machine.size)
 
 
 def _sequence(machine: Automaton, items: tuple[Step | Group, ...], start: int, end: int) -> None:
