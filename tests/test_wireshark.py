@@ -74,6 +74,11 @@ def test_user_data_of_gtp_is_no_message():
     assert len(list(theirs([("gtp", {"gtp.message": "0x01"})]))) == 1
 
 
+def test_a_reply_of_several_lines_is_one():
+    lines = {"211-Features:": {"ftp.response.code": "211"}, "211 End": {"ftp.response.code": "211"}}
+    assert len(list(theirs([("ftp", lines)]))) == 1
+
+
 def test_what_the_capture_cut_is_not_compared():
     from dataclasses import replace
     assert not list(ours(replace(PAIRS["CoAP"][0], incomplete=True)))
