@@ -283,6 +283,8 @@ def _pair(ours: Sequence[tuple[tuple[int, ...], Fact]], theirs: Sequence[tuple[i
     alone = []
     for frame, fact in theirs:
         pair = next((index for index in waiting.get((frame, fact), ()) if index not in paired), None)
+        if pair is None and fact.protocol == "ftp" and (frame, fact) in waiting:
+            continue                        # Wireshark repeats the code at the lines of one reply (RFC 959 4.2)
         if pair is None:
             alone.append((frame, fact))
         else:

@@ -108,16 +108,12 @@ _OURS: dict[str, Callable[[Message, Mapping[str, Any]], Fact | None]] = {
 
 def theirs(layers: Iterable[tuple[str, Any]]) -> Iterator[Fact]:
     """The facts in a packet: every mapping, however deep, that holds one of the fields of `_THEIRS`."""
-    replies = set()
     for _, fields in layers:
         for node in _nodes(fields):
             for marker in _THEIRS.keys() & node.keys():
                 fact = _THEIRS[marker](node)
-                if fact is None or fact in replies:
-                    continue
-                if fact.protocol == "ftp":       # Wireshark repeats the code at the lines of one reply (RFC 959 4.2)
-                    replies.add(fact)
-                yield fact
+                if fact is not None:
+                    yield fact
 
 
 def malformed(fields: Any) -> bool:

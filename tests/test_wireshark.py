@@ -75,8 +75,10 @@ def test_user_data_of_gtp_is_no_message():
 
 
 def test_a_reply_of_several_lines_is_one():
-    lines = {"211-Features:": {"ftp.response.code": "211"}, "211 End": {"ftp.response.code": "211"}}
-    assert len(list(theirs([("ftp", lines)]))) == 1
+    reply = Fact("ftp", (("code", 211),))
+    found = wireshark.compare([((17, 19), reply)], [(17, reply), (19, reply)])
+    assert (found.agreed, found.disagreements) == ({"ftp": 1}, ())
+    assert len(wireshark.compare([((17, 19), reply)], [(17, reply), (21, reply)]).disagreements) == 1
 
 
 def test_what_the_capture_cut_is_not_compared():
