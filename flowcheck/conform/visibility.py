@@ -8,7 +8,8 @@ a layer that is sealed here, does its deadline lie beyond the capture's end. Eac
 from __future__ import annotations
 
 from collections.abc import Collection, Sequence
-from dataclasses import dataclass
+from dataclasses import dataclass, field
+from functools import lru_cache
 
 from ..model import Message, Opaque, Timeline
 from ..rulebook.rule import Reference, Rule, Step
@@ -37,6 +38,7 @@ class Visibility:
     midway: bool                # entered at a step that is not an opening one, with nothing of the device before it
     gave_up: str                # how somebody ended the attempt, empty where nobody did
     limit: int                  # the attempt's place in time ends here: the next attempt, or the end of the capture
+    _asked: dict[str, bool] = field(default_factory=dict, init=False, repr=False, compare=False)   # of the attempt as a whole
 
     def hidden(self, step: Step, index: int) -> str | None:
         """Why the step, skipped before message `index`, cannot be expected in the capture; None if it can."""
@@ -61,14 +63,20 @@ class Visibility:
         """Of a connection that only one direction was captured of, no answer and no end can be expected."""
         if step.messages[0].partition(".")[0] not in STREAMS:
             return None
+        if "one sided" not in self._asked:
+            self._asked["one sided"] = self._has_one_side()
+        return "only one direction of the connection is in the capture" if self._asked["one sided"] else None
+
+    def _has_one_side(self) -> bool:
+        """Is there a connection of the attempt with several HTTP messages, all of them going one way?"""
         asked = {m.stream for m in self.messages if m.kind == "http.request"} or {m.stream for m in self.messages if m.protocol == "cwmp"}
-        for stream in asked:
-            ways = {m.src.address for m in self.timeline.messages if m.stream == stream and m.protocol in ("http", "cwmp")
-                    and m.kind != "cwmp.session_end"}
-            count = sum(1 for m in self.timeline.messages if m.stream == stream and m.kind in ("http.request", "http.response"))
-            if len(ways) == 1 and count > 1:
-                return "only one direction of the connection is in the capture"
-        return None
+        ways: dict[int, set[str]] = {stream: set() for stream in asked}
+        counts = dict.fromkeys(asked, 0)
+        for m in self.timeline.messages:
+            if m.stream in ways and m.protocol in ("http", "cwmp") and m.kind != "cwmp.session_end":
+                ways[m.stream].add(m.src.address)
+                counts[m.stream] += m.kind in ("http.request", "http.response")
+        return any(len(ways[stream]) == 1 and counts[stream] > 1 for stream in asked)
 
     def _implied(self, step: Step, index: int) -> str | None:
         request = self._request(step)
@@ -97,7 +105,7 @@ class Visibility:
         away = [role for role in roles if role.perhaps_unseen]
         if not away:
             return None
-        seen = {address for link in self.timeline.links for address in link}
+        seen = _addresses_of(self.timeline.links)
         for role in away:
             addresses = self.scope.host(role.name, {}).addresses
             if not addresses & seen:
@@ -122,7 +130,9 @@ class Visibility:
             layers = (layer,) if layer == "tls" else ("ipsec", "tls")
         if not layers:
             return None
-        if "ipsec" in layers and self._tunnel_is_empty():
+        if "ipsec" in layers and "empty tunnel" not in self._asked:
+            self._asked["empty tunnel"] = self._tunnel_is_empty()
+        if "ipsec" in layers and self._asked["empty tunnel"]:
             return "no packet of the tunnel is in the capture"
         start = before if before is not None else self.timeline.window[0]
         end = after if after is not None else self.limit
@@ -205,6 +215,12 @@ class Visibility:
             return None
         kinds = self.rule.step(step.answers).messages
         return next((m for m in reversed(self.messages) if m.kind in kinds), None)
+
+
+@lru_cache(maxsize=4)
+def _addresses_of(links: frozenset[frozenset[str]]) -> frozenset[str]:
+    """Every address of an observation: all its devices ask for the same."""
+    return frozenset(address for link in links for address in link)
 
 
 def _active(opaque: Opaque, start: int, end: int) -> bool:
