@@ -4,4 +4,4 @@ A module imports what its command needs inside `run`, so that naming all command
 """
 
 NAMES = ("check", "batch", "archive", "decode", "rules", "crosscheck", "keys", "devices", "explain", "diff", "report",
-         "verify", "doctor")                                                # in the order of --help
+         "redact", "verify", "doctor")                                      # in the order of --help

@@ -73,6 +73,10 @@ class Association:
     def fits(self) -> bool:
         return self._chosen is not None
 
+    def way_in(self) -> tuple[_Trial, int | None]:
+        """What opened the last packet, and the upper half of its sequence number where that is long."""
+        return self._chosen, self._high if self._chosen.esn else None
+
     def open(self, data: bytes) -> Opened:
         sequence = int.from_bytes(data[4:8], "big")
         if self._chosen is not None:

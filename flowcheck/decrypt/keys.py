@@ -191,6 +191,15 @@ class KeyRing:
             del self.rejected[association.name]
         return opened
 
+    def way_in(self, dst: str, data: bytes) -> tuple[Any, int | None] | None:
+        """How `open_esp` opened this packet just now: what opened it, and the upper half of its sequence number."""
+        association = self._associations.get((data[:4], dst))
+        return association.way_in() if association is not None and association.fits else None
+
+    def ike_keys(self, message: bytes) -> list[IkeKey]:
+        """The keys of the IKE SA that this message belongs to."""
+        return self._ike.get((message[:8], message[8:16]), [])
+
     def _reject(self, what: str, why: str) -> None:
         if what in self.rejected or len(self.rejected) < _REJECTIONS:
             self.rejected[what] = why
