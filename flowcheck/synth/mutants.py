@@ -79,7 +79,7 @@ def _open(condition: Condition | None) -> bool:
         return False
     if condition.test in ("not", "all", "any"):
         return any(_open(part) for part in condition.arguments)
-    return condition.test in ("needs_lookup", "is_name", "seen", "equals")
+    return condition.test in ("needs_lookup", "is_name", "equals")
 
 
 # ------------------------------------------------------------------------------------------- what does not come

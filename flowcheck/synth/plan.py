@@ -58,6 +58,7 @@ class World:
     tunnel: bool                               # is there an IPsec tunnel
     radio: str
     hosts: Mapping[str, str]                   # role -> its name in the site profile
+    taken: frozenset[str] | None = None        # the steps of the run, None while they are being chosen
 
     def profile(self) -> str:
         """The site profile that goes with the capture."""
@@ -109,7 +110,7 @@ def plan(rule: Rule, variant: str = "") -> Plan:
     inside = any(step.inside == "ipsec" or rule.role(r) is not None and rule.role(r).path == "tunnel"
                  for step in steps for r in (step.src, step.dst) if r)
     world = _placed(rule, replace(world, tunnel=inside or any(_protocol(s) == "ike" for s in steps)), steps)
-    return _filled(rule, world, steps, variant)
+    return _filled(rule, replace(world, taken=frozenset(step.step for step in steps)), steps, variant)
 
 
 # ------------------------------------------------------------------------------------------------- the way
@@ -167,6 +168,8 @@ def truth(condition: Condition, world: World) -> bool | None:
             return text.rpartition(".")[2] in world.site.hosts if text.startswith("site.hosts.") else text in world.names
         case "needs_lookup" | "is_name":
             return str(arguments[0]) in world.names
+        case "seen":
+            return None if world.taken is None else str(arguments[0]) in world.taken
         case "same_host" | "refused" | "past" | "expected":
             return False
         case _:
@@ -191,7 +194,7 @@ def _world(rule: Rule) -> World:
     for role in rule.roles:
         for reference in role.hosts:
             if isinstance(reference, Reference) and reference.path[:2] == ("site", "hosts"):
-                hosts[role.name] = reference.path[2]
+                hosts.setdefault(role.name, reference.path[2])
     asked = set(_asked_for(device.when)) if device.when is not None else set()
     import tempfile
     names = {role.name: f"{role.name.replace('_', '-')}.synth.example" for role in rule.roles if role.kind != "device"}
@@ -300,7 +303,8 @@ def _ends(rule: Rule, step: Step, world: World, acts: list[Act]) -> tuple[str, s
     request = next((a for a in reversed(acts) if a.step == step.answers), None)
     if request is not None:
         return src or request.dst, dst or request.src
-    server = next((a.dst if a.src == world.device else a.src for a in reversed(acts)
+    meant = next((check.value.path[0] for check in step.expect if check.names == ("dst.address",) and isinstance(check.value, Reference)), None)
+    server = meant or next((a.dst if a.src == world.device else a.src for a in reversed(acts)
                    if a.protocol == _protocol(step)), None) or next((r.name for r in rule.roles if r.kind not in ("device", "dns_server")), None)
     if src is None and dst is None:
         src, dst = world.device, server
@@ -324,6 +328,8 @@ DEFAULTS: dict[str, Mapping[str, Any]] = {
     "dns.response": {"rcode": "NOERROR"},
     "http.request": {"method": "GET", "path": "/"},
     "http.response": {"status": 200},
+    "json.request": {"method": "POST", "path": "/", "body": {}},
+    "json.response": {"status": 200, "body": {}},
     "tls.certificate": {"chain": ""},
     "s1ap.S1SetupRequest": {"Global-ENB-ID": "1"},
 }
@@ -331,7 +337,7 @@ DEFAULTS: dict[str, Mapping[str, Any]] = {
 
 def _content(step: Step, world: World, acts: list[Act], server: str) -> dict[str, Any]:
     kind = step.messages[0]
-    content = dict(DEFAULTS.get(kind, {}))
+    content = {name: dict(value) if isinstance(value, dict) else value for name, value in DEFAULTS.get(kind, {}).items()}
     if kind in ("cwmp.Inform", "cwmp.SetParameterValues", "cwmp.GetParameterValuesResponse"):
         content["ParameterList"] = {"Device.DeviceInfo.SoftwareVersion": "1.0"} if kind != "cwmp.SetParameterValues" else {
             values.instance("*.CellConfig.*.RAN.Common.Mark", world.radio): "1"}
@@ -371,6 +377,11 @@ def _locator(leaf: str, name: str) -> str:
 
 def _give(content: dict[str, Any], binding: Binding, world: World, resolve: values.Resolve) -> None:
     """Puts what a binding takes into the message, where it is not there."""
+    if binding.source == "json" and "body" in content:
+        names = resolve(binding.names) if isinstance(binding.names, Reference) else binding.names
+        if names is not MISSING and names and names[0] not in content["body"]:
+            content["body"][names[0]] = "success" if binding.take == "outcome" else f"synth-{names[0]}"
+        return
     if binding.source not in ("parameter", "parameters") or "ParameterList" not in content:
         return
     patterns = resolve(binding.names) if isinstance(binding.names, Reference) else binding.names
@@ -388,6 +399,8 @@ def _taken(content: Mapping[str, Any], binding: Binding, resolve: values.Resolve
         return MISSING
     if binding.source in ("parameter", "parameters"):
         found = [v for name, v in content.get("ParameterList", {}).items() if any(matches(p, name) for p in names)]
+    elif binding.source == "json":
+        found = [content["body"][name] for name in names if name in content.get("body", {})]
     else:
         found = [content[name] for name in names if name in content]
     if not found:

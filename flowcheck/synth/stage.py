@@ -350,6 +350,20 @@ class _Stage:
         body = b"x" * int(content.get("body_length") or 0)
         web.tcp.send(1, cwmp.http_response(int(content["status"]), body, "application/octet-stream"))
 
+    def document_request(self, act: Act) -> None:
+        import json
+        web = self._ready(self.web(act), act)
+        web.waiting = True
+        self.asked[act.step] = (*web.tcp.ends, 6)
+        web.tcp.send(0, cwmp.http_request(act.content["method"], act.content["path"], web.host, json.dumps(act.content["body"]).encode(),
+                                          "application/json"))
+
+    def document_response(self, act: Act) -> None:
+        import json
+        web = self.web(act)
+        web.waiting = False
+        web.tcp.send(1, cwmp.http_response(int(act.content["status"]), json.dumps(act.content["body"]).encode(), "application/json"))
+
     # ---------------------------------------------------------------------------------------------- SCTP
 
     def link(self, act: Act, port: int = 0) -> sctp.Association:
@@ -391,6 +405,7 @@ _MAKERS: dict[str, Callable[[_Stage, Act], None]] = {
     "tls.finished": _Stage.finished, "tls.alert": _Stage.tls_alert,
     "cwmp.session_end": _Stage.session_end, "cwmp": _Stage.cwmp,
     "http.request": _Stage.http_request, "http.response": _Stage.http_response,
+    "json.request": _Stage.document_request, "json.response": _Stage.document_response,
     "sctp.init": _Stage.sctp_init, "sctp.init_ack": _Stage.sctp_init_ack, "sctp.abort": _Stage.sctp_abort,
     "hnbap": _Stage.application, "s1ap": _Stage.application,
 }

@@ -15,7 +15,7 @@ from ..rulebook.rule import Check, Reference
 
 MISSING = object()
 Resolve = Callable[[Reference], Any]
-STRUCTURAL = ("layers", "session", "src.address", "dst.address", "src.scope", "dst.scope", "src.shared", "dst.shared")
+STRUCTURAL = ("layers", "session", "src.address", "dst.address", "src.scope", "dst.scope", "src.shared", "dst.shared", "protocol")
 
 # What a field may be where a check only says what it must not be, or asks for it to be there.
 CHOICES: dict[str, tuple[Any, ...]] = {
@@ -54,7 +54,7 @@ def names_of(check: Check, resolve: Resolve) -> tuple[str, ...]:
 
 def label(check: Check, name: str) -> str:
     """How a finding calls what the check is about."""
-    if check.target in ("parameter", "parameters"):
+    if check.target in ("parameter", "parameters", "json"):
         return check.names.path[-1] if isinstance(check.names, Reference) else ""
     return name
 
@@ -85,6 +85,8 @@ def satisfy(content: MutableMapping[str, Any], check: Check, resolve: Resolve, d
         return False
     if check.target in ("parameter", "parameters"):
         return _satisfy_parameters(content, check, names_of(check, resolve), wanted, default, radio)
+    if check.target == "json":
+        return _satisfy_document(content, check, names_of(check, resolve), wanted)
     for name in names_of(check, resolve):
         if name in STRUCTURAL or name == "ParameterList" and content.get("ParameterList"):
             continue
@@ -94,6 +96,23 @@ def satisfy(content: MutableMapping[str, Any], check: Check, resolve: Resolve, d
             if found is MISSING:
                 return False
             content[name] = found
+    return True
+
+
+def _satisfy_document(content: MutableMapping[str, Any], check: Check, names: Sequence[str], wanted: Any) -> bool:
+    body = content.setdefault("body", {})
+    if not names:
+        return False
+    held = body.get(names[0], MISSING)
+    if check.take == "outcome":
+        body.setdefault(names[0], wanted if isinstance(wanted, str) else "success")
+    elif check.test == "present" and wanted and held is MISSING or check.test == "unique" and held is MISSING:
+        body[names[0]] = f"synth-{names[0]}"
+    elif not holds(check.test, held, wanted):
+        if check.test == "at_least":
+            body[names[0]] = [f"{names[0]}-{number}.synth.example" for number in range(wanted)]
+        else:
+            body[names[0]] = next(candidates(check.test, "", wanted), "")
     return True
 
 
@@ -151,6 +170,13 @@ def spoil(content: Mapping[str, Any], check: Check, name: str, resolve: Resolve,
     changed = {**content, "ParameterList": dict(content["ParameterList"])} if "ParameterList" in content else dict(content)
     if check.target in ("parameter", "parameters"):
         yield from _spoil_parameters(changed, check, names_of(check, resolve), wanted, radio)
+        return
+    if check.target == "json":
+        names, body = names_of(check, resolve), content.get("body", {})
+        if names and names[0] in body and check.test in ("present", "equals", "in", "at_least") and wanted is not False:
+            yield "field-absent", {**content, "body": {key: value for key, value in body.items() if key != names[0]}}
+        if names and names[0] in body and check.test in ("equals", "in") and wanted is not MISSING and not check.take:
+            yield "field-wrong", {**content, "body": {**body, names[0]: "another"}}
         return
     if name in STRUCTURAL or wanted is MISSING:
         return
