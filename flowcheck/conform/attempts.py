@@ -19,7 +19,7 @@ from ..model import Message, Timeline
 from ..rulebook.rule import Group, Reference, Rule, Step
 from .matching import Matcher
 from .values import ABSENT, get_field, holds, holds_all
-from .visibility import BEGAN_ANEW, TUNNEL_DELETED
+from .visibility import BEGAN_ANEW, ENDED_BY, TUNNEL_DELETED
 
 
 @dataclass(slots=True)
@@ -172,8 +172,8 @@ class _Cutter:
             for pattern in step.refused_by:
                 if message.kind in pattern.messages and holds_all(pattern.where, message, self.matcher.scope, {}) is True:
                     now.refused = True
-        if any(self.matcher.pattern(p, message) for p in self.rule.attempt.given_up_by):
-            now.gave_up = f"{message.kind} ended it in frame {message.frames[-1].number}"
+        if any(self.matcher.pattern(p, message) for p in self.rule.attempt.given_up_by) and not _all_answered(now, message):
+            now.gave_up = f"{ENDED_BY} {message.kind} in frame {message.frames[-1].number}"
         elif message.kind == "cwmp.session_end" and message.fields.get("complete") is False:
             now.gave_up = str(message.fields.get("reason") or "the session was broken off")
         elif message.kind == "ike.informational.request" and self._deletes_tunnel(message):
@@ -237,6 +237,14 @@ def _steps_by_kind(rule: Rule) -> dict[str, list[Step]]:
             for kind in dict.fromkeys((*step.messages, *(kind for pattern in step.refused_by for kind in pattern.messages))):
                 found.setdefault(kind, []).append(step)
     return found
+
+
+def _all_answered(now: Attempt, message: Message) -> bool:
+    """The end of a connection gives up what is open on it, and nothing where every request has been answered."""
+    if message.protocol != "tcp":
+        return False
+    here = [m for m in now.messages if m.stream == message.stream]
+    return {m.transaction for m in here if m.transaction is not None} <= {m.answers for m in here}
 
 
 def _seconds(rule: Rule, matcher: Matcher) -> float:

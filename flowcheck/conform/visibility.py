@@ -16,6 +16,7 @@ from ..rulebook.rule import Reference, Rule, Step
 from .values import ABSENT, Scope, partly_hidden
 
 BEGAN_ANEW = "the device began anew"
+ENDED_BY = "ended by"       # and the message of the rule's `given_up_by`
 TUNNEL_DELETED = "the tunnel was deleted"
 LAYER_KINDS = {"ipsec": ("esp",), "tls": ("tls", "dtls", "ssh")}
 DATAGRAMS = frozenset(("dns", "ike", "sctp", "hnbap", "s1ap", "rua", "ranap", "gtp", "gtpv2", "coap", "nas", "emm", "gmm"))
@@ -167,7 +168,8 @@ class Visibility:
         request = self._request(step)
         if request is not None and self.gave_up == TUNNEL_DELETED and self._left_open(request):
             return "how the connection ended is not in the capture"
-        if self.gave_up and (request is not None or self.gave_up in (TUNNEL_DELETED, BEGAN_ANEW)):
+        if self.gave_up and (request is not None or self.gave_up in (TUNNEL_DELETED, BEGAN_ANEW)
+                             or self.gave_up.startswith(ENDED_BY)):
             return None
         if request is not None:
             if request.repeats:
