@@ -8,8 +8,9 @@ from __future__ import annotations
 
 from collections.abc import Iterable, Iterator
 from dataclasses import replace
-from itertools import islice
+from itertools import count, islice
 from typing import Any
+from uuid import uuid4
 
 from ..errors import UsageError
 from .inputs import Asked
@@ -35,15 +36,17 @@ def run(address: str, settings: Settings, work: Iterable[tuple[Asked, str | None
     settings = replace(settings, folder=None)
     todo = iter(work)
     with client:
-        def send(count: int) -> list[Any]:
+        given: dict[Any, Asked] = {}
+        run_id, numbers = uuid4().hex, count()
+
+        def send(most: int) -> list[Any]:
             futures = []
-            for asked, _ in islice(todo, count):
-                future = client.submit(_task, settings, asked, pure=False, retries=RETRIES, key=f"flowcheck-{abs(hash(asked.name)):x}-{id(asked):x}")
+            for asked, _ in islice(todo, most):
+                future = client.submit(_task, settings, asked, retries=RETRIES, key=f"flowcheck-{run_id}-{next(numbers)}")
                 given[future] = asked
                 futures.append(future)
             return futures
-        given: dict[Any, Asked] = {}
-        running = as_completed(send(AHEAD * max(1, sum(client.nthreads().values()))))
+        running = as_completed(send(AHEAD * max(1, sum(client.nthreads().values()))), loop=client.loop)
         for future in running:
             asked = given.pop(future)
             if future.status == "finished":
