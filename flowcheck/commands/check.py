@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import argparse
+from dataclasses import replace
 from typing import Any
 
 from . import common
@@ -22,12 +23,24 @@ def arguments(parser: argparse.ArgumentParser) -> None:
     parser.add_argument("--bundle", metavar="FILE.zip", help="write evidence, reports and hashes as one archive for `verify`")
     parser.add_argument("--include-secrets", action="store_true",
                         help="hand on the keys that open the evidence, in it or beside it")
+    parser.add_argument("--redact", action="store_true",
+                        help="pseudonyms for addresses, names, serial numbers and users in all that is written")
+    parser.add_argument("--seed", metavar="TEXT", help="the same seed gives the same pseudonyms (default: new ones each run)")
+    parser.add_argument("--created", metavar="TIME", type=created, help="the time of the run that reports show (ISO 8601, UTC)")
     parser.add_argument("--output-dir", metavar="DIR",
                         help="write all of them here, named after the first capture (default: reports)")
     parser.add_argument("--fail-on", choices=("fail", "inconclusive", "warning", "never"), default="fail")
     parser.add_argument("--strict", action="store_true", help="a capture that is cut or damaged ends with status 3")
     parser.add_argument("--show-secrets", action="store_true", help="do not mask passwords and credentials")
     common.output_options(parser)
+
+
+def created(text: str) -> int:
+    from ..report.times import from_iso
+    try:
+        return from_iso(text) or 0
+    except ValueError as error:
+        raise argparse.ArgumentTypeError(str(error)) from None
 
 
 def run(options: argparse.Namespace) -> int:
@@ -38,11 +51,17 @@ def run(options: argparse.Namespace) -> int:
                                 procedures=options.procedure, decode_as=common.decode_as(options),
                                 command=common.command_line(), progress=common.progress(options),
                                 clocks=common.clocks(options))
+    if options.created is not None:
+        result = replace(result, created=options.created)
     from ..report import write
-    write.reports(result, options)
+    shown, pseudonyms = result, None
+    if options.redact:
+        from ..share.deliver import redaction
+        shown, pseudonyms = redaction(result, observation, options)
+    write.reports(shown, options)
     if options.evidence or options.bundle:
         from ..share.deliver import deliver
-        deliver(result, observation, paths, ring, options)
+        deliver(result, shown, observation, paths, ring, options, pseudonyms)
     if options.strict and any(info.truncated for info in result.captures):
         return common.EXIT_UNREADABLE
     return status(result, options.fail_on)

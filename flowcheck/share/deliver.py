@@ -1,9 +1,9 @@
-"""What `flowcheck check` hands on besides reports: evidence captures and bundles, as its options say."""
+"""What `flowcheck check` hands on besides reports: evidence captures and bundles, as its options say, redacted or not."""
 
 from __future__ import annotations
 
 import sys
-from collections.abc import Callable, Sequence
+from collections.abc import Sequence
 from pathlib import Path
 from tempfile import TemporaryDirectory
 from typing import Any
@@ -12,39 +12,81 @@ from ..errors import UsageError
 from ..model import Result
 from ..observation import Observation
 from .evidence import Evidence, write_evidence
+from .pseudonyms import Pseudonyms
 
 
-def deliver(result: Result, observation: Observation, paths: Sequence[str], ring: Any, options: Any) -> None:
-    """Writes the capture that -w names and the archive that --bundle names, and says what is in them."""
+def redaction(result: Result, observation: Observation, options: Any) -> tuple[Result, Pseudonyms | None]:
+    """The result as reports shall show it, and the pseudonyms in it where --redact asks for them."""
+    if not options.redact:
+        return result, None
+    from .redact import learn, redacted
+    pseudonyms = Pseudonyms(options.seed)
+    learn(pseudonyms, result, observation, options.site)
+    return redacted(result, pseudonyms), pseudonyms
+
+
+def deliver(result: Result, shown: Result, observation: Observation, paths: Sequence[str], ring: Any, options: Any,
+            pseudonyms: Pseudonyms | None = None) -> None:
+    """Writes the capture that -w names and the archive that --bundle names, and says what is in them.
+
+    `shown` is the result as the reports have it. Raises UsageError where redacting would change the verdict.
+    """
     for name, target in (("-w", options.evidence), ("--bundle", options.bundle)):
         if target == "-":
             raise UsageError(f"{name} needs a file: the capture is judged again before it is handed on")
-    with TemporaryDirectory(prefix="flowcheck-") as folder:
-        capture = Path(options.evidence or Path(folder) / "evidence.pcapng")
-        written = write_evidence(capture, result, observation, paths, ring, judge(options),
-                                 include_secrets=options.include_secrets)
+    with TemporaryDirectory(prefix="flowcheck-") as name:
+        folder = Path(name)
+        capture = Path(options.evidence) if options.evidence else folder / "evidence.pcapng"
+        original = folder / "original.pcapng" if pseudonyms else capture
+        judge = _judge(options)
+        written = write_evidence(original, result, observation, paths, ring, lambda path: judge([path], options.site)[0],
+                                 include_secrets=options.include_secrets, shown=shown)
+        site = options.site
+        if pseudonyms:
+            site = _redacted(written, original, capture, ring, options, pseudonyms, folder)
         if options.evidence:
-            _say(options, f"wrote {capture}: {written}", *(f"wrote {key}" for key in written.keys))
+            _say(options, f"wrote {capture}: {written}",
+                 *(f"wrote {capture.with_name(capture.name + '.keys') / key.name}" for key in written.keys))
         if options.bundle:
-            _say(options, f"wrote {_bundle(result, written, capture, ring, options)}: {written}")
+            from ..report.mask import masked
+            from .bundle import write_bundle
+            target = write_bundle(options.bundle, masked(shown), written, capture, site=site, procedures=options.procedure,
+                                  decode_as=options.decode_as, keys_used=bool(ring))
+            _say(options, f"wrote {target}: {written}")
 
 
-def _bundle(result: Result, evidence: Evidence, capture: Path, ring: Any, options: Any) -> Path:
-    from ..report.mask import masked
-    from .bundle import write_bundle
-    return write_bundle(options.bundle, masked(result), evidence, capture, site=options.site,
-                        procedures=options.procedure, decode_as=options.decode_as, keys_used=bool(ring))
+def _redacted(written: Evidence, original: Path, capture: Path, ring: Any, options: Any, pseudonyms: Pseudonyms,
+              folder: Path) -> str | None:
+    """Writes the evidence with pseudonyms; returns the site profile that belongs to it."""
+    from .redact import redact, redacted_site
+    found = redact([str(original)], capture, _judge(options, ring), ring, site=options.site, pseudonyms=pseudonyms,
+                   comments=written.comments)
+    if not found.same:
+        capture.unlink(missing_ok=True)
+        raise UsageError(f"{capture}: not written: redacted it would be judged otherwise; {'; '.join(found.differences)}")
+    for path in written.keys:
+        path.write_text(pseudonyms.text(path.read_text(encoding="ascii")), encoding="ascii")
+    if options.evidence and written.keys:
+        beside = capture.with_name(capture.name + ".keys")
+        beside.mkdir(exist_ok=True)
+        for path in written.keys:
+            kept = beside / path.name
+            kept.touch(mode=0o600)
+            kept.write_bytes(path.read_bytes())
+    _say(options, *(f"left: {what}: {count}" for what, count in found.left.items()),
+         *(f"still readable with keys: {text}" for text in found.remaining))
+    return redacted_site(pseudonyms, options.site, folder)
 
 
-def judge(options: Any) -> Callable[[str], Result]:
-    """Judges another capture in the same way: rules, site, keys and procedures as the options name them."""
+def _judge(options: Any, ring: Any = None) -> Any:
+    """Judges captures as the options say, with another site profile."""
     from ..check import check
     from ..commands import common
 
-    def again(path: str) -> Result:
-        return check([path], rules=options.rules, site=options.site, keys=options.keys, procedures=options.procedure,
-                     decode_as=common.decode_as(options))[0]
-    return again
+    def judge(captures: Sequence[str], site: str | None) -> Any:
+        return check(captures, rules=options.rules, site=site, keys=options.keys, procedures=options.procedure,
+                     decode_as=common.decode_as(options), ring=ring)
+    return judge
 
 
 def _say(options: Any, *lines: str) -> None:

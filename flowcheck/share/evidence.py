@@ -37,6 +37,7 @@ class Evidence:
     level: int                     # of selection.LEVELS
     holds: bool                    # judged again it gives the same verdicts and causes
     keys: tuple[Path, ...] = ()    # tables of IPsec keys written beside it
+    comments: tuple[tuple[str, ...], ...] = ()     # of each frame written
 
     def __str__(self) -> str:
         text = f"{self.frames} of {self.of} frames: {selection.LEVEL_WORDS[self.level]}"
@@ -44,8 +45,10 @@ class Evidence:
 
 
 def write_evidence(target: str | Path, result: Result, observation: Observation, paths: Sequence[str], ring: Any, judge: Judge, *,
-                   include_secrets: bool = False) -> Evidence:
+                   include_secrets: bool = False, shown: Result | None = None) -> Evidence:
     """Writes `target` with as few frames as give the same verdicts. Raises UsageError, CaptureError.
+
+    The comments are those of `shown`, where that says the result in other words.
 
     With `include_secrets` TLS secrets go into the capture and IPsec keys into a folder `<target>.keys` beside it.
     """
@@ -53,14 +56,14 @@ def write_evidence(target: str | Path, result: Result, observation: Observation,
         raise UsageError("-w reads its captures twice, and standard input can be read once only; give files")
     target, wanted = Path(target), outcome(result, selection.devices_of_interest(result))
     waiting = target.with_name(target.name + ".part")
-    comments = frame_comments(result)
+    comments, names = frame_comments(shown or result), capture_names((shown or result).captures)
     try:
         target.parent.mkdir(parents=True, exist_ok=True)
         for level in selection.LEVELS:
             chosen = selection.chosen(result, observation, paths, ring, level)
             messages = [m for m in observation.messages if not chosen.frames.isdisjoint(m.frames)]
             log = secrets.key_log(ring, messages) if include_secrets else ""
-            count = _write(waiting, observation, paths, chosen.frames, comments, log)
+            told = _write(waiting, observation, paths, chosen.frames, comments, names, log)
             again = judge(str(waiting))
             devices = {device.id for device in selection.devices_of_interest(result)}
             holds = outcome(again, [d for d in again.devices if d.id in devices]) == wanted
@@ -73,7 +76,7 @@ def write_evidence(target: str | Path, result: Result, observation: Observation,
         raise UsageError(f"{target}: cannot be written: {error.strerror}") from error
     finally:
         waiting.unlink(missing_ok=True)
-    return Evidence(count, sum(info.packets for info in result.captures), level, holds, written)
+    return Evidence(len(told), sum(info.packets for info in result.captures), level, holds, written, told)
 
 
 def outcome(result: Result, devices: Sequence[Any] | None = None) -> dict[str, list[tuple[str, str, str | None]]]:
@@ -101,18 +104,16 @@ def frame_comments(result: Result) -> dict[FrameRef, list[str]]:
 
 
 def _write(path: Path, observation: Observation, paths: Sequence[str], frames: frozenset[FrameRef],
-           comments: Mapping[FrameRef, Sequence[str]], key_log: str) -> int:
-    names = capture_names(observation.captures)
+           comments: Mapping[FrameRef, Sequence[str]], names: Sequence[str], key_log: str) -> tuple[tuple[str, ...], ...]:
+    """Writes the frames and returns the comments of each."""
     opened = recordings(paths)
-    for capture, _ in opened:
-        if len(names) != len(opened):
-            raise UsageError("the captures changed while they were read")
+    if len(names) != len(opened):
+        raise UsageError("the captures changed while they were read")
     kept = [_kept(index, source, frames) for index, (_, source) in enumerate(opened)]
     # all packets are read before the interfaces are known: a file may describe them at any place
     places: dict[tuple[int, int], int] = {}
     packets = []
-    for time_order in heapq.merge(*kept, key=lambda item: item[1].time):
-        index, frame = time_order
+    for index, frame in heapq.merge(*kept, key=lambda item: item[1].time):
         packets.append((index, frame))
         places.setdefault((index, frame.interface), 0)
     interfaces = []
@@ -124,17 +125,20 @@ def _write(path: Path, observation: Observation, paths: Sequence[str], frames: f
             interfaces.append(_interface(capture.interfaces[number], names[index], observation, index))
     several = len(names) > 1
 
-    def told() -> Iterator[tuple[Frame, list[str]]]:
+    told: list[tuple[str, ...]] = []
+
+    def written() -> Iterator[tuple[Frame, tuple[str, ...]]]:
         for index, frame in packets:
-            ref = FrameRef(index, frame.number)
-            texts = list(comments.get(ref, ()))
+            texts = tuple(comments.get(FrameRef(index, frame.number), ()))
             if texts:
-                texts.append(f"frame {frame.number}" + (f" of {names[index]}" if several else " of the capture"))
+                texts += (f"frame {frame.number} of {names[index] if several else 'the capture'}",)
+            told.append(texts)
             yield frame._replace(interface=places[index, frame.interface]), texts
 
     with path.open("wb") as out:
-        return pcapng.write(out, interfaces, told(), application=f"flowcheck {__version__}", key_log=key_log,
-                            comment="Evidence: the frames that a deviation report stands on. Comments name step, clause and verdict.")
+        pcapng.write(out, interfaces, written(), application=f"flowcheck {__version__}", key_log=key_log,
+                     comment="Evidence: the frames that a report stands on. Comments name step, clause and verdict.")
+    return tuple(told)
 
 
 def _kept(index: int, source: Any, frames: frozenset[FrameRef]) -> Iterator[tuple[int, Frame]]:

@@ -47,8 +47,8 @@ class Redaction:
 
 
 def redact(captures: Sequence[str], target: str | Path, judge: Judge, ring: Any, *, site: str | None = None,
-           pseudonyms: Pseudonyms | None = None) -> Redaction:
-    """Writes `target`. `judge` is called with the captures first and with what was written afterwards; `ring` is the key
+           pseudonyms: Pseudonyms | None = None, comments: Sequence[Sequence[str]] = ()) -> Redaction:
+    """Writes `target`, with these comments on the frames of a single capture. `judge` is called with the captures first and with what was written afterwards; `ring` is the key
     ring it uses. Raises UsageError and CaptureError."""
     if "-" in captures:
         raise UsageError("redact reads its captures several times, and standard input can be read once only; give files")
@@ -61,7 +61,7 @@ def redact(captures: Sequence[str], target: str | Path, judge: Judge, ring: Any,
     waiting = target.with_name(target.name + ".part")
     try:
         target.parent.mkdir(parents=True, exist_ok=True)
-        count = _write(waiting, captures, observation, rewriter)
+        count = _write(waiting, captures, observation, rewriter, comments)
         with TemporaryDirectory(prefix="flowcheck-") as folder:
             again, shown = judge([str(waiting)], redacted_site(pseudonyms, site, Path(folder)))
         os.replace(waiting, target)
@@ -123,7 +123,8 @@ def _through(value: Any, text: Callable[[str], str]) -> Any:
 
 # ------------------------------------------------------------------------------------------------------------ writing
 
-def _write(path: Path, captures: Sequence[str], observation: Observation, rewriter: Rewriter) -> int:
+def _write(path: Path, captures: Sequence[str], observation: Observation, rewriter: Rewriter,
+           comments: Sequence[Sequence[str]]) -> int:
     for _, frames in recordings(captures):
         for frame in frames:
             rewriter.collect(frame)
@@ -138,9 +139,14 @@ def _write(path: Path, captures: Sequence[str], observation: Observation, rewrit
             description = f"{RECORDING}{observation.taps[index]}: redacted"
             interfaces.append(pcapng.Interface(f"interface-{len(interfaces)}", interface.link, interface.snaplen,
                                                description, interface.drops))
+
+    def written() -> Iterator[tuple[Frame, Sequence[str]]]:
+        for index, frame in packets:
+            texts = comments[frame.number - 1] if frame.number <= len(comments) else ()
+            yield rewriter.frame(frame)._replace(interface=places[index, frame.interface]), texts
+
     with path.open("wb") as out:
-        return pcapng.write(out, interfaces, ((rewriter.frame(frame)._replace(interface=places[index, frame.interface]), ())
-                                              for index, frame in packets), application=f"flowcheck {__version__}",
+        return pcapng.write(out, interfaces, written(), application=f"flowcheck {__version__}",
                             comment="Redacted: addresses, names, serial numbers and credentials are pseudonyms.")
 
 

@@ -123,7 +123,7 @@ def test_reports_carry_the_same_pseudonyms(tmp_path):
     captures = [str(p) for p in sorted(folder.glob("*.pcap*"))]
     result, observation = check(captures, site=str(folder / "site.yaml"), keys=[str(folder / "keys")])
     pseudonyms = Pseudonyms("seed")
-    learn(pseudonyms, result, observation)
+    learn(pseudonyms, result, observation, str(folder / "site.yaml"))
     from flowcheck.report import as_html, as_json, as_junit, as_sarif, text
     shown = redacted(result, pseudonyms)
     assert outcome(shown).keys() == {pseudonyms.text(d) for d in outcome(result)} and list(outcome(shown).values()) == list(outcome(result).values())
@@ -131,3 +131,21 @@ def test_reports_carry_the_same_pseudonyms(tmp_path):
     for written in (as_html.html(shown), as_json.dumps(shown), as_junit.junit(shown), as_sarif.dumps(shown), text.summary(shown, verbose=True)):
         assert serial in written
         assert not re.search(r"LF21A\d+|segw-init|hms-init|198\.51\.100\.21|10\.50\.0\.10|samples/", written)
+
+
+def test_check_redacts_every_output(tmp_path):
+    """Reports, evidence and bundle of one run, all with the same pseudonyms."""
+    import zipfile
+    folder, out = SAMPLES / "5.1.1" / "segw-refuses-authentication", tmp_path / "out"
+    status = main(["check", *map(str, sorted(folder.glob("*.pcap"))), "--site", str(folder / "site.yaml"), "--keys", str(folder / "keys"), "--quiet",
+                   "--redact", "--seed", "s", "--output-dir", str(out), "-w", str(out / "e.pcapng"), "--bundle", str(out / "b.zip"), "--include-secrets"])
+    assert status == 1 and not list(out.glob("*hnb*"))
+    with zipfile.ZipFile(out / "b.zip") as archive:
+        inside = {name: archive.read(name) for name in archive.namelist()}
+    written = {p.name: p.read_bytes() for p in out.iterdir() if p.is_file() and p.suffix != ".zip"} | inside
+    assert len(written) >= 9
+    for name, content in written.items():
+        found = [pattern for pattern in OURS if re.search(pattern, content)]
+        assert not found, (name, found)
+    assert b"step 2.3" in written["e.pcapng"] and b"of capture-2.pcap" in written["e.pcapng"]
+    assert main(["verify", str(out / "b.zip")]) == 0
