@@ -11,6 +11,7 @@ from collections.abc import Iterator
 from dataclasses import dataclass, replace
 from typing import Any
 
+from ..rulebook.patterns import any_matches
 from ..rulebook.rule import Check, Condition, Group, Pattern, Reference, Rule, Step
 from . import values
 from .plan import DEFAULTS, Act, Plan, truth
@@ -133,7 +134,8 @@ def _refusals(plan: Plan, pattern: Pattern) -> Iterator[tuple[str, dict[str, Any
 def _stopped(plan: Plan, index: int, act: Act, step: Step) -> Mutant:
     # a session that nobody ends properly is broken off
     broken = (replace(act, content={"complete": False, "by": "device"}),) if act.kind == "cwmp.session_end" else ()
-    return Mutant(f"{act.step}: nothing from here on", (*plan.acts[:index], *broken), frozenset((act.step,)), STOPPED, severity=step.severity)
+    return Mutant(f"{act.step}: nothing from here on", (*plan.acts[:index], *broken), frozenset((act.step,)),
+                  STOPPED | {"no-answer"} if broken else STOPPED, severity=step.severity)
 
 
 def _skipped(plan: Plan, index: int, act: Act, step: Step) -> Iterator[Mutant]:
@@ -149,8 +151,9 @@ def _skipped(plan: Plan, index: int, act: Act, step: Step) -> Iterator[Mutant]:
 # ------------------------------------------------------------------------------------------- what comes otherwise
 
 def _expectations(plan: Plan, index: int, act: Act, step: Step) -> Iterator[Mutant]:
+    now = replace(plan.world, taken=frozenset(a.step for a in plan.acts[:index]))
     for check in step.expect:
-        if check.when is not None and (truth(check.when, plan.world) is not True or _open(check.when)):
+        if check.when is not None and (truth(check.when, now) is not True or _open(check.when)):
             continue
         names = values.names_of(check, plan.resolve) if check.target in ("field", "fields") else ("",)
         for name in names:
@@ -166,11 +169,14 @@ def _expectations(plan: Plan, index: int, act: Act, step: Step) -> Iterator[Muta
 
 def _fits(content: Any, check: Check, plan: Plan) -> bool:
     """Is the message still the one the step means?"""
-    if check.target in ("parameter", "parameters", "json"):
-        return values.satisfy({**content, "ParameterList": dict(content.get("ParameterList", {}))}, check, plan.resolve, lambda p: "1")
-    wanted = values.wanted_value(check, plan.resolve)
+    wanted, names = values.wanted_value(check, plan.resolve), values.names_of(check, plan.resolve)
+    if check.target in ("parameter", "parameters"):
+        held = [value for name, value in content.get("ParameterList", {}).items() if any_matches(names, name)]
+        return values.holds(check.test, held or values.MISSING, wanted)
+    if check.target == "json":
+        return values.holds(check.test, content.get("body", {}).get(names[0], values.MISSING) if names else values.MISSING, wanted)
     return all(name in values.STRUCTURAL or values.holds(check.test, content.get(name, values.MISSING), wanted)
-               for name in values.names_of(check, plan.resolve))
+               for name in names)
 
 
 def _group_expectations(plan: Plan, items: tuple[Step | Group, ...], but: frozenset[str]) -> Iterator[Mutant]:

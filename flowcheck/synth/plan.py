@@ -196,6 +196,10 @@ def _world(rule: Rule) -> World:
             if isinstance(reference, Reference) and reference.path[:2] == ("site", "hosts"):
                 hosts.setdefault(role.name, reference.path[2])
     asked = set(_asked_for(device.when)) if device.when is not None else set()
+    own = next((check.value.path[2] for pattern in device.infer for check in pattern.where if check.names == ("src.address",)
+                and isinstance(check.value, Reference) and check.value.path[:2] == ("site", "hosts")), None)
+    if own is not None:
+        hosts[device.name] = own
     import tempfile
     names = {role.name: f"{role.name.replace('_', '-')}.synth.example" for role in rule.roles if role.kind != "device"}
     lines = ["site: synth", "hosts:"]
@@ -205,7 +209,7 @@ def _world(rule: Rule) -> World:
         file.write("\n".join(lines) + "\n" if len(lines) > 2 else "site: synth\n")
         file.flush()
         site = load_site(file.name)
-    names.update({role: f"{key.replace('_', '-')}.synth.example" for role, key in hosts.items()})
+    names.update({role: f"{key.replace('_', '-')}.synth.example" for role, key in hosts.items() if role != device.name})
     return World(site, device.name, names, {}, {role.name: role.kind for role in rule.roles}, False, _radio(device), hosts)
 
 
@@ -232,7 +236,9 @@ def _placed(rule: Rule, world: World, steps: list[Step]) -> World:
     for number, role in enumerate(rule.roles, 1):
         if role.kind != "device":
             private = role.name in inside or world.tunnel and role.kind in ("acs", "file_server", "sctp_server")
-            addresses[role.name] = f"10.50.0.{number}" if private and role.kind != "ike_responder" else f"203.0.113.{number}"
+            found = f"10.50.0.{number}" if private and role.kind != "ike_responder" else f"203.0.113.{number}"
+            same = next((r for r in addresses if r in world.hosts and world.hosts[r] == world.hosts.get(role.name)), None)
+            addresses[role.name] = addresses[same] if same else found
     addresses[world.device] = INNER if world.tunnel else OUTER
     return replace(world, addresses=addresses)
 
@@ -251,6 +257,7 @@ def _filled(rule: Rule, world: World, steps: list[Step], variant: str) -> Plan:
         src, dst = _ends(rule, step, world, acts)
         server = dst if src == world.device else src
         resolve = lambda reference: _resolve(reference, world, bound)       # noqa: E731
+        now = replace(world, taken=frozenset(act.step for act in acts))
         content = _content(step, world, acts, server)
         checks = [*step.where, *(c for p in needed if set(p.messages) & set(step.messages) and p.src in (None, src)
                                  and p.dst in (None, dst) for c in p.where), *step.expect]
@@ -259,7 +266,7 @@ def _filled(rule: Rule, world: World, steps: list[Step], variant: str) -> Plan:
                 checks += [c for c in expectations if c.target not in ("parameter", "parameters") or "SetParameterValues" in step.messages[0]
                            or "Inform" in step.messages[0]]
         for check in checks:
-            if check.when is not None and truth(check.when, world) is not True:
+            if check.when is not None and truth(check.when, now) is not True:
                 continue
             if not values.satisfy(content, check, resolve, lambda pattern: parameter_value(pattern, world, check),
                                    world.radio) and check in step.where:
@@ -354,21 +361,23 @@ def _content(step: Step, world: World, acts: list[Act], server: str) -> dict[str
     return content
 
 
+PLAUSIBLE = {"PLMNID": "23415", "TAC": "1", "AdminState": "Locked", "ReportingMechanism": "0 Expedited", "LockedLatitude": "51500000",
+             "LockedLongitude": "-120000"}
+
+
 def parameter_value(pattern: str, world: World, check: Check | None = None) -> Any:
     """A plausible value for a parameter; one that names a server names a host of the run."""
     meaning = check.names.path[-1] if check is not None and isinstance(check.names, Reference) else ""
     leaf = pattern.rpartition(".")[2]
+    if leaf in PLAUSIBLE:
+        return PLAUSIBLE[leaf]
     if meaning in world.names:
         return _locator(leaf, world.names[meaning])
     if leaf.endswith("URL"):
         return f"https://{meaning.replace('_', '-') or 'host'}.synth.example:7547/acs"
-    if re_host(leaf):
+    if "Server" in leaf:
         return f"{meaning.replace('_', '-') or 'host'}.synth.example"
-    return "Locked" if leaf == "AdminState" else True if leaf.endswith("Enable") else "10.61.0.1" if leaf.endswith("Address") else "1"
-
-
-def re_host(leaf: str) -> bool:
-    return "Server" in leaf
+    return True if leaf.endswith("Enable") else "10.61.0.1" if leaf.endswith("Address") else "1"
 
 
 def _locator(leaf: str, name: str) -> str:

@@ -14,7 +14,7 @@ from typing import NamedTuple, TextIO
 
 from ..check import judged, key_ring
 from ..errors import UsageError
-from ..model import PASS, AttemptResult
+from ..model import PASS, SEVERITIES, AttemptResult
 from ..observation import observe
 from ..rulebook.loader import load_rules
 from ..rulebook.rule import Rule
@@ -105,7 +105,8 @@ def write(capture: Capture, folder: Path) -> Path:
 
 def is_found(mutant: Mutant, attempts: Iterable[AttemptResult]) -> bool:
     """Is there the finding that the mutant has to have, no weaker than it should be?"""
-    return any(f.step in mutant.steps and f.kind in mutant.kinds and f.severity == mutant.severity
+    return any(f.step in mutant.steps and f.kind in mutant.kinds
+               and SEVERITIES.index(f.severity) >= SEVERITIES.index(mutant.severity)
                and (not mutant.detail or mutant.detail in f.code) for a in attempts for f in a.findings)
 
 

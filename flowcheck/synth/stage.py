@@ -7,7 +7,7 @@ POST with which a CPE lets its ACS speak, the Inform of a session that serves an
 from __future__ import annotations
 
 from collections.abc import Callable
-from dataclasses import dataclass
+from dataclasses import dataclass, replace
 from typing import Any, NamedTuple
 
 from .packets import Net, Tcp, Tunnel, UDP
@@ -67,6 +67,8 @@ class _Stage:
         self.acts = acts
         if self.world.tunnel and not any(act.protocol == "ike" for act in acts) and not any(a.protocol == "ike" for a in self.plan.acts):
             self._prelude()
+        if acts and acts[0].kind == "http.request" and self._asks_device(acts[0]):
+            self._make_known()
         for index, act in enumerate(acts):
             if act.wait:
                 self.net.wait(act.wait)
@@ -83,6 +85,16 @@ class _Stage:
                     web.tcp.close(0)
             self._end_what_is_over(act, acts[index + 1:])
         self._finish()
+
+    def _make_known(self) -> None:
+        """A device that is asked first was in touch before: its periodic Inform, well before the run."""
+        server = next((r for r, kind in self.world.kinds.items() if kind == "acs"), None)
+        if server is not None:
+            act = Act("", "cwmp.Inform", self.world.device, server, {}, tunnel=self.world.tunnel)
+            web = self._ready(self.web(act), act)
+            self._introduce(web, replace(act, content={"session_events": "2 PERIODIC"}))
+            self._end_session(web)
+            self.net.wait(600)
 
     def _end_what_is_over(self, act: Act, rest: tuple[Act, ...]) -> None:
         """A CWMP session ends when nothing more is said in it, before the device turns to something else."""
@@ -259,13 +271,16 @@ class _Stage:
         self._hello(self.web(act))
 
     def server_hello(self, act: Act) -> None:
-        self._accepted(self.web(act))
+        web = self.web(act)
+        if web.tls is None:
+            self._hello(web)
+        self._accepted(web)
 
     def certificate(self, act: Act) -> None:
         """Comes with the ServerHello."""
 
     def finished(self, act: Act) -> None:
-        self._secured(self.web(act))
+        self._ready(self.web(act), act)
 
     def tls_alert(self, act: Act) -> None:
         web, side = self.web(act), 0 if act.src == self.world.device else 1
@@ -341,17 +356,20 @@ class _Stage:
         web = self._ready(self.web(act), act)
         web.waiting = True
         body = bytes(content.get("body_length") or 0)
+        _needed(act, "method", "path")
         self.asked[act.step] = (*web.tcp.ends, 6)
         web.tcp.send(0, cwmp.http_request(content["method"], content["path"], web.host, body, "application/octet-stream"))
 
     def http_response(self, act: Act) -> None:
         content, web = act.content, self.web(act)
+        _needed(act, "status")
         web.waiting = web.cwmp = False
         body = b"x" * int(content.get("body_length") or 0)
         web.tcp.send(1, cwmp.http_response(int(content["status"]), body, "application/octet-stream"))
 
     def document_request(self, act: Act) -> None:
         import json
+        _needed(act, "method", "path")
         web = self._ready(self.web(act), act)
         web.waiting = True
         self.asked[act.step] = (*web.tcp.ends, 6)
@@ -360,6 +378,7 @@ class _Stage:
 
     def document_response(self, act: Act) -> None:
         import json
+        _needed(act, "status")
         web = self.web(act)
         web.waiting = False
         web.tcp.send(1, cwmp.http_response(int(act.content["status"]), json.dumps(act.content["body"]).encode(), "application/json"))
@@ -393,6 +412,13 @@ class _Stage:
         side = 0 if act.src == self.world.device else 1
         self.asked[act.step] = (*link.ends, 132)
         link.send(side, radio.PPIDS[act.protocol], radio.message(act.kind, act.content))
+
+
+def _needed(act: Act, *names: str) -> None:
+    """A message that cannot be without these."""
+    for name in names:
+        if name not in act.content:
+            raise Unable(f"{act.kind} without {name}")
 
 
 _MAKERS: dict[str, Callable[[_Stage, Act], None]] = {
