@@ -26,6 +26,7 @@ from .matching import Matcher
 from .values import TESTS, Outcome, evaluate, get_field, holds_all
 from .visibility import Visibility
 
+IMPATIENT = 1_000_000_000   # ns: who leaves later than this after a request did wait, and the side that owes the answer is at fault
 LAYERS = {"tls": frozenset(("tls", "dtls")), "ipsec": frozenset(("esp",))}
 CODE_FIELDS = ("rcode", "notify", "FaultCode", "status", "description", "code", "cause", "experimental_result.code", "result_code")
 
@@ -151,10 +152,16 @@ class Explanation:
             message.kind == "sctp.abort" and device and self._sender(step) == "network")
         kind = "no-answer" if gave_up else "refused"
         side = pattern.side or step.side or ("device" if device else "network")
+        observed = _saw(message, detail)
         if message.kind == "cwmp.session_end":
-            side = pattern.side or ("device" if message.fields.get("by") == "device" else "network")
+            left = "device" if message.fields.get("by") == "device" else "network"
+            request = self._last_request(step, message.session)
+            waited = message.time - request.time if request is not None else 0
+            if left != self._sender(step) and waited > IMPATIENT:
+                left, observed = self._sender(step), f"no answer to {request.kind} for {waited / 1e9:.1f} s; {observed}"
+            side = pattern.side or left
         self._add(kind, step, "" if gave_up else detail, frames=message.frames, expected=_wanted(step),
-                  observed=_saw(message, detail), hint=pattern.hint or step.hint, side=side,
+                  observed=observed, hint=pattern.hint or step.hint, side=side,
                   repair=self._repair(step))
         self._failed = True
         self._matched_before.append(message)
@@ -268,8 +275,9 @@ class Explanation:
             return "unknown"
         return "device" if role.kind == "device" else "network"
 
-    def _last_request(self, step: Step) -> Message | None:
-        matched = [m.message for m in self.moves.get(step.answers or "", ()) if m.what == "match"]
+    def _last_request(self, step: Step, session: int | None = None) -> Message | None:
+        matched = [m.message for m in self.moves.get(step.answers or "", ()) if m.what == "match"
+                   and session in (None, m.message.session)]
         return matched[-1] if matched else None
 
     def _repair(self, step: Step) -> str:

@@ -105,14 +105,21 @@ def sessions(messages: Sequence[Message], holes: frozenset[int] = frozenset()) -
             out[index] = replace(message, session=session.number)
             live.touch(session, message)
         elif kind in ("tcp.fin", "tcp.reset") and (session := live.on(message)) is not None:
-            session.tail = message
+            if session.tail is None or session.tail.kind != "tcp.fin" or session.tail.stream != message.stream:
+                session.tail = message                           # the other side's FIN only follows the first
             session.closed.add(message.stream)
     last = out[-1].time if out else 0
     for session in all_sessions:
         if not session.ended and session.tail is not None and session.tail.kind in ("tcp.fin", "tcp.reset"):
             # a client that opens a connection for each request may have been about to open the next one
             certain = len(session.streams) == 1 or last - session.tail.time > RECONNECT
-            ends.append(_end(session, session.tail.time, session.tail, False if certain else None, _gave_up(session, out)))
+            asked = out[session.cpe_request] if session.cpe_request is not None else None
+            reply = http.get((asked.stream, asked.exchange)) if asked is not None else None
+            if reply is not None and reply.fields["status"] != 401 and not reply.incomplete:
+                why = f"the ACS answered {asked.kind.partition('.')[2]} with HTTP {reply.fields['status']} and no CWMP message"
+                ends.append(_end(session, reply.time, reply, False if certain else None, why))
+            else:
+                ends.append(_end(session, session.tail.time, session.tail, False if certain else None, _gave_up(session, out)))
     out = [_with_events(m, all_sessions, out) for index, m in enumerate(out) if index not in gone] + [
         _with_events(m, all_sessions, out) for m in ends]
     by_number = {s.number: s for s in all_sessions}

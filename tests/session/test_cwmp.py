@@ -35,6 +35,11 @@ def fin(at, src="hnb", dst="acs", stream=1, kind="tcp.fin"):
     return message(kind, at, src, dst, stream=stream)
 
 
+def with_pages(messages):
+    """The same with a body that is no SOAP in each HTTP response."""
+    return [replace(m, fields={**m.fields, "body_length": 44}) if m.kind == "http.response" else m for m in messages]
+
+
 GOOD = (("Inform", "InformResponse"), ("", "SetParameterValues"), ("SetParameterValuesResponse", 204))
 
 
@@ -60,7 +65,9 @@ def test_an_empty_200_ends_it_too():
 @pytest.mark.parametrize("messages, by, words", [
     ([*session(*GOOD[:2]), fin(9, kind="tcp.reset")], "device", "before SetParameterValues was answered"),
     ([*session(("Inform", None)), fin(9, "acs", "hnb")], "acs", "before Inform was answered"),
+    ([*session(*GOOD[:2]), fin(9), fin(9.1, "acs", "hnb")], "device", "the device closed the connection before SetP"),
     (session(("Inform", 503)), "acs", "HTTP 503"),
+    ([*with_pages(session(("Inform", 503))), fin(9), fin(9.1, "acs", "hnb")], "acs", "answered Inform with HTTP 503"),
     (session(("Inform", 204)), "acs", "HTTP 204"),
     ([*session(("Inform", "InformResponse")), fin(9)], "device", "closed the connection"),
 ])
