@@ -90,7 +90,7 @@ def _answer(plan: Plan, index: int, act: Act, step: Step) -> Iterator[Mutant]:
     if not before or step.optional:
         return
     silent = (*before[:-1], replace(before[-1], unanswered=True))
-    yield Mutant(f"{act.step}: no answer", silent, frozenset((act.step,)), frozenset(("no-answer",)), severity=step.severity)
+    yield Mutant(f"{act.step}: no answer", silent, frozenset((act.step, *_twins(plan.rule, step))), frozenset(("no-answer",)), severity=step.severity)
     for number, pattern in enumerate(step.refused_by):
         for name, content in _refusals(plan, pattern):
             kind = next((k for k in pattern.messages if encodable(k)), None)
@@ -108,6 +108,20 @@ def _answer(plan: Plan, index: int, act: Act, step: Step) -> Iterator[Mutant]:
             gave_up = kind in GAVE_UP or kind == "sctp.abort" and src == plan.world.device
             yield Mutant(f"{act.step}: refused by {kind}{' ' + name if name else ''}", (*before, *given, refusal), frozenset((act.step,)),
                          frozenset(("no-answer",) if gave_up else ("refused",)))
+
+
+def _twins(rule: Rule, step: Step) -> Iterator[str]:
+    """Steps whose request looks the same: which of them was meant shows in the answer, which does not come."""
+    request = rule.step(step.answers)
+    for other in rule.steps():
+        if other.answers and other.step != step.step:
+            asked = rule.step(other.answers)
+            if (asked.messages, asked.src, _bare(asked)) == (request.messages, request.src, _bare(request)) and asked.dst in (None, request.dst):
+                yield other.step
+
+
+def _bare(step: Step) -> list[tuple[Any, ...]]:
+    return [(check.target, check.names, check.test, check.value) for check in step.where]
 
 
 def _refusals(plan: Plan, pattern: Pattern) -> Iterator[tuple[str, dict[str, Any]]]:

@@ -265,6 +265,8 @@ def _filled(rule: Rule, world: World, steps: list[Step], variant: str) -> Plan:
             if step.step in name:
                 checks += [c for c in expectations if c.target not in ("parameter", "parameters") or "SetParameterValues" in step.messages[0]
                            or "Inform" in step.messages[0]]
+        for binding in (*step.bind, *step.remember):
+            _give(content, binding, world, resolve)
         for check in checks:
             if check.when is not None and truth(check.when, now) is not True:
                 continue
@@ -272,7 +274,6 @@ def _filled(rule: Rule, world: World, steps: list[Step], variant: str) -> Plan:
                                    world.radio) and check in step.where:
                 raise Unable(f"step {step.step}: no value for {check.target} {check.names} {check.test}")
         for binding in (*step.bind, *step.remember):
-            _give(content, binding, world, resolve)
             found = _taken(content, binding, resolve)
             if found is not MISSING:
                 bound[binding.name] = found
@@ -311,6 +312,8 @@ def _ends(rule: Rule, step: Step, world: World, acts: list[Act]) -> tuple[str, s
     if request is not None:
         return src or request.dst, dst or request.src
     meant = next((check.value.path[0] for check in step.expect if check.names == ("dst.address",) and isinstance(check.value, Reference)), None)
+    if meant is None and _protocol(step) in ("http", "ftp") and src == world.device:
+        meant = next((role.name for role in rule.roles if role.kind == "file_server"), None)
     server = meant or next((a.dst if a.src == world.device else a.src for a in reversed(acts)
                    if a.protocol == _protocol(step)), None) or next((r.name for r in rule.roles if r.kind not in ("device", "dns_server")), None)
     if src is None and dst is None:

@@ -17,7 +17,7 @@ from .wire import cwmp, dns, ike, radio, sctp, tls
 GATEWAY = "203.0.113.250"
 CLOCK_SERVER = "192.0.2.123"
 PATIENCE = 60.0             # s after which the waiting end of a connection closes it
-AFTERMATH = (120.0, 500.0, 1000.0)   # s after the last message: the device still lives
+AFTERMATH = (120.0, 500.0, 1000.0, 4000.0)   # s after the last message: the device still lives
 REPEATS = (2.0, 4.0)
 LOOKUP = (("A", 0), ("AAAA", 1))     # the questions of one lookup, and what is added to the DNS id
 

@@ -14,7 +14,7 @@ from ..rulebook.patterns import matches
 from ..rulebook.rule import Check, Reference
 
 MISSING = object()
-DERIVED = ("body_length", "session_events")        # they follow from other things: a wrong value is possible, none is not
+DERIVED = ("body_length", "session_events", "SupportedTAs.tAC", "SupportedTAs.broadcastPLMNs")   # they follow from other things: a wrong value is possible, none is not
 Resolve = Callable[[Reference], Any]
 STRUCTURAL = ("layers", "session", "src.address", "dst.address", "src.scope", "dst.scope", "src.shared", "dst.shared", "protocol")
 
