@@ -18,7 +18,7 @@ from .values import MISSING
 
 CONNECTIONS = ("tcp", "tls", "sctp")           # what a capture shows of a connection, whether the clause speaks of it or not
 SEGW = "segw"                                  # the gateway of a tunnel that was there before
-OUTER, INNER = "198.51.100.21", "10.61.0.1"
+OUTER, INNER = "198.51.100.21", "10.61.0.1"    # the device's addresses
 PORTS = {"acs": 7547, "dns_server": 53, "sctp_server": 29169}
 
 
@@ -109,7 +109,7 @@ def plan(rule: Rule, variant: str = "") -> Plan:
         raise Unable("no step leaves a trace")
     inside = any(step.inside == "ipsec" or rule.role(r) is not None and rule.role(r).path == "tunnel"
                  for step in steps for r in (step.src, step.dst) if r)
-    world = _placed(rule, replace(world, tunnel=inside or any(_protocol(s) == "ike" for s in steps)), steps)
+    world = _placed(rule, replace(world, tunnel=inside or any(_protocol(s) in ("ike", "device") for s in steps)), steps)
     return _filled(rule, replace(world, taken=frozenset(step.step for step in steps)), steps, variant)
 
 
@@ -341,6 +341,10 @@ DEFAULTS: dict[str, Mapping[str, Any]] = {
     "json.request": {"method": "POST", "path": "/", "body": {}},
     "json.response": {"status": 200, "body": {}},
     "tls.certificate": {"chain": ""},
+    "ftp.command": {"command": "USER", "argument": "cm.xml"},
+    "ftp.reply": {"code": 226},
+    "ftp.data": {"bytes": 1000, "direction": "download"},
+    "device.address_change": {"spellings": "10.61.0.77"},
     "s1ap.S1SetupRequest": {"Global-ENB-ID": "1"},
 }
 

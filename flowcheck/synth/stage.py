@@ -12,12 +12,13 @@ from typing import Any, NamedTuple
 
 from .packets import Net, Tcp, Tunnel, UDP
 from .plan import DEFAULTS, INNER, OUTER, Act, Plan, Unable
-from .wire import cwmp, dns, ike, radio, sctp, tls
+from .wire import cwmp, dns, ftp, ike, radio, sctp, tls
 
 GATEWAY = "203.0.113.250"
 CLOCK_SERVER = "192.0.2.123"
 PATIENCE = 60.0             # s after which the waiting end of a connection closes it
 AFTERMATH = (120.0, 500.0, 1000.0, 4000.0)   # s after the last message: the device still lives
+BEFORE = 600.0              # s from an earlier session to the run
 REPEATS = (2.0, 4.0)
 LOOKUP = (("A", 0), ("AAAA", 1))     # the questions of one lookup, and what is added to the DNS id
 
@@ -60,6 +61,8 @@ class _Stage:
         self.webs: dict[tuple[str, str], _Web] = {}
         self.all_webs: list[_Web] = []
         self.links: dict[tuple[str, str], sctp.Association] = {}
+        self.controls: dict[tuple[str, str], ftp.Control] = {}
+        self.inner = INNER
         self.exchanges = 0
         self.acts: tuple[Act, ...] = ()
 
@@ -94,7 +97,7 @@ class _Stage:
             web = self._ready(self.web(act), act)
             self._introduce(web, replace(act, content={"session_events": "2 PERIODIC"}))
             self._end_session(web)
-            self.net.wait(600)
+            self.net.wait(BEFORE)
 
     def _end_what_is_over(self, act: Act, rest: tuple[Act, ...]) -> None:
         """A CWMP session ends when nothing more is said in it, before the device turns to something else."""
@@ -110,6 +113,8 @@ class _Stage:
                 self._end_session(web)
             elif web.tcp.accepted:
                 web.tcp.close(0)
+        for control in self.controls.values():
+            control.quit()
         last = self.net.now
         for seconds in AFTERMATH:
             self.net.now = last + int(seconds * 1e9)
@@ -121,7 +126,7 @@ class _Stage:
 
     def address(self, role: str, act: Act) -> str:
         if role == self.world.device:
-            return INNER if act.tunnel else OUTER
+            return self.inner if act.tunnel else OUTER
         return self.world.addresses[role]
 
     def server(self, act: Act) -> str:
@@ -185,9 +190,9 @@ class _Stage:
             gateway = self._ends(act)[0][0]
             resolver = next((a for r, a in self.world.addresses.items() if a.startswith("10.50.") and self.world.kinds[r] == "dns_server"), "10.50.0.53")
             payloads = [ike.identity(ike.IDR, "segw.synth.example"), ike.certificate(tls.certificate(act.content["certificates"])[0]),
-                        ike.authentication(random), ike.address_given(INNER, resolver), ike.proposal(3, spis[0].to_bytes(4, "big")),
-                        ike.selectors(ike.TSI, INNER, INNER), ike.selectors(ike.TSR, "0.0.0.0", "255.255.255.255")]
-            self.net.tunnels.append(Tunnel(OUTER, gateway, INNER, spis, (random.randbytes(32), random.randbytes(32)),
+                        ike.authentication(random), ike.address_given(self.inner, resolver), ike.proposal(3, spis[0].to_bytes(4, "big")),
+                        ike.selectors(ike.TSI, self.inner, self.inner), ike.selectors(ike.TSR, "0.0.0.0", "255.255.255.255")]
+            self.net.tunnels.append(Tunnel(OUTER, gateway, self.inner, spis, (random.randbytes(32), random.randbytes(32)),
                                            (random.randbytes(32), random.randbytes(32))))
         self.net.udp(*self._ends(act), association.sealed(ike.AUTH, 1, False, True, payloads))
 
@@ -204,6 +209,12 @@ class _Stage:
             act = Act("", f"ike.{kind}", src, dst, {"certificates": "segw.synth.example"})
             _MAKERS[act.kind](self, act)
         self.net.wait(5)
+
+    def address_change(self, act: Act) -> None:
+        """In touch with its ACS from one inner address, the device is given another in a new tunnel."""
+        self._make_known()
+        self.inner = act.content["spellings"]
+        self._prelude()
 
     # ---------------------------------------------------------------------------------------------- connections
 
@@ -383,6 +394,24 @@ class _Stage:
         web.waiting = False
         web.tcp.send(1, cwmp.http_response(int(act.content["status"]), json.dumps(act.content["body"]).encode(), "application/json"))
 
+    # ---------------------------------------------------------------------------------------------- FTP
+
+    def control(self, act: Act) -> ftp.Control:
+        """The control connection between the act's hosts, greeted."""
+        server, address = self.server(act), self.address(self.world.device, act)
+        if (address, server) not in self.controls:
+            self.controls[address, server] = ftp.Control(self.net, address, self.world.addresses[server])
+        return self.controls[address, server]
+
+    def ftp_command(self, act: Act) -> None:
+        self.control(act).command(act.content["command"], act.content.get("argument", "cm.xml"))
+
+    def ftp_reply(self, act: Act) -> None:
+        self.control(act).reply(int(act.content["code"]))
+
+    def ftp_data(self, act: Act) -> None:
+        self.control(act).data(int(act.content.get("bytes") or 1000))
+
     # ---------------------------------------------------------------------------------------------- SCTP
 
     def link(self, act: Act, port: int = 0) -> sctp.Association:
@@ -432,6 +461,8 @@ _MAKERS: dict[str, Callable[[_Stage, Act], None]] = {
     "cwmp.session_end": _Stage.session_end, "cwmp": _Stage.cwmp,
     "http.request": _Stage.http_request, "http.response": _Stage.http_response,
     "json.request": _Stage.document_request, "json.response": _Stage.document_response,
+    "ftp.command": _Stage.ftp_command, "ftp.reply": _Stage.ftp_reply, "ftp.data": _Stage.ftp_data,
+    "device.address_change": _Stage.address_change,
     "sctp.init": _Stage.sctp_init, "sctp.init_ack": _Stage.sctp_init_ack, "sctp.abort": _Stage.sctp_abort,
     "hnbap": _Stage.application, "s1ap": _Stage.application,
 }

@@ -225,6 +225,8 @@ _RADIO_PARENTS = ("FAPControl", "CellConfig", "AccessMgmt")
 
 def instance(pattern: str, radio: str = "UMTS") -> str:
     """A data-model name that the pattern finds: a mount, a radio or an instance number for each `*`."""
+    if pattern == "*":
+        return "Device.IP.Interface.1.IPv4Address.1.IPAddress"
     parts: list[str] = []
     given = pattern.split(".")
     for index, part in enumerate(given):
