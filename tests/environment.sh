@@ -68,4 +68,16 @@ optional_parts() {   # says which optional programs are missing and what that co
     say "not installed: chromium. Costs: the tests that open a report in a browser are skipped. (apt-get install chromium)"
 }
 
+axe() {   # the accessibility checker that reports are tested with, once; an npm package, not a Python one
+  local place=${FLOWCHECK_VENV:-$top/.venv}/share/axe-core work
+  [ -s "$place/axe.min.js" ] && return
+  work=$(mktemp -d)
+  if command -v npm >/dev/null 2>&1 && (cd "$work" && npm pack --silent axe-core@4 && tar -xzf axe-core-*.tgz) >/dev/null 2>&1; then
+    mkdir -p "$place" && cp "$work/package/axe.min.js" "$place/"
+  else
+    say "not installed: axe-core (npm). Costs: the accessibility test of reports is skipped."
+  fi
+  rm -rf "$work"
+}
+
 browser() { command -v chromium || command -v chromium-browser || command -v google-chrome; }

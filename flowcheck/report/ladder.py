@@ -261,9 +261,9 @@ class _Drawing:
         cite = self.cite.get(event.step or "", "")
         text = words.named(event.kind, event.summary)
         label, times = f"{cite}  {text}" if cite else text, f" ×{len(event.copies) + 1}" if event.copies else ""
-        self.add('<a class="arrow {}" href="#{}.m{}" aria-label="{}">', f"{severity} cause" if cause else severity, self.anchor, row.number + 1,
-                 line(f"{clock(event.time)}, {words.role_title(event.src)} to {words.role_title(event.dst)}: {label}{times}, {frames}", 500))
-        self.add("<title>{}</title>", line(f"{event.kind}: {label}{times} ({frames})", 600))
+        self.add('<a class="arrow {}" href="#{}.m{}">', f"{severity} cause" if cause else severity, self.anchor, row.number + 1)
+        way = f"{words.role_title(event.src)} to {words.role_title(event.dst)}"       # the name of the link, and its tip
+        self.add("<title>{}</title>", line(f"{clock(event.time)}, {way}: {label}{times}, {frames}", 600))
         self.add('<rect class="hit" x="0" y="{}" width="{}" height="{}"/>', y, self.width, height)
         self.add('<text class="small" x="4" y="{}">{}</text>', y + 16, clock(event.time))
         since = "" if before is None else f"  +{span(max(0, event.time - before))}"
