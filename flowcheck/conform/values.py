@@ -169,8 +169,11 @@ class Outcome:
     absent: bool = False
 
 
-def evaluate(check: Check, messages: Iterable[Message], scope: Scope, bound: Mapping[str, Any]) -> list[Outcome]:
-    """One Outcome per name that the check lists (`fields`), or one for all patterns together (`parameters`)."""
+def evaluate(check: Check, messages: Iterable[Message], scope: Scope, bound: Mapping[str, Any], in_words: bool = True) -> list[Outcome]:
+    """One Outcome per name that the check lists (`fields`), or one for all patterns together (`parameters`).
+
+    Without `in_words` only `holds` is worked out: a `where` is asked of every message and never shown.
+    """
     messages = tuple(messages)
     blind = any(partly_hidden(m) for m in messages)
     names = scope.resolve(check.names, bound) if isinstance(check.names, Reference) else check.names
@@ -191,12 +194,12 @@ def evaluate(check: Check, messages: Iterable[Message], scope: Scope, bound: Map
         value = list(found.values()) if found else ABSENT
         if check.test == "no_older_than":
             return [_timely(check, label, found, messages[-1], wanted)]
-        return [_outcome(check, label, value, wanted, blind, found)]
+        return [_outcome(check, label, value, wanted, blind, found, in_words)]
     outcomes = []
     for name in names:
         values = [v for m in messages if (v := _seen_by(scope, m, name)) is not ABSENT]
         value = ABSENT if not values else values[0] if len(values) == 1 else [x for v in values for x in _listed(v)]
-        outcomes.append(_outcome(check, name, value, wanted, blind, None))
+        outcomes.append(_outcome(check, name, value, wanted, blind, None, in_words))
     return outcomes
 
 
@@ -251,14 +254,15 @@ def _unique(check: Check, label: str, values: list[Any], messages: tuple[Message
     return Outcome(check, True, label)
 
 
-def _outcome(check: Check, label: str, value: Any, wanted: Any, blind: bool, found: Mapping[str, Any] | None) -> Outcome:
-    expected = _expected(check, wanted)
+def _outcome(check: Check, label: str, value: Any, wanted: Any, blind: bool, found: Mapping[str, Any] | None,
+             in_words: bool = True) -> Outcome:
+    expected, shown = (_expected(check, wanted), _shown(value, found)) if in_words else ("", "")
     empty = value is ABSENT or value is None or value == "" or value == [] or (found is not None and not any(
         v not in (None, "") for v in found.values()))
     if value is ABSENT and (blind or check.test == "certifies"):
         return Outcome(check, None, label, expected, "cut or sealed" if blind else "no certificate")
     if wanted is ABSENT:
-        return Outcome(check, None, label, expected, _shown(value, found))
+        return Outcome(check, None, label, expected, shown)
     if found is not None and value is not ABSENT and check.test not in ("present", "at_least", "at_most"):
         results = [TESTS[check.test](v, wanted) for v in found.values()]
         holds: bool | None = all(results) if check.test == "not" else any(results)
@@ -266,7 +270,7 @@ def _outcome(check: Check, label: str, value: Any, wanted: Any, blind: bool, fou
         holds = TESTS[check.test](value, wanted)
     if holds is False and blind and check.test in ("at_least", "present", "in", "equals") and check.target.startswith("param"):
         return Outcome(check, None, label, expected, "cut or sealed")
-    return Outcome(check, holds, label, expected, _shown(value, found), empty)
+    return Outcome(check, holds, label, expected, shown, empty)
 
 
 def _present(value: Any, wanted: Any) -> bool:
@@ -360,7 +364,7 @@ def holds_all(checks: Iterable[Check], message: Message, scope: Scope, bound: Ma
     """Do all of a `where` hold? False wins over unknown."""
     unknown = False
     for check in checks:
-        for outcome in evaluate(check, (message,), scope, bound):
+        for outcome in evaluate(check, (message,), scope, bound, in_words=False):
             if outcome.holds is False:
                 return False
             unknown |= outcome.holds is None
