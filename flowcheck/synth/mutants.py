@@ -47,8 +47,10 @@ def mutants(plan: Plan, but: frozenset[str] = frozenset()) -> Iterator[Mutant]:
         if act.step in seen or act.step in but:
             continue
         seen.add(act.step)
+        if step.refused_by and index and not step.optional:
+            yield from _refused(plan, index, act, step)
         if act.answers:
-            yield from _answer(plan, index, act, step)
+            yield from _unanswered(plan, index, act, step)
         elif index and act.step not in loose:
             yield _stopped(plan, index, act, step)
             yield from _skipped(plan, index, act, step)
@@ -85,13 +87,17 @@ def _open(condition: Condition | None) -> bool:
 
 # ------------------------------------------------------------------------------------------- what does not come
 
-def _answer(plan: Plan, index: int, act: Act, step: Step) -> Iterator[Mutant]:
+def _unanswered(plan: Plan, index: int, act: Act, step: Step) -> Iterator[Mutant]:
     before = plan.acts[:index]
     if not before or step.optional:
         return
     silent = (*before[:-1], replace(before[-1], unanswered=True))
     yield Mutant(f"{act.step}: no answer", silent, frozenset((act.step, *_twins(plan.rule, step))), frozenset(("no-answer",)), severity=step.severity)
-    for number, pattern in enumerate(step.refused_by):
+
+
+def _refused(plan: Plan, index: int, act: Act, step: Step) -> Iterator[Mutant]:
+    before = plan.acts[:index]
+    for pattern in step.refused_by:
         for name, content in _refusals(plan, pattern):
             kind = next((k for k in pattern.messages if encodable(k)), None)
             if kind is None:

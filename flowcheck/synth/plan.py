@@ -259,8 +259,9 @@ def _filled(rule: Rule, world: World, steps: list[Step], variant: str) -> Plan:
         resolve = lambda reference: _resolve(reference, world, bound)       # noqa: E731
         now = replace(world, taken=frozenset(act.step for act in acts))
         content = _content(step, world, acts, server)
-        checks = [*step.where, *(c for p in needed if set(p.messages) & set(step.messages) and p.src in (None, src)
-                                 and p.dst in (None, dst) for c in p.where), *step.expect]
+        # what the attempt needs first, so that what makes this message itself is stronger
+        checks = [*(c for p in needed if set(p.messages) & set(step.messages) and p.src in (None, src) and p.dst in (None, dst)
+                    for c in p.where), *step.where, *step.expect]
         for name, expectations in groups:
             if step.step in name:
                 checks += [c for c in expectations if c.target not in ("parameter", "parameters") or "SetParameterValues" in step.messages[0]
@@ -361,8 +362,11 @@ def _content(step: Step, world: World, acts: list[Act], server: str) -> dict[str
     if kind == "dns.response":
         asked = next((a.content.get("qname") for a in reversed(acts) if a.step == step.answers), None)
         content["answers.address"] = [world.addresses[r] for r, name in world.names.items() if name == asked and r in world.addresses]
-    if kind in ("ike.auth.response",):
+    if kind == "ike.auth.response":
         content["certificates"] = world.names[server]
+    if kind == "ftp.reply":
+        asked = next((a.content["command"] for a in reversed(acts) if a.kind == "ftp.command"), "")
+        content["code"] = 230 if asked in ("USER", "PASS") else 226 if asked in ("RETR", "STOR", "STOU", "APPE") else 250
     if kind == "tls.certificate":
         content["chain"] = world.names[server]
     return content

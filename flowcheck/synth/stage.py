@@ -39,6 +39,7 @@ class _Web:
     flights: int = 0            # of the TLS handshake, so far
     waiting: bool = False       # a request of the client is unanswered
     cwmp: bool = False          # a CWMP session is open
+    inform: str = ""            # cwmp:ID of its Inform, while that is unanswered
 
 
 def play(plan: Plan, seed: int = 1, acts: tuple[Act, ...] | None = None) -> Capture:
@@ -63,6 +64,7 @@ class _Stage:
         self.links: dict[tuple[str, str], sctp.Association] = {}
         self.controls: dict[tuple[str, str], ftp.Control] = {}
         self.inner = INNER
+        self.informed: dict[str, Any] = {}                   # role -> what the last Inform told it
         self.exchanges = 0
         self.acts: tuple[Act, ...] = ()
 
@@ -310,10 +312,15 @@ class _Stage:
         if rpc != "Inform" and not web.cwmp:
             self._introduce(web, act)
         web.cwmp = True
+        if rpc == "Inform":
+            self.informed[self.server(act)] = act.content
         body = cwmp.envelope(rpc, self._number(act, rpc), act.content)
         self.asked[act.step] = (*web.tcp.ends, 6)
         if act.src == self.world.device:
+            if web.waiting and web.inform:
+                self._accept_inform(web)
             self._post(web, body)
+            web.inform = self.asked[f"id:{act.step}"] if rpc == "Inform" else ""
         else:
             if not web.waiting:
                 self._post(web, b"")
@@ -329,8 +336,7 @@ class _Stage:
     def _introduce(self, web: _Web, act: Act) -> None:
         """The Inform of a session whose Inform the rule does not speak of, or speaks of once for several."""
         server = self.server(act)
-        told = next((a.content for a in self.plan.acts if a.kind == "cwmp.Inform" and a.dst == server), None)
-        held = dict(told or {**DEFAULTS["cwmp.Inform"], "Event.EventCode": "6 CONNECTION REQUEST",
+        held = dict(self.informed.get(server) or {**DEFAULTS["cwmp.Inform"], "Event.EventCode": "6 CONNECTION REQUEST",
                              "ParameterList": {"Device.DeviceInfo.SoftwareVersion": "1.0"}})
         if "session_events" in act.content:
             held["Event.EventCode"] = act.content["session_events"]
@@ -342,10 +348,16 @@ class _Stage:
         web.tcp.send(0, cwmp.http_request("POST", "/acs", web.host, body))
 
     def _respond(self, web: _Web, status: int, body: bytes) -> None:
-        web.waiting = False
+        web.waiting, web.inform = False, ""
         web.tcp.send(1, cwmp.http_response(status, body))
 
+    def _accept_inform(self, web: _Web) -> None:
+        """The InformResponse of a rule that does not speak of it."""
+        self._respond(web, 200, cwmp.envelope("InformResponse", web.inform, {"MaxEnvelopes": 1}))
+
     def _end_session(self, web: _Web) -> None:
+        if web.waiting and web.inform:
+            self._accept_inform(web)
         if not web.waiting:
             self._post(web, b"")
         self._respond(web, 204, b"")

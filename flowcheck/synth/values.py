@@ -16,6 +16,7 @@ from ..rulebook.rule import Check, Reference
 MISSING = object()
 DERIVED = ("body_length", "session_events", "SupportedTAs.tAC", "SupportedTAs.broadcastPLMNs")   # they follow from other things: a wrong value is possible, none is not
 Resolve = Callable[[Reference], Any]
+LISTS = ("Event.EventCode",)        # several at a time
 STRUCTURAL = ("layers", "session", "src.address", "dst.address", "src.scope", "dst.scope", "src.shared", "dst.shared", "protocol")
 
 # What a field may be where a check only says what it must not be, or asks for it to be there.
@@ -28,7 +29,7 @@ CHOICES: dict[str, tuple[Any, ...]] = {
     "session_events": ("6 CONNECTION REQUEST", "1 BOOT"),
     "status": (200, 204, 403, 503, 301),
     "code": (226, 150, 230, 550),
-    "command": ("RETR", "STOR", "USER", "CWD"),
+    "command": ("CWD", "RETR", "STOR", "USER"),
     "method": ("POST", "GET", "PUT"),
     "FileType": ("3 Vendor Configuration File", "1 Firmware Upgrade Image"),
     "FaultStruct.FaultCode": (0, 9010),
@@ -96,7 +97,9 @@ def satisfy(content: MutableMapping[str, Any], check: Check, resolve: Resolve, d
             found = next(candidates(check.test, name, wanted), MISSING)
             if found is MISSING:
                 return False
-            content[name] = found
+            # a list that another check filled keeps what it has; a default gives way
+            content[name] = [*held, found] if name in LISTS and isinstance(held, list) and check.test in ("equals", "in") else \
+                [found] if name in LISTS else found
     return True
 
 
@@ -184,7 +187,9 @@ def spoil(content: Mapping[str, Any], check: Check, name: str, resolve: Resolve,
         absent = {key: value for key, value in changed.items() if key != name}
         if name not in DERIVED and not (check.test == "at_least" and wanted == 0):
             yield "field-absent", absent
-    wrong = _wrong(check, name, wanted, content.get(name, MISSING))
+    held = content.get(name, MISSING)
+    rest = [v for v in held if not holds(check.test, v, wanted)] if isinstance(held, list) and name in LISTS else []
+    wrong = rest or _wrong(check, name, wanted, held)
     if wrong is not MISSING:
         yield "field-wrong", {**changed, name: wrong}
 
