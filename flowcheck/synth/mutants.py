@@ -14,7 +14,7 @@ from typing import Any
 from ..rulebook.patterns import any_matches
 from ..rulebook.rule import Check, Condition, Group, Pattern, Reference, Rule, Step
 from . import values
-from .plan import DEFAULTS, Act, Plan, truth
+from .plan import DEFAULTS, Act, Plan, Unable, extra, truth
 from .stage import encodable
 
 APPLICATION = ("cwmp", "http", "hnbap", "s1ap", "json", "xml", "ftp", "dns")
@@ -58,6 +58,7 @@ def mutants(plan: Plan, but: frozenset[str] = frozenset()) -> Iterator[Mutant]:
         yield from _late(plan, index, act, step)
         yield from _wrong_path(plan, index, act, step)
     yield from _swapped(plan, loose, but)
+    yield from _forbidden(plan, plan.rule.items, but)
     yield from _group_expectations(plan, plan.rule.items, but)
 
 
@@ -229,6 +230,26 @@ def _flat(group: Group) -> Iterator[Step]:
             yield item
         else:
             yield from _flat(item)
+
+
+def _forbidden(plan: Plan, items: tuple[Step | Group, ...], but: frozenset[str]) -> Iterator[Mutant]:
+    """What shall not happen, after the run; only where the run makes it certain that it shall not."""
+    for item in items:
+        if not item.forbidden:
+            yield from _forbidden(plan, item.items, but) if isinstance(item, Group) else ()
+            continue
+        steps = (item,) if isinstance(item, Step) else tuple(_flat(item))
+        now = replace(plan.world, taken=frozenset(act.step for act in plan.acts))
+        conditions = [one.when for one in (item, *steps) if one.when is not None]
+        after = [s.step for s in plan.rule.steps()][[s.step for s in plan.rule.steps()].index(steps[-1].step) + 1:]
+        if {step.step for step in steps} & but or any(act.step in after for act in plan.acts) or any(truth(c, now) is not True for c in conditions):
+            continue
+        try:
+            acts = (*plan.acts, *extra(plan, steps))
+        except Unable:
+            continue
+        yield Mutant(f"{steps[-1].step}: although forbidden", acts, frozenset(step.step for step in steps), frozenset(("forbidden",)),
+                     severity=steps[-1].severity)
 
 
 # ------------------------------------------------------------------------------------------- when and where

@@ -283,6 +283,21 @@ def _filled(rule: Rule, world: World, steps: list[Step], variant: str) -> Plan:
     return Plan(rule, variant, world, tuple(acts), bound)
 
 
+def extra(made: Plan, steps: tuple[Step, ...]) -> tuple[Act, ...]:
+    """Messages of further steps, after the run. Raises Unable."""
+    acts = list(made.acts)
+    for step in steps:
+        src, dst = _ends(made.rule, step, made.world, acts)
+        server = dst if src == made.world.device else src
+        content = _content(step, made.world, acts, server)
+        for check in step.where:
+            if not values.satisfy(content, check, made.resolve, lambda pattern: parameter_value(pattern, made.world), made.world.radio):
+                raise Unable(f"step {step.step}: no value for {check.target} {check.names} {check.test}")
+        tunnel = made.world.tunnel and made.world.addresses[server].startswith("10.")
+        acts.append(Act(step.step, step.messages[0], src, dst, content, step.answers or "", tunnel, any(a.tls for a in acts if server in (a.src, a.dst))))
+    return tuple(acts[len(made.acts):])
+
+
 def _requirements(rule: Rule) -> tuple[Pattern, ...]:
     """The first of the messages of which one must occur."""
     return rule.attempt.requires[:1]

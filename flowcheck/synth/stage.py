@@ -39,6 +39,7 @@ class _Web:
     flights: int = 0            # of the TLS handshake, so far
     waiting: bool = False       # a request of the client is unanswered
     cwmp: bool = False          # a CWMP session is open
+    events: str = ""            # what it was opened for
     inform: str = ""            # cwmp:ID of its Inform, while that is unanswered
 
 
@@ -308,11 +309,15 @@ class _Stage:
         if rpc == "Inform" and web.cwmp:
             self._end_session(web)
             web = self.web(act)
+        if web.cwmp and str(act.content.get("session_events", "")) not in web.events:
+            self._end_session(web)                     # this is said in a session of another kind
+            web = self.web(act)
         self._ready(web, act)
         if rpc != "Inform" and not web.cwmp:
             self._introduce(web, act)
         web.cwmp = True
         if rpc == "Inform":
+            web.events = str(act.content.get("Event.EventCode", ""))
             self.informed[self.server(act)] = act.content
         body = cwmp.envelope(rpc, self._number(act, rpc), act.content)
         self.asked[act.step] = (*web.tcp.ends, 6)
@@ -340,6 +345,7 @@ class _Stage:
                              "ParameterList": {"Device.DeviceInfo.SoftwareVersion": "1.0"}})
         if "session_events" in act.content:
             held["Event.EventCode"] = act.content["session_events"]
+        web.events = str(held["Event.EventCode"])
         self._post(web, cwmp.envelope("Inform", "prelude", held))
         self._respond(web, 200, cwmp.envelope("InformResponse", "prelude", {"MaxEnvelopes": 1}))
 
