@@ -83,7 +83,8 @@ def _carries_secrets(capture: Path) -> bool:
 
 
 def _verdicts(result: Result) -> dict[str, Any]:
-    return {device: [list(row) for row in rows] for device, rows in outcome(result, devices_of_interest(result)).items()}
+    verdicts = outcome(result, devices_of_interest(result))
+    return {device: [list(row) for row in rows] for device, rows in verdicts.items()}
 
 
 # ---------------------------------------------------------------------------------------------------------- verifying
@@ -117,7 +118,8 @@ def verify(path: str | Path, *, keys: Sequence[str] = (), rules: Sequence[str] =
     if agreed:
         return Verified(sound and same_report is not False, tuple(lines))
     if manifest.get("keys_used") and not manifest.get("secrets_included") and not keys:
-        return Verified(None if sound else False, (*lines, "the run had keys and the bundle holds none: give them with --keys"))
+        lines.append("the run had keys and the bundle holds none: give them with --keys")
+        return Verified(None if sound else False, tuple(lines))
     return Verified(False, tuple(lines))
 
 
@@ -212,5 +214,6 @@ def _judged_again(members: Mapping[str, bytes], manifest: Mapping[str, Any], key
             (own / name.rpartition("/")[2]).write_bytes(members[name])
         result, _ = check([str(own / EVIDENCE)], rules=rules, site=str(own / SITE) if SITE in members else None,
                           keys=[*(str(own / name.rpartition("/")[2]) for name in held), *keys],
-                          procedures=texts("procedures"), decode_as=common.decode_as(Namespace(decode_as=texts("decode_as"))))
+                          procedures=texts("procedures"),
+                          decode_as=common.decode_as(Namespace(decode_as=texts("decode_as"))))
     return result, result.tool.get("rules", "")

@@ -1,4 +1,4 @@
-"""What `flowcheck check` hands on besides reports: evidence captures and bundles, as its options say, redacted or not."""
+"""What `flowcheck check` hands on besides reports: evidence captures and bundles, redacted where its options say so."""
 
 from __future__ import annotations
 
@@ -39,7 +39,8 @@ def deliver(result: Result, shown: Result, observation: Observation, paths: Sequ
         capture = Path(options.evidence) if options.evidence else folder / "evidence.pcapng"
         original = folder / "original.pcapng" if pseudonyms else capture
         judge = _judge(options)
-        written = write_evidence(original, result, observation, paths, ring, lambda path: judge([path], options.site)[0],
+        written = write_evidence(original, result, observation, paths, ring,
+                                 lambda path: judge([path], options.site)[0],
                                  include_secrets=options.include_secrets, shown=shown)
         site = options.site
         if pseudonyms:
@@ -50,8 +51,8 @@ def deliver(result: Result, shown: Result, observation: Observation, paths: Sequ
         if options.bundle:
             from ..report.mask import masked
             from .bundle import write_bundle
-            target = write_bundle(options.bundle, masked(shown), written, capture, site=site, procedures=options.procedure,
-                                  decode_as=options.decode_as, keys_used=bool(ring))
+            target = write_bundle(options.bundle, masked(shown), written, capture, site=site, keys_used=bool(ring),
+                                  procedures=options.procedure, decode_as=options.decode_as)
             _say(options, f"wrote {target}: {written}")
 
 
@@ -63,7 +64,8 @@ def _redacted(written: Evidence, original: Path, capture: Path, ring: Any, optio
                    comments=written.comments)
     if not found.same:
         capture.unlink(missing_ok=True)
-        raise UsageError(f"{capture}: not written: redacted it would be judged otherwise; {'; '.join(found.differences)}")
+        raise UsageError(f"{capture}: not written: redacted it would be judged otherwise; "
+                         + "; ".join(found.differences))
     for path in written.keys:
         path.write_text(pseudonyms.text(path.read_text(encoding="ascii")), encoding="ascii")
     if options.evidence and written.keys:

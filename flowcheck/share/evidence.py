@@ -44,8 +44,8 @@ class Evidence:
         return text if self.holds else f"{text}; judged again it does not give the same verdicts"
 
 
-def write_evidence(target: str | Path, result: Result, observation: Observation, paths: Sequence[str], ring: Any, judge: Judge, *,
-                   include_secrets: bool = False, shown: Result | None = None) -> Evidence:
+def write_evidence(target: str | Path, result: Result, observation: Observation, paths: Sequence[str], ring: Any,
+                   judge: Judge, *, include_secrets: bool = False, shown: Result | None = None) -> Evidence:
     """Writes `target` with as few frames as give the same verdicts. Raises UsageError, CaptureError.
 
     The comments are those of `shown`, where that says the result in other words.
@@ -81,30 +81,34 @@ def write_evidence(target: str | Path, result: Result, observation: Observation,
 
 def outcome(result: Result, devices: Sequence[Any] | None = None) -> dict[str, list[tuple[str, str, str | None]]]:
     """What has to come out again: procedure, verdict and cause of every attempt, in order, by device."""
-    return {device.id: [(a.procedure, a.verdict, a.cause) for a in sorted(device.attempts, key=lambda a: (a.started, a.procedure))]
+    return {device.id: [(attempt.procedure, attempt.verdict, attempt.cause)
+                        for attempt in sorted(device.attempts, key=lambda each: (each.started, each.procedure))]
             for device in (result.devices if devices is None else devices) if device.attempts}
 
 
 def frame_comments(result: Result) -> dict[FrameRef, list[str]]:
-    """What the result says of each frame: step, clause, state and verdict; then what was found there. No secrets in it."""
+    """What the result says of each frame: step, clause, state and verdict; then what was found there. No secrets."""
     found: dict[FrameRef, list[str]] = {}
     for device in mask.masked(result).devices:
         for attempt in device.attempts:
             head = f"{attempt.clause or attempt.procedure}, {device.id}, {attempt.verdict.upper()}"
             for step in attempt.steps:
+                reason = f", {step.reason}" if step.reason else ""
+                text = f"{head}: step {step.cite} ({step.step}) {step.state.replace('_', ' ')}{reason}"
                 for ref in step.frames:
-                    found.setdefault(ref, []).append(f"{head}: step {step.cite} ({step.step}) {step.state.replace('_', ' ')}"
-                                                     + (f", {step.reason}" if step.reason else ""))
+                    found.setdefault(ref, []).append(text)
             for finding in attempt.findings:
                 word = "cause" if finding.code == attempt.cause else finding.severity
+                text = (f"{head}: {word} {finding.code} at step {finding.cite} of {finding.clause}; "
+                        f"expected {finding.expected}; observed {finding.observed}")
                 for ref in finding.frames:
-                    found.setdefault(ref, []).append(f"{head}: {word} {finding.code} at step {finding.cite} of {finding.clause}; "
-                                                     f"expected {finding.expected}; observed {finding.observed}")
+                    found.setdefault(ref, []).append(text)
     return {ref: [line(text, _COMMENT) for text in dict.fromkeys(texts)][:_COMMENTS] for ref, texts in found.items()}
 
 
 def _write(path: Path, observation: Observation, paths: Sequence[str], frames: frozenset[FrameRef],
-           comments: Mapping[FrameRef, Sequence[str]], names: Sequence[str], key_log: str) -> tuple[tuple[str, ...], ...]:
+           comments: Mapping[FrameRef, Sequence[str]], names: Sequence[str],
+           key_log: str) -> tuple[tuple[str, ...], ...]:
     """Writes the frames and returns the comments of each."""
     opened = recordings(paths)
     if len(names) != len(opened):
@@ -149,7 +153,8 @@ def _interface(interface: Any, name: str, observation: Observation, index: int) 
     """The interface as it was; a pcap has no name for it, so it gets the capture's."""
     said = interface.description if interface.recording is None else interface.description.partition(": ")[2]
     description = f"{RECORDING}{observation.taps[index]}: {said or name}"
-    return pcapng.Interface(interface.name or Path(name).stem, interface.link, interface.snaplen, description, interface.drops)
+    return pcapng.Interface(interface.name or Path(name).stem, interface.link, interface.snaplen, description,
+                            interface.drops)
 
 
 def _write_keys(folder: Path, tables: Mapping[str, str]) -> tuple[Path, ...]:

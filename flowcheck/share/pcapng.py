@@ -34,22 +34,26 @@ def write(out: BinaryIO, interfaces: Sequence[Interface], packets: Iterable[tupl
     `key_log` are the lines of a TLS key log; Wireshark uses them by itself.
     """
     head = pack("<IHHq", 0x1A2B3C4D, 1, 0, -1)
-    out.write(_block(_SECTION, head, [(_COMMENT, _text(comment))] * bool(comment) + [(_SHB_USERAPPL, _text(application))]))
+    said = [(_COMMENT, _text(comment)), (_SHB_USERAPPL, _text(application))]
+    out.write(_block(_SECTION, head, [option for option in said if option[1]]))
     for each in interfaces:
-        options = [(_IF_NAME, _text(each.name)), (_IF_DESCRIPTION, _text(each.description)), (_IF_TSRESOL, _NANOSECONDS)]
-        out.write(_block(_INTERFACE, pack("<HHI", each.link, 0, each.snaplen), [option for option in options if option[1]]))
+        said = [(_IF_NAME, _text(each.name)), (_IF_DESCRIPTION, _text(each.description)), (_IF_TSRESOL, _NANOSECONDS)]
+        head = pack("<HHI", each.link, 0, each.snaplen)
+        out.write(_block(_INTERFACE, head, [option for option in said if option[1]]))
     if key_log:
         secrets = key_log.encode("ascii")
         out.write(_block(_SECRETS, pack("<II", TLS_KEY_LOG, len(secrets)) + _padded(secrets), []))
     count = last = 0
     for frame, comments in packets:
         time = max(frame.time, 0)
-        head = pack("<5I", frame.interface, time >> 32, time & 0xFFFFFFFF, len(frame.data), max(frame.original_length, len(frame.data)))
+        size = len(frame.data)
+        head = pack("<5I", frame.interface, time >> 32, time & 0xFFFFFFFF, size, max(frame.original_length, size))
         out.write(_block(_PACKET, head + _padded(frame.data), [(_COMMENT, _text(text)) for text in comments]))
         count, last = count + 1, max(last, time)
     for index, each in enumerate(interfaces):
         if each.drops is not None:
-            out.write(_block(_STATISTICS, pack("<3I", index, last >> 32, last & 0xFFFFFFFF), [(_ISB_IFDROP, pack("<Q", each.drops))]))
+            head = pack("<3I", index, last >> 32, last & 0xFFFFFFFF)
+            out.write(_block(_STATISTICS, head, [(_ISB_IFDROP, pack("<Q", each.drops))]))
     return count
 
 

@@ -23,11 +23,11 @@ _LEAST = 4                    # characters of a value that is looked for in runn
 _LONG = 10                    # from here on a value is not part of a word by chance
 _TOKEN = re.compile(r"[A-Za-z0-9]+")
 _NETWORK_CODE = re.compile(r"(mnc|mcc)(\d{3})$", re.I)      # 3GPP TS 23.003, 19.2
-_PUBLIC = frozenset(("3gppnetwork", "pub", "org", "com", "net", "arpa", "addr", "in", "ip6", "tcp", "udp", "sctp", "local",
-                     "lan", "example", "test", "invalid", "www", "http", "https", "ims", "epc"))
+_PUBLIC = frozenset(("3gppnetwork", "pub", "org", "com", "net", "arpa", "addr", "in", "ip6", "tcp", "udp", "sctp",
+                     "local", "lan", "example", "test", "invalid", "www", "http", "https", "ims", "epc"))
 _IPV4 = re.compile(r"(?<![\w.])(?:\d{1,3}\.){3}\d{1,3}(?!\w|\.\d)")
-_RESERVED = ((10,), (127,), (0,), (169, 254), (172, *range(16, 17)), (192, 168), (192, 0), (198, 18), (198, 19), (198, 51),
-             (203, 0), *((172, second) for second in range(16, 32)), *((100, second) for second in range(64, 128)))
+_RESERVED = ((10,), (127,), (0,), (169, 254), (192, 168), (192, 0), (198, 18), (198, 19), (198, 51), (203, 0),
+             *((172, second) for second in range(16, 32)), *((100, second) for second in range(64, 128)))
 _SPECIAL_FIRST = frozenset(prefix[0] for prefix in _RESERVED)
 
 
@@ -147,8 +147,8 @@ class Pseudonyms:
         letters = "abcdef" if hexadecimal else "abcdefghijklmnopqrstuvwxyz"
         for attempt in range(64):
             stream = b"".join(self._digest(f"{attempt} {part} {low}") for part in range(len(low) // 32 + 1))
-            new = "".join((str(octet % 10) if place or c == "0" or len(low) == 1 else str(1 + octet % 9)) if c.isdigit()
-                          else letters[octet % len(letters)] for place, (c, octet) in enumerate(zip(low, stream)))
+            new = "".join(_alike(c, octet, letters, first=not place and len(low) > 1)
+                          for place, (c, octet) in enumerate(zip(low, stream)))
             if new not in self._taken and new != low:
                 break
         self._taken.add(new)
@@ -190,10 +190,18 @@ class Pseudonyms:
         return str(IPv6Address(":".join(f"{group:x}" for group in new)))
 
 
+def _alike(character: str, octet: int, letters: str, first: bool) -> str:
+    """A digit for a digit, a letter for a letter; no number begins with 0 that did not."""
+    if not character.isdigit():
+        return letters[octet % len(letters)]
+    return str(1 + octet % 9) if first and character != "0" else str(octet % 10)
+
+
 def _any_of(known: Iterable[str]) -> re.Pattern[str]:
     longest = sorted(known, key=lambda value: (-len(value), value))
     # in DER a name stands between octets that may be letters too, so a long one is taken wherever it stands
-    forms = [re.escape(value) if len(value) >= _LONG else rf"(?<![A-Za-z0-9]){re.escape(value)}(?![A-Za-z0-9])" for value in longest]
+    forms = [re.escape(value) if len(value) >= _LONG else rf"(?<![A-Za-z0-9]){re.escape(value)}(?![A-Za-z0-9])"
+             for value in longest]
     return re.compile("|".join((*forms, _IPV4.pattern)), re.I)
 
 
@@ -208,5 +216,5 @@ def _shuffled(owner: Pseudonyms, prefix: tuple[int, ...], low: int, high: int, a
     return {**{value: value for value in avoid}, **dict(zip(values, order))}
 
 
-_MAPS = {WORD: Pseudonyms.word, NAME: Pseudonyms.name, IMSI: Pseudonyms.imsi, MAC: Pseudonyms.mac, BASIC: Pseudonyms.basic,
-         ADDRESS: lambda self, value: self.address(value)}
+_MAPS = {WORD: Pseudonyms.word, NAME: Pseudonyms.name, IMSI: Pseudonyms.imsi, MAC: Pseudonyms.mac,
+         BASIC: Pseudonyms.basic, ADDRESS: lambda self, value: self.address(value)}

@@ -29,8 +29,10 @@ from .rewrite import Rewriter
 from .sensitive import gather
 
 # What reports and rules are told apart by: words of the rules, never of the capture
-_OURS = frozenset(("procedure", "title", "clause", "verdict", "step", "cite", "state", "kind", "severity", "side", "code",
-                   "cause", "message", "sha256", "grade", "format", "layers"))
+_OURS = frozenset(("procedure", "title", "clause", "verdict", "step", "cite", "state", "kind", "severity", "side",
+                   "code",
+                   "cause", "message", "sha256",
+                   "grade", "format", "layers"))
 _REMAINING = 50               # lines about what remains
 
 Judge = Callable[[Sequence[str], str | None], tuple[Result, Observation]]      # captures, site profile -> verdicts
@@ -48,10 +50,12 @@ class Redaction:
 
 def redact(captures: Sequence[str], target: str | Path, judge: Judge, ring: Any, *, site: str | None = None,
            pseudonyms: Pseudonyms | None = None, comments: Sequence[Sequence[str]] = ()) -> Redaction:
-    """Writes `target`, with these comments on the frames of a single capture. `judge` is called with the captures first and with what was written afterwards; `ring` is the key
-    ring it uses. Raises UsageError and CaptureError."""
+    """Writes `target`, with `comments` on the frames of a single capture. Raises UsageError and CaptureError.
+
+    `judge` is called with the captures first and with what was written afterwards; `ring` is the key ring it uses.
+    """
     if "-" in captures:
-        raise UsageError("redact reads its captures several times, and standard input can be read once only; give files")
+        raise UsageError("redact reads captures several times, and standard input can be read once only; give files")
     pseudonyms = Pseudonyms() if pseudonyms is None else pseudonyms
     result, observation = judge(captures, site)
     learn(pseudonyms, result, observation, site)
@@ -183,7 +187,8 @@ def _remaining(pseudonyms: Pseudonyms, messages: Sequence[Message]) -> tuple[str
     ours = {pseudonyms.of(value).lower() for value in pseudonyms.table()}
     for message in messages:
         texts: list[str] = []
-        _through([message.src.address, message.dst.address, dict(message.fields)], lambda text: texts.append(text) or text)
+        whole = [message.src.address, message.dst.address, dict(message.fields)]
+        _through(whole, lambda text: texts.append(text) or text)
         for text in texts:
             for value in pseudonyms.found_in(text):
                 if value.lower() not in ours:

@@ -1,8 +1,9 @@
 """Writes pseudonyms into packets: headers, and what they carry, without a change of any length.
 
-Two passes over the same frames. The first collects what runs over several packets, TCP streams and IKE fragments, so that
-a value cut by a packet boundary is found; the second writes packets. Checksums are corrected by what changed (RFC 1624),
-so one that was wrong, or left to the network card, stays so. What a key opens is changed inside and sealed again.
+Two passes over the same frames. The first collects what runs over several packets, TCP streams and IKE fragments, so
+that a value cut by a packet boundary is found; the second writes packets. Checksums are corrected by what changed
+(RFC 1624), so one that was wrong, or left to the network card, stays so. What a key opens is changed inside and sealed
+again.
 """
 
 from __future__ import annotations
@@ -112,7 +113,8 @@ class Rewriter:
         elif kind == _SCTP and len(data) >= 12:
             changed = self._replace(data, False)
             if changed != data and int.from_bytes(data[8:12], "little") == _crc32c(data[:8] + bytes(4) + data[12:]):
-                changed = changed[:8] + _crc32c(changed[:8] + bytes(4) + changed[12:]).to_bytes(4, "little") + changed[12:]
+                crc = _crc32c(changed[:8] + bytes(4) + changed[12:])
+                changed = changed[:8] + crc.to_bytes(4, "little") + changed[12:]
             return changed
         else:
             changed = bytearray(self._replace(data, False))
@@ -185,7 +187,7 @@ class Rewriter:
             return self._replace(message, False)
         start = at + (8 if kind == _SKF else 4)
         number = int.from_bytes(message[at + 4:at + 6], "big") if kind == _SKF else 1
-        key = ("ike", message[:8], message[19:24])              # SPI, flags, message id: one message, maybe in fragments
+        key = ("ike", message[:8], message[19:24])              # SPI, flags, message id: one message, or its fragments
         for keys in self.ring.ike_keys(message) if self.ring is not None else ():
             try:
                 return sealing.ike(message, start, keys, lambda inner: self._stream(key, number, inner, False))
@@ -284,7 +286,7 @@ def _hexadecimal(value: str) -> bytes:
 
 
 def _digits(value: str) -> list[bytes]:
-    """TBCD (3GPP TS 29.002) and the mobile identity (TS 24.008 10.5.1.4), which begins with half an octet of its own."""
+    """TBCD (3GPP TS 29.002) and the mobile identity (TS 24.008 10.5.1.4), whose first half octet is its own."""
     padded = value + "f" * (len(value) % 2)
     plain = bytes(int(padded[at + 1] + padded[at], 16) for at in range(0, len(padded), 2))
     rest = value[1:] + "f" * ((len(value) - 1) % 2)

@@ -1,4 +1,4 @@
-"""Seals again what a key opened: ESP packets (RFC 4303) and IKEv2 messages (RFC 7296 3.14), changed inside, same length.
+"""Seals again what a key opened: ESP packets (RFC 4303) and IKEv2 messages (RFC 7296 3.14), changed but as long.
 
 The same key, IV and sequence number are used again. That would be wrong on the wire; here the one message replaces the
 other, and whoever holds both captures holds the content of both.
@@ -63,7 +63,7 @@ def _changed(plain: bytes, change: Change) -> bytes:
 
 
 def ike(message: bytes, at: int, key: Any, change: Change) -> bytes:
-    """An IKE message whose sealed payload's IV begins at `at`, with other content. Raises Unfit where it does not open."""
+    """An IKE message whose sealed payload's IV begins at `at`, with other content. Raises Unfit where it stays shut."""
     from_initiator = message[19] & 0x08
     suite, secret = key.encryption, key.sk_ei if from_initiator else key.sk_er
     start, tag = at + suite.iv, suite.tag or key.integrity.size

@@ -1,14 +1,15 @@
 """Which frames of an observation a result stands on.
 
-Cited are the frames of steps, findings and arrows. Judging them again needs more than them: whole TCP connections, so that
-nothing seems lost; IKE from its beginning, so that keys fit; lookups; a little of all sealed traffic, so that it is known
-to be there; and the first and last packet, because a deadline counts only within the time that was recorded.
+Cited are the frames of steps, findings and arrows. Judging them again needs more than them: whole TCP connections, so
+that nothing seems lost; IKE from its beginning, so that keys fit; lookups; a little of all sealed traffic, so that it
+is known to be there; and the first and last packet, because a deadline counts only within the time that was recorded.
 `chosen` takes as much as its level says; evidence.py goes up until the verdicts come out the same.
 """
 
 from __future__ import annotations
 
 from collections.abc import Iterable, Iterator, Sequence
+from struct import unpack_from
 from typing import Any, NamedTuple
 
 from ..capture.network import Network
@@ -23,6 +24,7 @@ _SEALED_EVERY = 500_000_000       # ns between two packets kept of sealed traffi
 _TCP, _UDP, _ESP = 6, 17, 50
 _NAT_T = 4500
 _NESTED = 4                       # tunnels in tunnels that are opened here
+_IDENTIFYING = frozenset(("cwmp.Inform", "hnbap.HNBRegisterRequest", "s1ap.S1SetupRequest"))
 
 Key = tuple[Any, ...]
 
@@ -54,7 +56,8 @@ def chosen(result: Result, observation: Observation, paths: Sequence[str], ring:
     for message in observation.messages:
         if message.stream in streams:
             wanted.update(message.frames, message.copies)
-    wanted.update(ref for opaque in observation.opaque if addresses & {opaque.src.address, opaque.dst.address} for ref in opaque.frames)
+    wanted.update(ref for opaque in observation.opaque if addresses & {opaque.src.address, opaque.dst.address}
+                  for ref in opaque.frames)
     walk = _Walk(paths, ring)
     connections = {key for ref, keys in walk.keys() if ref in wanted for key in keys if key[0] != "esp"}
     sealed: dict[Key, int] = {}
@@ -88,7 +91,8 @@ def _streams(observation: Observation, attempts: Sequence[AttemptResult], addres
     start = min((a.started for a in attempts), default=0)
     end = max((a.ended for a in attempts), default=0)
     own = {m.stream for m in observation.messages if addresses & {m.src.address, m.dst.address}}
-    found = {m.stream for m in observation.messages if not wanted.isdisjoint(m.frames) or _settles(m) and m.stream in own}
+    found = {m.stream for m in observation.messages
+             if not wanted.isdisjoint(m.frames) or _settles(m) and m.stream in own}
     found |= {gap.stream for gap in observation.gaps if gap.stream in own and gap.end >= start and gap.start <= end}
     if level >= SIGNALLING:
         found |= own | _one_of_each(observation)
@@ -97,7 +101,7 @@ def _streams(observation: Observation, attempts: Sequence[AttemptResult], addres
 
 def _settles(message: Message) -> bool:
     """What keys, addresses and identities are read from, whether an attempt uses it or not."""
-    return message.protocol in ("ike", "dhcp") or message.kind in ("cwmp.Inform", "hnbap.HNBRegisterRequest", "s1ap.S1SetupRequest")
+    return message.protocol in ("ike", "dhcp") or message.kind in _IDENTIFYING
 
 
 def _one_of_each(observation: Observation) -> set[int]:
@@ -140,16 +144,19 @@ class _Walk:
             found.append(("tcp", *ends, depth))
         elif packet.protocol == _ESP:
             sealed = data
-        elif packet.protocol == _UDP and len(data) >= 16 and _NAT_T in (data[0] << 8 | data[1], data[2] << 8 | data[3]) and any(data[8:12]):
+        elif packet.protocol == _UDP and len(data) >= 16 and any(data[8:12]) and _NAT_T in unpack_from(">HH", data):
             sealed = data[8:]
         if len(sealed) < 8:
             return
         found.append(("esp", packet.dst, int.from_bytes(sealed[:4], "big")))
-        opened = self.ring.open_esp(packet.src, packet.dst, sealed) if self.ring is not None and depth < _NESTED else None
+        if self.ring is None or depth >= _NESTED:
+            return
+        opened = self.ring.open_esp(packet.src, packet.dst, sealed)
         if opened is None or opened.data is None:
             return
         if opened.next_header in (4, 41):
-            for inner in network.inner("ip", opened.data, packet.time, packet.frames, packet.interface, (*packet.layers, "esp")):
+            layers = (*packet.layers, "esp")
+            for inner in network.inner("ip", opened.data, packet.time, packet.frames, packet.interface, layers):
                 self._packet(inner, network, found, hosts, depth + 1)
         found.append(("opened",))
 

@@ -18,8 +18,8 @@ _NAMES = frozenset(("qname", "sni", "host", "id_i", "id_r", "subject_cn", "san",
                     "origin_host", "destination_host", "origin_realm", "destination_realm", "server_name", "host_name",
                     "domain_name"))
 _WORDS = ("serialnumber", "serial", "privateid", "privateidentity", "imei", "imeisv", "msisdn", "username", "userid",
-          "hnbid", "hnbidentity", "enbid", "ueid", "deviceid", "connectionrequestusername", "tmsi", "ptmsi", "guti", "mtmsi",
-          "nai", "identity", "clientid", "endpointname", "ueserviceid", "msgin5gueid")
+          "hnbid", "hnbidentity", "enbid", "ueid", "deviceid", "connectionrequestusername", "tmsi", "ptmsi", "guti",
+          "mtmsi", "nai", "identity", "clientid", "endpointname", "ueserviceid", "msgin5gueid")
 _SUBSCRIBERS = ("imsi", "pcid", "supi")
 _WHAT = ("manufacturer", "oui", "product_class")                    # of an identity: says what, not whose
 
