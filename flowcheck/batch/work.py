@@ -98,7 +98,7 @@ class Worker:
                 index.store(observation, index.place(Path(settings.folder), outcome["content"], settings.recipe.decoding))
             else:
                 outcome["blobs"]["index"] = index.packed(observation)
-        result = judged(observation, self.book, self.site, settings.procedures, f"flowcheck batch, {asked.name}")
+        result = judged(observation, self.book, self.site, settings.procedures, f"flowcheck batch, {asked.name}", settings.keys)
         outcome["verdict"] = result.verdict
         outcome["rows"] = rows(result, asked.inputs[0].path)
         outcome["rows"]["captures"] = [
