@@ -2,6 +2,7 @@
 
     rule ─► plan (the messages of one run) ─► mutants (one change each) ─► stage (packets) ─► pcap, keys, site profile
 
-The encoders under wire/ are independent of flowcheck's decoders: they build their bytes themselves or with scapy, pycrate,
-lxml and Python's ssl. So a capture that is judged otherwise than it was made shows a fault of the rule, the engine or a decoder.
+The encoders under wire/ are independent of flowcheck's decoders: they build their bytes themselves or with scapy,
+pycrate, lxml and Python's ssl. So a capture that is judged otherwise than it was made shows a fault of the rule, the
+engine or a decoder.
 """

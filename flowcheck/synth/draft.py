@@ -1,8 +1,8 @@
 """`flowcheck rules new`: a rule drafted from a capture of a good run.
 
-Of the device that says most, every request and answer becomes a step, the hosts become roles, and what the messages carry
-becomes what they are expected to carry. What no capture tells is left to be filled in and marked: the clause, the number
-of each step in it, titles and hints.
+Of the device that says most, every request and answer becomes a step, the hosts become roles, and what the messages
+carry becomes what they are expected to carry. What no capture tells is left to be filled in and marked: the clause, the
+number of each step in it, titles and hints.
 """
 
 from __future__ import annotations
@@ -27,20 +27,44 @@ from ..session import lookups
 from ..session.timeline import timelines
 
 TODO = "TODO"
-DEVICE = "dut"              # the role of the device; `device` itself has a meaning of its own in the language
+DEVICE = "dut"  # the role of the device; `device` itself has a meaning of its own in the language
 # Protocols whose messages are means, not steps; of the others what is listed.
 MEANS = frozenset(("tcp", "arp", "icmp", "dhcp", "dhcpv6", "esp"))
-ONLY = {"tls": ("tls.client_hello", "tls.server_hello"), "sctp": ("sctp.init", "sctp.init_ack"),
-        "ike": ("ike.sa_init.request", "ike.sa_init.response", "ike.auth.request", "ike.auth.response")}
-ROLE_KINDS = {"cwmp": "acs", "ike": "ike_responder", "dns": "dns_server", "ftp": "file_server", "ssh": "file_server",
-              "sctp": "sctp_server", "hnbap": "sctp_server", "s1ap": "sctp_server"}
-TIMERS = {"dns": "dns", "ike": "ike", "cwmp": "cwmp", "http": "http", "json": "http", "sctp": "sctp", "tls": "tls",
-          "hnbap": "registration", "s1ap": "registration", "coap": "coap", "diameter": "diameter"}
+ONLY = {
+    "tls": ("tls.client_hello", "tls.server_hello"),
+    "sctp": ("sctp.init", "sctp.init_ack"),
+    "ike": ("ike.sa_init.request", "ike.sa_init.response", "ike.auth.request", "ike.auth.response"),
+}
+ROLE_KINDS = {
+    "cwmp": "acs",
+    "ike": "ike_responder",
+    "dns": "dns_server",
+    "ftp": "file_server",
+    "ssh": "file_server",
+    "sctp": "sctp_server",
+    "hnbap": "sctp_server",
+    "s1ap": "sctp_server",
+}
+TIMERS = {
+    "dns": "dns",
+    "ike": "ike",
+    "cwmp": "cwmp",
+    "http": "http",
+    "json": "http",
+    "sctp": "sctp",
+    "tls": "tls",
+    "hnbap": "registration",
+    "s1ap": "registration",
+    "coap": "coap",
+    "diameter": "diameter",
+}
 REFUSALS = {
     "dns.response": "{message: dns.response, where: [{field: rcode, not: NOERROR}]}",
-    "ike.sa_init.response": "{message: ike.sa_init.response, where: [{field: notify, in: [NO_PROPOSAL_CHOSEN, INVALID_SYNTAX]}]}",
-    "ike.auth.response": "{message: ike.auth.response, where: [{field: notify, in: [AUTHENTICATION_FAILED, NO_PROPOSAL_CHOSEN, "
-                         "TS_UNACCEPTABLE, INTERNAL_ADDRESS_FAILURE]}]}",
+    "ike.sa_init.response": "{message: ike.sa_init.response, "
+    "where: [{field: notify, in: [NO_PROPOSAL_CHOSEN, INVALID_SYNTAX]}]}",
+    "ike.auth.response": "{message: ike.auth.response, where: [{field: notify, in: [AUTHENTICATION_FAILED, "
+    "NO_PROPOSAL_CHOSEN, "
+    "TS_UNACCEPTABLE, INTERNAL_ADDRESS_FAILURE]}]}",
     "tls.server_hello": "{message: tls.alert, where: [{field: level, equals: fatal}]}",
     "sctp.init_ack": "{message: sctp.abort}",
     "hnbap.HNBRegisterAccept": "{message: hnbap.HNBRegisterReject}",
@@ -48,11 +72,43 @@ REFUSALS = {
     "http.response": "{message: http.response, where: [{field: status, at_least: 400}]}",
 }
 # Fields that differ from run to run, or say nothing of the content.
-PASSING = frozenset(("id", "message_id", "length", "spi_i", "spi_r", "nonce", "random", "session_id", "sequence", "headers", "body",
-                     "body_length", "content_length", "ParameterList", "session_events", "CurrentTime", "RetryCount", "text",
-                     "version", "exchange", "payloads", "notifies", "notify", "proposals", "cwmp_version", "MaxEnvelopes", "Event",
-                     "legacy_version", "extensions", "cipher_suites", "pdu", "procedure_code"))
-MEANINGLESS = ("any",)      # meanings of parameters that every parameter has
+PASSING = frozenset(
+    (
+        "id",
+        "message_id",
+        "length",
+        "spi_i",
+        "spi_r",
+        "nonce",
+        "random",
+        "session_id",
+        "sequence",
+        "headers",
+        "body",
+        "body_length",
+        "content_length",
+        "ParameterList",
+        "session_events",
+        "CurrentTime",
+        "RetryCount",
+        "text",
+        "version",
+        "exchange",
+        "payloads",
+        "notifies",
+        "notify",
+        "proposals",
+        "cwmp_version",
+        "MaxEnvelopes",
+        "Event",
+        "legacy_version",
+        "extensions",
+        "cipher_suites",
+        "pdu",
+        "procedure_code",
+    )
+)
+MEANINGLESS = ("any",)  # meanings of parameters that every parameter has
 MOST_FIELDS = 6
 SAFE = re.compile(r"[A-Za-z0-9_./$*-]+$")
 
@@ -65,8 +121,8 @@ class _Step:
     dst: str
     answers: str = ""
     where: list[str] = field(default_factory=list)
-    present: list[str] = field(default_factory=list)       # fields it carries
-    expect: list[str] = field(default_factory=list)        # other checks
+    present: list[str] = field(default_factory=list)  # fields it carries
+    expect: list[str] = field(default_factory=list)  # other checks
 
     @property
     def shape(self) -> tuple:
@@ -98,8 +154,15 @@ def draft(captures: Sequence[str], procedure: str = "draft", site: str | None = 
 
 
 def _device_of(observation: Observation, site: Site) -> Timeline:
-    found = timelines(observation.messages, observation.opaque, observation.gaps, observation.window, observation.taps,
-                      site.fields, site.bindings)
+    found = timelines(
+        observation.messages,
+        observation.opaque,
+        observation.gaps,
+        observation.window,
+        observation.taps,
+        site.fields,
+        site.bindings,
+    )
     known = [t for t in found if t.device.id != "unknown"] or found
     if not known:
         raise CaptureError("no device in these captures")
@@ -120,15 +183,23 @@ class _Roles:
         if address in self.device.addresses:
             return DEVICE
         if address not in self.of:
-            known = next((role for role, host in self.site.hosts.items() if address in host.addresses
-                          or set(host.names) & self.names.get(address, set())), None)
+            known = next(
+                (
+                    role
+                    for role, host in self.site.hosts.items()
+                    if address in host.addresses or set(host.names) & self.names.get(address, set())
+                ),
+                None,
+            )
             spoken = {m.protocol for m in self.messages if address in (m.src.address, m.dst.address)}
             kind = next((kind for protocol, kind in ROLE_KINDS.items() if protocol in spoken), "host")
             count = sum(k == kind for k in self.kinds.values())
             name = known or (kind if not count else f"{kind}_{count + 1}")
             self.of[address] = name
             self.kinds.setdefault(name, kind)
-            self.hosts.setdefault(name, [f"$site.hosts.{known}"] if known else sorted(self.names.get(address, ())) or [address])
+            self.hosts.setdefault(
+                name, [f"$site.hosts.{known}"] if known else sorted(self.names.get(address, ())) or [address]
+            )
         return self.of[address]
 
     def named(self, name: str) -> str | None:
@@ -141,9 +212,14 @@ def _blocks(timeline: Timeline, roles: _Roles, site: Site) -> list[_Block]:
     carriers = {(m.stream, m.exchange) for m in timeline.messages if m.protocol in ("cwmp", "json", "xml")}
     folded = lookups.fold(timeline.messages)
     vain = {m.answers for m in folded if m.kind == "dns.response" and not m.fields.get("answers.address")}
-    messages = [m for m in folded if _is_step(m) and not (m.protocol == "dns" and {m.transaction, m.answers} & vain - {None})
-                and not (m.protocol == "http" and (m.stream, m.exchange) in carriers)]
-    for message in messages:                           # all hosts, before a question can name one that is met later
+    messages = [
+        m
+        for m in folded
+        if _is_step(m)
+        and not (m.protocol == "dns" and {m.transaction, m.answers} & vain - {None})
+        and not (m.protocol == "http" and (m.stream, m.exchange) in carriers)
+    ]
+    for message in messages:  # all hosts, before a question can name one that is met later
         for address in (message.src.address, message.dst.address):
             roles.name(address)
     blocks: list[_Block] = []
@@ -151,8 +227,13 @@ def _blocks(timeline: Timeline, roles: _Roles, site: Site) -> list[_Block]:
     used: dict[str, int] = {}
     for message in messages:
         request = of_transaction.get(message.answers) if message.answers is not None else None
-        step = _Step(_step_name(message, used), message, roles.name(message.src.address),
-                     roles.name(message.dst.address), request.name if request else "")
+        step = _Step(
+            _step_name(message, used),
+            message,
+            roles.name(message.src.address),
+            roles.name(message.dst.address),
+            request.name if request else "",
+        )
         _describe(step, roles, site)
         if message.transaction is not None and request is None:
             of_transaction[message.transaction] = step
@@ -182,7 +263,7 @@ def _merged(blocks: list[_Block]) -> list[_Block]:
         if merged and [s.shape for s in merged[-1].steps] == [s.shape for s in block.steps]:
             merged[-1].times += 1
             for again, first in zip(block.steps, merged[-1].steps):
-                renamed[again.name] = first.name       # and only what holds each time is expected
+                renamed[again.name] = first.name  # and only what holds each time is expected
                 first.present = [name for name in first.present if name in again.present]
                 first.expect = [check for check in first.expect if check in again.expect]
         else:
@@ -191,7 +272,9 @@ def _merged(blocks: list[_Block]) -> list[_Block]:
 
 
 def _step_name(message: Message, used: dict[str, int]) -> str:
-    words = re.sub(r"(?<=[a-z0-9])(?=[A-Z])", "-", message.kind.partition(".")[2] if message.protocol == "cwmp" else message.kind)
+    words = re.sub(
+        r"(?<=[a-z0-9])(?=[A-Z])", "-", message.kind.partition(".")[2] if message.protocol == "cwmp" else message.kind
+    )
     name = re.sub(r"[^a-z0-9]+", "-", words.lower()).strip("-")
     used[name] = used.get(name, 0) + 1
     return name if used[name] == 1 else f"{name}-{used[name]}"
@@ -207,7 +290,9 @@ def _describe(step: _Step, roles: _Roles, site: Site) -> None:
         if fields.get("answers.address"):
             step.expect.append("{field: answers.address, at_least: 1}")
     elif message.kind in ("http.request", "json.request"):
-        step.where += [f"{{field: {name}, equals: {_scalar(fields[name])}}}" for name in ("method", "path") if fields.get(name)]
+        step.where += [
+            f"{{field: {name}, equals: {_scalar(fields[name])}}}" for name in ("method", "path") if fields.get(name)
+        ]
     elif message.kind in ("http.response", "json.response") and fields.get("status"):
         step.expect.append(f"{{field: status, equals: {_scalar(fields.get('status'))}}}")
     elif message.kind == "cwmp.SetParameterValuesResponse":
@@ -218,8 +303,11 @@ def _describe(step: _Step, roles: _Roles, site: Site) -> None:
         step.present = [name for name in kinds()[message.kind] if name not in PASSING and _tells(fields.get(name))]
     held = fields.get("ParameterList")
     if isinstance(held, dict) and held and message.kind != "cwmp.GetParameterValues":
-        meanings = [name for name, patterns in site.parameters.items() if name not in MEANINGLESS and any(any_matches(patterns, p) and held[p] not in (None, "")
-                                                                              for p in held)]
+        meanings = [
+            name
+            for name, patterns in site.parameters.items()
+            if name not in MEANINGLESS and any(any_matches(patterns, p) and held[p] not in (None, "") for p in held)
+        ]
         step.expect += [f"{{parameters: $site.parameters.{name}, at_least: 1}}" for name in meanings]
 
 
@@ -229,17 +317,34 @@ def _tells(value: Any) -> bool:
 
 def _scalar(value: Any) -> str:
     text = str(value)
-    return text if SAFE.match(text) and not text.startswith(("$", "*")) and text.lower() not in ("true", "false", "null") else \
-        "'" + text.replace("'", "''").replace("$", "$$", text.startswith("$")) + "'"
+    return (
+        text
+        if SAFE.match(text) and not text.startswith(("$", "*")) and text.lower() not in ("true", "false", "null")
+        else "'" + text.replace("'", "''").replace("$", "$$", text.startswith("$")) + "'"
+    )
 
 
 # ------------------------------------------------------------------------------------------------- the file
 
-def _text(procedure: str, captures: Sequence[str], site: str | None, keys: Sequence[str], timeline: Timeline, roles: _Roles,
-          blocks: list[_Block]) -> str:
-    lines = [f"procedure: {procedure}", f"title: {TODO}",
-             f"spec: {{document: {TODO}, version: {TODO}, clause: {TODO}, status: described}}",
-             f"describe: {TODO}, what the procedure is for", "", "roles:", f"  {DEVICE}: {{kind: device}}"]
+
+def _text(
+    procedure: str,
+    captures: Sequence[str],
+    site: str | None,
+    keys: Sequence[str],
+    timeline: Timeline,
+    roles: _Roles,
+    blocks: list[_Block],
+) -> str:
+    lines = [
+        f"procedure: {procedure}",
+        f"title: {TODO}",
+        f"spec: {{document: {TODO}, version: {TODO}, clause: {TODO}, status: described}}",
+        f"describe: {TODO}, what the procedure is for",
+        "",
+        "roles:",
+        f"  {DEVICE}: {{kind: device}}",
+    ]
     played = {end for block in blocks for step in block.steps for end in (step.src, step.dst)}
     for name, kind in roles.kinds.items():
         if name in played:
@@ -256,7 +361,11 @@ def _text(procedure: str, captures: Sequence[str], site: str | None, keys: Seque
             number += 1
             lines += [indent + line for line in _step_lines(step, number)]
     lines += ["", "samples:", f"  - capture: {_listed(captures)}"]
-    lines += [f"    keys: {_listed(keys)}"] * bool(keys) + [f"    site: {_scalar(site)}"] * bool(site) + ["    verdict: pass"]
+    lines += (
+        [f"    keys: {_listed(keys)}"] * bool(keys)
+        + [f"    site: {_scalar(site)}"] * bool(site)
+        + ["    verdict: pass"]
+    )
     return "\n".join(lines) + "\n"
 
 
@@ -267,8 +376,14 @@ def _listed(values: Sequence[str]) -> str:
 
 def _step_lines(step: _Step, number: int) -> list[str]:
     message = step.message
-    lines = [f"- step: {step.name}", f"  cite: \"{number}\"               # {TODO}: its number in the clause", f"  title: {TODO}",
-             f"  message: {message.kind}", f"  from: {step.src}", f"  to: {step.dst}"]
+    lines = [
+        f"- step: {step.name}",
+        f'  cite: "{number}"               # {TODO}: its number in the clause',
+        f"  title: {TODO}",
+        f"  message: {message.kind}",
+        f"  from: {step.src}",
+        f"  to: {step.dst}",
+    ]
     layer = "ipsec" if "esp" in message.layers else "tls" if {"tls", "dtls"} & set(message.layers) else ""
     if layer:
         lines.append(f"  {'perhaps_inside' if step.answers else 'inside'}: {layer}")
@@ -279,7 +394,9 @@ def _step_lines(step: _Step, number: int) -> list[str]:
         timer = TIMERS.get(message.protocol)
         if timer:
             lines.append(f"  within: {{after: {step.answers}, seconds: $site.timers.{timer}, basis: engineering}}")
-        refusal = REFUSALS.get(message.kind) or (f"{{message: cwmp.Fault, from: {step.src}}}" if message.protocol == "cwmp" else "")
+        refusal = REFUSALS.get(message.kind) or (
+            f"{{message: cwmp.Fault, from: {step.src}}}" if message.protocol == "cwmp" else ""
+        )
         if refusal and not (message.kind == "http.response" and (message.fields.get("status") or 0) >= 400):
             lines.append(f"  refused_by: {refusal}")
     present = [f"{{fields: [{', '.join(step.present[:MOST_FIELDS])}], present: true}}"] * bool(step.present)

@@ -27,7 +27,10 @@ def write_all(paths: Sequence[str | Path] | None, procedure: str, folder: str | 
     book = load_rules(paths)
     rule = next((rule for rule in book if rule.procedure == procedure), None)
     if rule is None:
-        guess = did_you_mean(procedure, [r.procedure for r in book]) or f"; procedures are {', '.join(r.procedure for r in book)}"
+        guess = (
+            did_you_mean(procedure, [r.procedure for r in book])
+            or f"; procedures are {', '.join(r.procedure for r in book)}"
+        )
         raise UsageError(f"no rule describes '{procedure}'{guess}")
     target, unmade, covered = Path(folder), {}, set()
     expected: list[dict[str, Any]] = []
@@ -43,13 +46,23 @@ def write_all(paths: Sequence[str | Path] | None, procedure: str, folder: str | 
                     continue
                 name = f"{place}/{_file_name(mutant.name)}"
                 write(changed, target / name)
-                expected.append({"capture": f"{name}/capture.pcap", "change": mutant.name, "steps": sorted(mutant.steps),
-                                 "kinds": sorted(mutant.kinds), "detail": mutant.detail, "severity": mutant.severity})
+                expected.append(
+                    {
+                        "capture": f"{name}/capture.pcap",
+                        "change": mutant.name,
+                        "steps": sorted(mutant.steps),
+                        "kinds": sorted(mutant.kinds),
+                        "detail": mutant.detail,
+                        "severity": mutant.severity,
+                    }
+                )
             covered |= {act.step for act in run.acts}
     for variant, why in unmade.items():
         out.write(f"not made: {variant or 'the conforming run'}: {why}\n")
     if not expected:
-        raise UsageError(f"no conforming run of {procedure} can be made: {unmade.get('', 'it has no step that leaves a trace')}")
+        raise UsageError(
+            f"no conforming run of {procedure} can be made: {unmade.get('', 'it has no step that leaves a trace')}"
+        )
     (target / "expected.json").write_text(json.dumps(expected, indent=1) + "\n", encoding="utf-8")
     wrong = sum("change" in one for one in expected)
     out.write(f"{target}: {len(expected) - wrong} conforming and {wrong} wrong captures\n")

@@ -1,8 +1,8 @@
 """A conforming run with one thing wrong, and the finding that has to come of it.
 
-Nothing is made that the rule allows: optional steps are not left out, a name that may be remembered need not be asked for, a
-check whose `when` is not certain is not broken. What a capture could not show is not made either: a TCP handshake that is
-missing under a connection that works was lost by the capture, not left out by the device.
+Nothing is made that the rule allows: optional steps are not left out, a name that may be remembered need not be asked
+for, a check whose `when` is not certain is not broken. What a capture could not show is not made either: a TCP
+handshake that is missing under a connection that works was lost by the capture, not left out by the device.
 """
 
 from __future__ import annotations
@@ -14,28 +14,31 @@ from typing import Any
 from ..rulebook.patterns import any_matches
 from ..rulebook.rule import Check, Condition, Group, Pattern, Reference, Rule, Step
 from . import values
-from .plan import DEFAULTS, Act, Plan, Unable, extra, truth
+from .content import DEFAULTS
+from .plan import Act, Plan, Unable, extra, truth
 from .stage import encodable
 
 APPLICATION = ("cwmp", "http", "hnbap", "s1ap", "json", "xml", "ftp", "dns")
 GAVE_UP = ("cwmp.session_end", "tcp.fin", "tcp.reset")
 STOPPED = frozenset(("stopped", "missing"))
-MARGIN = 2.0                # s by which a late message is late
-MOST = 300.0                # s: a later message is another attempt's
+MARGIN = 2.0  # s by which a late message is late
+MOST = 300.0  # s: a later message is another attempt's
 
 
 @dataclass(frozen=True, slots=True)
 class Mutant:
     name: str
     acts: tuple[Act, ...]
-    steps: frozenset[str]       # the finding is at one of these steps
-    kinds: frozenset[str]       # and of one of these kinds
-    detail: str = ""            # what its code ends with
+    steps: frozenset[str]  # the finding is at one of these steps
+    kinds: frozenset[str]  # and of one of these kinds
+    detail: str = ""  # what its code ends with
     severity: str = "error"
 
     @property
     def expected(self) -> str:
-        return f"{'|'.join(sorted(self.steps))}/{'|'.join(sorted(self.kinds))}" + (f":{self.detail}" if self.detail else "")
+        return f"{'|'.join(sorted(self.steps))}/{'|'.join(sorted(self.kinds))}" + (
+            f":{self.detail}" if self.detail else ""
+        )
 
 
 def mutants(plan: Plan, but: frozenset[str] = frozenset()) -> Iterator[Mutant]:
@@ -88,12 +91,19 @@ def _open(condition: Condition | None) -> bool:
 
 # ------------------------------------------------------------------------------------------- what does not come
 
+
 def _unanswered(plan: Plan, index: int, act: Act, step: Step) -> Iterator[Mutant]:
     before = plan.acts[:index]
     if not before or step.optional:
         return
     silent = (*before[:-1], replace(before[-1], unanswered=True))
-    yield Mutant(f"{act.step}: no answer", silent, frozenset((act.step, *_twins(plan.rule, step))), frozenset(("no-answer",)), severity=step.severity)
+    yield Mutant(
+        f"{act.step}: no answer",
+        silent,
+        frozenset((act.step, *_twins(plan.rule, step))),
+        frozenset(("no-answer",)),
+        severity=step.severity,
+    )
 
 
 def _refused(plan: Plan, index: int, act: Act, step: Step) -> Iterator[Mutant]:
@@ -104,7 +114,11 @@ def _refused(plan: Plan, index: int, act: Act, step: Step) -> Iterator[Mutant]:
             if kind is None:
                 continue
             src, dst = (pattern.src or act.src), None
-            dst = plan.world.device if src != plan.world.device else (act.dst if act.dst != plan.world.device else act.src)
+            dst = (
+                plan.world.device
+                if src != plan.world.device
+                else (act.dst if act.dst != plan.world.device else act.src)
+            )
             if kind == "cwmp.session_end":
                 by_device = content.get("by", "device" if act.dst == plan.world.device else "acs") == "device"
                 content = {"by": "device" if by_device else "acs", **content}
@@ -113,8 +127,12 @@ def _refused(plan: Plan, index: int, act: Act, step: Step) -> Iterator[Mutant]:
             # who asked and then refuses the answer has been given it (RFC 7296 2.21.2)
             given = (act,) if pattern.src is not None and pattern.src == act.dst else ()
             gave_up = kind in GAVE_UP or kind == "sctp.abort" and src == plan.world.device
-            yield Mutant(f"{act.step}: refused by {kind}{' ' + name if name else ''}", (*before, *given, refusal), frozenset((act.step,)),
-                         frozenset(("no-answer",) if gave_up else ("refused",)))
+            yield Mutant(
+                f"{act.step}: refused by {kind}{' ' + name if name else ''}",
+                (*before, *given, refusal),
+                frozenset((act.step,)),
+                frozenset(("no-answer",) if gave_up else ("refused",)),
+            )
 
 
 def _twins(rule: Rule, step: Step) -> Iterator[str]:
@@ -123,7 +141,11 @@ def _twins(rule: Rule, step: Step) -> Iterator[str]:
     for other in rule.steps():
         if other.answers and other.step != step.step:
             asked = rule.step(other.answers)
-            if (asked.messages, asked.src, _bare(asked)) == (request.messages, request.src, _bare(request)) and asked.dst in (None, request.dst):
+            if (asked.messages, asked.src, _bare(asked)) == (
+                request.messages,
+                request.src,
+                _bare(request),
+            ) and asked.dst in (None, request.dst):
                 yield other.step
 
 
@@ -148,15 +170,23 @@ def _refusals(plan: Plan, pattern: Pattern) -> Iterator[tuple[str, dict[str, Any
         content = dict(base)
         if listed is not None:
             content[listed.names[0]] = value
-        if all(values.satisfy(content, check, plan.resolve, lambda pattern: "1", plan.world.radio) for check in pattern.where):
+        if all(
+            values.satisfy(content, check, plan.resolve, lambda pattern: "1", plan.world.radio)
+            for check in pattern.where
+        ):
             yield str(value), content
 
 
 def _stopped(plan: Plan, index: int, act: Act, step: Step) -> Mutant:
     # a session that nobody ends properly is broken off
     broken = (replace(act, content={"complete": False, "by": "device"}),) if act.kind == "cwmp.session_end" else ()
-    return Mutant(f"{act.step}: nothing from here on", (*plan.acts[:index], *broken), frozenset((act.step,)),
-                  STOPPED | {"no-answer"} if broken else STOPPED, severity=step.severity)
+    return Mutant(
+        f"{act.step}: nothing from here on",
+        (*plan.acts[:index], *broken),
+        frozenset((act.step,)),
+        STOPPED | {"no-answer"} if broken else STOPPED,
+        severity=step.severity,
+    )
 
 
 def _skipped(plan: Plan, index: int, act: Act, step: Step) -> Iterator[Mutant]:
@@ -165,11 +195,17 @@ def _skipped(plan: Plan, index: int, act: Act, step: Step) -> Iterator[Mutant]:
         return
     rest = tuple(a for a in plan.acts[index:] if a.step != act.step and a.answers != act.step)
     if any(a.protocol in APPLICATION for a in rest):
-        yield Mutant(f"{act.step}: left out", (*plan.acts[:index], *rest), frozenset((act.step,)), STOPPED | {"out-of-order"},
-                     severity=step.severity)
+        yield Mutant(
+            f"{act.step}: left out",
+            (*plan.acts[:index], *rest),
+            frozenset((act.step,)),
+            STOPPED | {"out-of-order"},
+            severity=step.severity,
+        )
 
 
 # ------------------------------------------------------------------------------------------- what comes otherwise
+
 
 def _expectations(plan: Plan, index: int, act: Act, step: Step) -> Iterator[Mutant]:
     now = replace(plan.world, taken=frozenset(a.step for a in plan.acts[:index]))
@@ -182,10 +218,17 @@ def _expectations(plan: Plan, index: int, act: Act, step: Step) -> Iterator[Muta
                 if not all(_fits(content, where, plan) for where in step.where):
                     continue
                 label = values.label(check, name)
-                after = () if act.kind == "dns.response" else plan.acts[index + 1:]      # nobody goes on without an address
+                # nobody goes on without an address
+                after = () if act.kind == "dns.response" else plan.acts[index + 1 :]
                 acts = (*plan.acts[:index], replace(act, content=content), *after)
-                yield Mutant(f"{act.step}: {label or name} {kind.partition('-')[2]}", acts, frozenset((act.step,)), frozenset((kind,)),
-                             label, check.severity)
+                yield Mutant(
+                    f"{act.step}: {label or name} {kind.partition('-')[2]}",
+                    acts,
+                    frozenset((act.step,)),
+                    frozenset((kind,)),
+                    label,
+                    check.severity,
+                )
 
 
 def _fits(content: Any, check: Check, plan: Plan) -> bool:
@@ -195,9 +238,13 @@ def _fits(content: Any, check: Check, plan: Plan) -> bool:
         held = [value for name, value in content.get("ParameterList", {}).items() if any_matches(names, name)]
         return values.holds(check.test, held or values.MISSING, wanted)
     if check.target == "json":
-        return values.holds(check.test, content.get("body", {}).get(names[0], values.MISSING) if names else values.MISSING, wanted)
-    return all(name in values.STRUCTURAL or values.holds(check.test, content.get(name, values.MISSING), wanted)
-               for name in names)
+        return values.holds(
+            check.test, content.get("body", {}).get(names[0], values.MISSING) if names else values.MISSING, wanted
+        )
+    return all(
+        name in values.STRUCTURAL or values.holds(check.test, content.get(name, values.MISSING), wanted)
+        for name in names
+    )
 
 
 def _group_expectations(plan: Plan, items: tuple[Step | Group, ...], but: frozenset[str]) -> Iterator[Mutant]:
@@ -215,13 +262,23 @@ def _group_expectations(plan: Plan, items: tuple[Step | Group, ...], but: frozen
             for kind in ("field-absent", "field-wrong"):
                 acts, changed = [], False
                 for act in plan.acts:
-                    spoiled = dict(values.spoil(act.content, check, "", plan.resolve, plan.world.radio)) if act in mine else {}
+                    spoiled = (
+                        dict(values.spoil(act.content, check, "", plan.resolve, plan.world.radio))
+                        if act in mine
+                        else {}
+                    )
                     changed |= kind in spoiled
                     acts.append(replace(act, content=spoiled[kind]) if kind in spoiled else act)
                 if changed:
                     label = values.label(check, "")
-                    yield Mutant(f"{item.group}: {label} {kind.partition('-')[2]}", tuple(acts), frozenset(names), frozenset((kind,)),
-                                 label, check.severity)
+                    yield Mutant(
+                        f"{item.group}: {label} {kind.partition('-')[2]}",
+                        tuple(acts),
+                        frozenset(names),
+                        frozenset((kind,)),
+                        label,
+                        check.severity,
+                    )
 
 
 def _flat(group: Group) -> Iterator[Step]:
@@ -241,18 +298,28 @@ def _forbidden(plan: Plan, items: tuple[Step | Group, ...], but: frozenset[str])
         steps = (item,) if isinstance(item, Step) else tuple(_flat(item))
         now = replace(plan.world, taken=frozenset(act.step for act in plan.acts))
         conditions = [one.when for one in (item, *steps) if one.when is not None]
-        after = [s.step for s in plan.rule.steps()][[s.step for s in plan.rule.steps()].index(steps[-1].step) + 1:]
-        if {step.step for step in steps} & but or any(act.step in after for act in plan.acts) or any(truth(c, now) is not True for c in conditions):
+        after = [s.step for s in plan.rule.steps()][[s.step for s in plan.rule.steps()].index(steps[-1].step) + 1 :]
+        if (
+            {step.step for step in steps} & but
+            or any(act.step in after for act in plan.acts)
+            or any(truth(c, now) is not True for c in conditions)
+        ):
             continue
         try:
             acts = (*plan.acts, *extra(plan, steps))
         except Unable:
             continue
-        yield Mutant(f"{steps[-1].step}: although forbidden", acts, frozenset(step.step for step in steps), frozenset(("forbidden",)),
-                     severity=steps[-1].severity)
+        yield Mutant(
+            f"{steps[-1].step}: although forbidden",
+            acts,
+            frozenset(step.step for step in steps),
+            frozenset(("forbidden",)),
+            severity=steps[-1].severity,
+        )
 
 
 # ------------------------------------------------------------------------------------------- when and where
+
 
 def _late(plan: Plan, index: int, act: Act, step: Step) -> Iterator[Mutant]:
     if step.within is None or not any(a.step == step.within.after for a in plan.acts[:index]):
@@ -261,9 +328,14 @@ def _late(plan: Plan, index: int, act: Act, step: Step) -> Iterator[Mutant]:
     seconds = plan.resolve(seconds) if isinstance(seconds, Reference) else seconds
     if seconds is values.MISSING or seconds + MARGIN > MOST:
         return
-    acts = (*plan.acts[:index], replace(act, wait=seconds + MARGIN), *plan.acts[index + 1:])
-    yield Mutant(f"{act.step}: late", acts, frozenset((act.step,)), frozenset(("late",)),
-                 severity="error" if step.within.basis == "spec" else "warning")
+    acts = (*plan.acts[:index], replace(act, wait=seconds + MARGIN), *plan.acts[index + 1 :])
+    yield Mutant(
+        f"{act.step}: late",
+        acts,
+        frozenset((act.step,)),
+        frozenset(("late",)),
+        severity="error" if step.within.basis == "spec" else "warning",
+    )
 
 
 def _wrong_path(plan: Plan, index: int, act: Act, step: Step) -> Iterator[Mutant]:
@@ -276,10 +348,18 @@ def _wrong_path(plan: Plan, index: int, act: Act, step: Step) -> Iterator[Mutant
         name, change = "in clear", {"tls": False}
     else:
         return
-    acts = tuple(replace(a, **change) if server in (a.src, a.dst) else a for a in plan.acts
-                 if not ("tls" in change and a.protocol == "tls" and server in (a.src, a.dst)))
-    yield Mutant(f"{act.step}: {name}", acts, frozenset((act.step,)), frozenset(("wrong-path",)),
-                 severity="warning" if step.should_be_inside else "error")
+    acts = tuple(
+        replace(a, **change) if server in (a.src, a.dst) else a
+        for a in plan.acts
+        if not ("tls" in change and a.protocol == "tls" and server in (a.src, a.dst))
+    )
+    yield Mutant(
+        f"{act.step}: {name}",
+        acts,
+        frozenset((act.step,)),
+        frozenset(("wrong-path",)),
+        severity="warning" if step.should_be_inside else "error",
+    )
 
 
 def _swapped(plan: Plan, loose: frozenset[str], but: frozenset[str]) -> Iterator[Mutant]:
@@ -290,15 +370,29 @@ def _swapped(plan: Plan, loose: frozenset[str], but: frozenset[str]) -> Iterator
             if act.answers == plan.acts[blocks[-1][0]].step:
                 blocks[-1] = (blocks[-1][0], index + 1)
             continue
-        if act.protocol in APPLICATION and act.kind not in ("cwmp.Inform", "cwmp.session_end", "dns.query") and not act.answers:
+        if (
+            act.protocol in APPLICATION
+            and act.kind not in ("cwmp.Inform", "cwmp.session_end", "dns.query")
+            and not act.answers
+        ):
             blocks.append((index, index + 1))
     for (a, b), (c, d) in zip(blocks, blocks[1:]):
         first, second = plan.acts[a], plan.acts[c]
-        if b != c or first.step in loose or second.step in loose or {first.step, second.step} & but or _unordered(plan.rule, first.step, second.step):
+        if (
+            b != c
+            or first.step in loose
+            or second.step in loose
+            or {first.step, second.step} & but
+            or _unordered(plan.rule, first.step, second.step)
+        ):
             continue
         acts = (*plan.acts[:a], *plan.acts[c:d], *plan.acts[a:b], *plan.acts[d:])
-        yield Mutant(f"{first.step} and {second.step}: in the other order", acts, frozenset((first.step, second.step)),
-                     STOPPED | {"out-of-order"})
+        yield Mutant(
+            f"{first.step} and {second.step}: in the other order",
+            acts,
+            frozenset((first.step, second.step)),
+            STOPPED | {"out-of-order"},
+        )
 
 
 def _unordered(rule: Rule, one: str, other: str) -> bool:
@@ -307,4 +401,5 @@ def _unordered(rule: Rule, one: str, other: str) -> bool:
             if isinstance(item, Group):
                 yield item
                 yield from groups(item.items)
+
     return any(g.order == "any" and {one, other} <= {s.step for s in _flat(g)} for g in groups(rule.items))

@@ -17,7 +17,7 @@ MSS = 1360
 TCP, UDP, ICMP, ESP, SCTP = 6, 17, 1, 50, 132
 FIN, SYN, RST, PSH, ACK = 1, 2, 4, 8, 16
 LINKTYPE_RAW = 101
-STEP = 2_000_000            # ns between two packets
+STEP = 2_000_000  # ns between two packets
 START = 1_767_225_600_000_000_000
 
 
@@ -32,8 +32,19 @@ def checksum(data: bytes) -> int:
 
 
 def datagram(src: str, dst: str, protocol: int, payload: bytes, identification: int) -> bytes:
-    header = struct.pack("!BBHHHBBH4s4s", 0x45, 0, 20 + len(payload), identification & 0xFFFF, 0x4000, 64, protocol, 0,
-                         ip_address(src).packed, ip_address(dst).packed)
+    header = struct.pack(
+        "!BBHHHBBH4s4s",
+        0x45,
+        0,
+        20 + len(payload),
+        identification & 0xFFFF,
+        0x4000,
+        64,
+        protocol,
+        0,
+        ip_address(src).packed,
+        ip_address(dst).packed,
+    )
     return header[:10] + struct.pack("!H", checksum(header)) + header[12:] + payload
 
 
@@ -45,10 +56,10 @@ def _pseudo(src: str, dst: str, protocol: int, segment: bytes) -> bytes:
 class Tunnel:
     """One pair of ESP SAs in tunnel mode, AES-CBC with HMAC-SHA-256-128."""
 
-    device: str                  # outer addresses
+    device: str  # outer addresses
     gateway: str
-    inner: str                   # the device's address inside
-    spis: tuple[int, int]        # towards the gateway, towards the device
+    inner: str  # the device's address inside
+    spis: tuple[int, int]  # towards the gateway, towards the device
     keys: tuple[bytes, bytes]
     mac_keys: tuple[bytes, bytes]
     sequence: list[int] = field(default_factory=lambda: [0, 0])
@@ -56,21 +67,26 @@ class Tunnel:
     def seal(self, packet: bytes, to_gateway: bool, random: Random) -> bytes:
         """The ESP payload around an IP datagram."""
         from cryptography.hazmat.primitives.ciphers import Cipher, algorithms, modes
+
         way = 0 if to_gateway else 1
         self.sequence[way] += 1
         padding = -(len(packet) + 2) % 16
         plain = packet + bytes(range(1, padding + 1)) + bytes((padding, 4))
         iv = random.randbytes(16)
         encryptor = Cipher(algorithms.AES(self.keys[way]), modes.CBC(iv)).encryptor()
-        sealed = struct.pack("!II", self.spis[way], self.sequence[way]) + iv + encryptor.update(plain) + encryptor.finalize()
+        sealed = (
+            struct.pack("!II", self.spis[way], self.sequence[way]) + iv + encryptor.update(plain) + encryptor.finalize()
+        )
         return sealed + hmac.new(self.mac_keys[way], sealed, hashlib.sha256).digest()[:16]
 
     def table(self) -> str:
         """Its lines of Wireshark's `esp_sa`."""
         ends = ((self.device, self.gateway), (self.gateway, self.device))
-        return "".join(f'"IPv4","{src}","{dst}","0x{spi:08x}","AES-CBC [RFC3602]","0x{key.hex()}",'
-                       f'"HMAC-SHA-256-128 [RFC4868]","0x{mac.hex()}"\n'
-                       for (src, dst), spi, key, mac in zip(ends, self.spis, self.keys, self.mac_keys))
+        return "".join(
+            f'"IPv4","{src}","{dst}","0x{spi:08x}","AES-CBC [RFC3602]","0x{key.hex()}",'
+            f'"HMAC-SHA-256-128 [RFC4868]","0x{mac.hex()}"\n'
+            for (src, dst), spi, key, mac in zip(ends, self.spis, self.keys, self.mac_keys)
+        )
 
 
 class Net:
@@ -125,19 +141,32 @@ class Tcp:
         self.net, self.ends = net, (client, server)
         self.sequence = [net.random.getrandbits(32), net.random.getrandbits(32)]
         self.opened = self.accepted = self.closed = False
-        self.seal: Callable[[int, bytes], bytes] | None = None      # what TLS makes of application data
+        self.seal: Callable[[int, bytes], bytes] | None = None  # what TLS makes of application data
 
     def _packet(self, side: int, flags: int, data: bytes = b"", options: bytes = b"") -> None:
         src, dst = self.ends[side], self.ends[1 - side]
         acknowledged = self.sequence[1 - side] if flags & ACK else 0
-        head = struct.pack("!HHIIBBHHH", src[1], dst[1], self.sequence[side], acknowledged, (20 + len(options)) << 2, flags,
-                           64240, 0, 0) + options
+        head = (
+            struct.pack(
+                "!HHIIBBHHH",
+                src[1],
+                dst[1],
+                self.sequence[side],
+                acknowledged,
+                (20 + len(options)) << 2,
+                flags,
+                64240,
+                0,
+                0,
+            )
+            + options
+        )
         value = checksum(_pseudo(src[0], dst[0], TCP, head + data))
         self.net.send(src[0], dst[0], TCP, head[:16] + struct.pack("!H", value) + head[18:] + data)
         self.sequence[side] = (self.sequence[side] + len(data) + bool(flags & (SYN | FIN))) & 0xFFFFFFFF
 
     def syn(self) -> None:
-        if self.opened:                                # again, unanswered so far
+        if self.opened:  # again, unanswered so far
             self.sequence[0] = (self.sequence[0] - 1) & 0xFFFFFFFF
         self.opened = True
         self._packet(0, SYN, options=struct.pack("!BBH", 2, 4, MSS))
@@ -165,7 +194,7 @@ class Tcp:
 
     def raw(self, side: int, data: bytes) -> None:
         for start in range(0, len(data), MSS):
-            part = data[start:start + MSS]
+            part = data[start : start + MSS]
             self._packet(side, ACK | (PSH if start + MSS >= len(data) else 0), part)
         self._packet(1 - side, ACK)
 

@@ -1,7 +1,7 @@
 """One conforming run of a rule: which steps are taken, between which hosts, and what every message says.
 
-The run takes the mandatory steps, the connections below them, the first branch of every choice, and those optional items
-and other branches that are asked for.
+The run takes the mandatory steps, the connections below them, the first branch of every choice, and those optional
+items and other branches that are asked for.
 """
 
 from __future__ import annotations
@@ -10,15 +10,16 @@ from collections.abc import Iterator, Mapping
 from dataclasses import dataclass, field, replace
 from typing import Any
 
-from ..rulebook.patterns import matches
-from ..rulebook.rule import Binding, Check, Condition, Group, Pattern, Reference, Rule, Site, Step
+from ..rulebook.rule import Check, Condition, Group, Pattern, Reference, Rule, Site, Step
 from ..rulebook.site import load_site
 from . import values
+from .content import content_of, give, parameter_value, taken
 from .values import MISSING
 
-CONNECTIONS = ("tcp", "tls", "sctp")           # what a capture shows of a connection, whether the clause speaks of it or not
-SEGW = "segw"                                  # the gateway of a tunnel that was there before
-OUTER, INNER = "198.51.100.21", "10.61.0.1"    # the device's addresses
+# what a capture shows of a connection, whether the clause speaks of it or not
+CONNECTIONS = ("tcp", "tls", "sctp")
+SEGW = "segw"  # the gateway of a tunnel that was there before
+OUTER, INNER = "198.51.100.21", "10.61.0.1"  # the device's addresses
 PORTS = {"acs": 7547, "dns_server": 53, "sctp_server": 29169}
 
 
@@ -32,14 +33,14 @@ class Act:
 
     step: str
     kind: str
-    src: str                                   # role names
+    src: str  # role names
     dst: str
     content: Mapping[str, Any]
-    answers: str = ""                          # the step whose request this completes
-    tunnel: bool = False                       # runs inside IPsec
+    answers: str = ""  # the step whose request this completes
+    tunnel: bool = False  # runs inside IPsec
     tls: bool = False
     wait: float = 0.0
-    unanswered: bool = False                   # its sender waits in vain, and repeats it where the protocol does
+    unanswered: bool = False  # its sender waits in vain, and repeats it where the protocol does
 
     @property
     def protocol(self) -> str:
@@ -51,14 +52,14 @@ class World:
     """The hosts of a run."""
 
     site: Site
-    device: str                                # role name
-    names: Mapping[str, str]                   # role -> host name
+    device: str  # role name
+    names: Mapping[str, str]  # role -> host name
     addresses: Mapping[str, str]
-    kinds: Mapping[str, str]                   # role -> kind
-    tunnel: bool                               # is there an IPsec tunnel
+    kinds: Mapping[str, str]  # role -> kind
+    tunnel: bool  # is there an IPsec tunnel
     radio: str
-    hosts: Mapping[str, str]                   # role -> its name in the site profile
-    taken: frozenset[str] | None = None        # the steps of the run, None while they are being chosen
+    hosts: Mapping[str, str]  # role -> its name in the site profile
+    taken: frozenset[str] | None = None  # the steps of the run, None while they are being chosen
 
     def profile(self) -> str:
         """The site profile that goes with the capture."""
@@ -73,7 +74,7 @@ class World:
 @dataclass(frozen=True, slots=True)
 class Plan:
     rule: Rule
-    variant: str                               # "", or the optional item or branch that it takes besides
+    variant: str  # "", or the optional item or branch that it takes besides
     world: World
     acts: tuple[Act, ...]
     bound: Mapping[str, Any] = field(default_factory=dict)
@@ -107,13 +108,18 @@ def plan(rule: Rule, variant: str = "") -> Plan:
     steps = list(_walk(rule.items, world, wanted))
     if not steps:
         raise Unable("no step leaves a trace")
-    inside = any(step.inside == "ipsec" or rule.role(r) is not None and rule.role(r).path == "tunnel"
-                 for step in steps for r in (step.src, step.dst) if r)
+    inside = any(
+        step.inside == "ipsec" or rule.role(r) is not None and rule.role(r).path == "tunnel"
+        for step in steps
+        for r in (step.src, step.dst)
+        if r
+    )
     world = _placed(rule, replace(world, tunnel=inside or any(_protocol(s) in ("ike", "device") for s in steps)), steps)
     return _filled(rule, replace(world, taken=frozenset(step.step for step in steps)), steps, variant)
 
 
 # ------------------------------------------------------------------------------------------------- the way
+
 
 def _walk(items: tuple[Step | Group, ...], world: World, wanted: frozenset[str]) -> Iterator[Step]:
     for item in items:
@@ -165,7 +171,9 @@ def truth(condition: Condition, world: World) -> bool | None:
             text = ".".join(arguments[0].path) if isinstance(arguments[0], Reference) else str(arguments[0])
             if text.startswith("device."):
                 return False
-            return text.rpartition(".")[2] in world.site.hosts if text.startswith("site.hosts.") else text in world.names
+            return (
+                text.rpartition(".")[2] in world.site.hosts if text.startswith("site.hosts.") else text in world.names
+            )
         case "needs_lookup" | "is_name":
             return str(arguments[0]) in world.names
         case "seen":
@@ -186,6 +194,7 @@ def _protocol(step: Step) -> str:
 
 # ------------------------------------------------------------------------------------------------- hosts
 
+
 def _world(rule: Rule) -> World:
     device = next((role for role in rule.roles if role.kind == "device"), None)
     if device is None:
@@ -196,11 +205,21 @@ def _world(rule: Rule) -> World:
             if isinstance(reference, Reference) and reference.path[:2] == ("site", "hosts"):
                 hosts.setdefault(role.name, reference.path[2])
     asked = set(_asked_for(device.when)) if device.when is not None else set()
-    own = next((check.value.path[2] for pattern in device.infer for check in pattern.where if check.names == ("src.address",)
-                and isinstance(check.value, Reference) and check.value.path[:2] == ("site", "hosts")), None)
+    own = next(
+        (
+            check.value.path[2]
+            for pattern in device.infer
+            for check in pattern.where
+            if check.names == ("src.address",)
+            and isinstance(check.value, Reference)
+            and check.value.path[:2] == ("site", "hosts")
+        ),
+        None,
+    )
     if own is not None:
         hosts[device.name] = own
     import tempfile
+
     names = {role.name: f"{role.name.replace('_', '-')}.synth.example" for role in rule.roles if role.kind != "device"}
     lines = ["site: synth", "hosts:"]
     for key in sorted({*hosts.values(), *asked}):
@@ -210,7 +229,9 @@ def _world(rule: Rule) -> World:
         file.flush()
         site = load_site(file.name)
     names.update({role: f"{key.replace('_', '-')}.synth.example" for role, key in hosts.items() if role != device.name})
-    return World(site, device.name, names, {}, {role.name: role.kind for role in rule.roles}, False, _radio(device), hosts)
+    return World(
+        site, device.name, names, {}, {role.name: role.kind for role in rule.roles}, False, _radio(device), hosts
+    )
 
 
 def _asked_for(condition: Condition) -> Iterator[str]:
@@ -223,21 +244,34 @@ def _asked_for(condition: Condition) -> Iterator[str]:
 
 def _radio(device: Any) -> str:
     """The radio of the kind of device that the rule is for, as its data model says it."""
-    shown = [check.names.path[-1] for pattern in device.infer for check in pattern.where if isinstance(check.names, Reference)]
+    shown = [
+        check.names.path[-1]
+        for pattern in device.infer
+        for check in pattern.where
+        if isinstance(check.names, Reference)
+    ]
     return "LTE" if "lte" in shown else "UMTS"
 
 
 def _placed(rule: Rule, world: World, steps: list[Step]) -> World:
     """Addresses: private ones for what is reached through the tunnel, public ones for the rest."""
-    inside = {name for step in steps for name in (step.src, step.dst) if name and world.tunnel and (
-        step.inside == "ipsec" or step.perhaps_inside == "ipsec" or "ipsec" in step.should_be_inside)}
+    inside = {
+        name
+        for step in steps
+        for name in (step.src, step.dst)
+        if name
+        and world.tunnel
+        and (step.inside == "ipsec" or step.perhaps_inside == "ipsec" or "ipsec" in step.should_be_inside)
+    }
     inside |= {role.name for role in rule.roles if role.path == "tunnel"}
     addresses = {}
     for number, role in enumerate(rule.roles, 1):
         if role.kind != "device":
             private = role.name in inside or world.tunnel and role.kind in ("acs", "file_server", "sctp_server")
             found = f"10.50.0.{number}" if private and role.kind != "ike_responder" else f"203.0.113.{number}"
-            same = next((r for r in addresses if r in world.hosts and world.hosts[r] == world.hosts.get(role.name)), None)
+            same = next(
+                (r for r in addresses if r in world.hosts and world.hosts[r] == world.hosts.get(role.name)), None
+            )
             addresses[role.name] = addresses[same] if same else found
     addresses[world.device] = INNER if world.tunnel else OUTER
     return replace(world, addresses=addresses)
@@ -245,9 +279,16 @@ def _placed(rule: Rule, world: World, steps: list[Step]) -> World:
 
 # ------------------------------------------------------------------------------------------------- content
 
+
 def _filled(rule: Rule, world: World, steps: list[Step], variant: str) -> Plan:
-    secured = {name for step in steps for name in (step.src, step.dst) if name and name != world.device and (
-        step.inside == "tls" or _protocol(step) == "tls" or "tls" in step.should_be_inside and not world.tunnel)}
+    secured = {
+        name
+        for step in steps
+        for name in (step.src, step.dst)
+        if name
+        and name != world.device
+        and (step.inside == "tls" or _protocol(step) == "tls" or "tls" in step.should_be_inside and not world.tunnel)
+    }
     groups = _expectations(rule.items)
     needed = _requirements(rule)
     bound: dict[str, Any] = {}
@@ -256,26 +297,43 @@ def _filled(rule: Rule, world: World, steps: list[Step], variant: str) -> Plan:
     for step in steps:
         src, dst = _ends(rule, step, world, acts)
         server = dst if src == world.device else src
-        resolve = lambda reference: _resolve(reference, world, bound)       # noqa: E731
+        resolve = lambda reference: _resolve(reference, world, bound)  # noqa: E731
         now = replace(world, taken=frozenset(act.step for act in acts))
-        content = _content(step, world, acts, server)
+        content = content_of(step, world, acts, server)
         # what the attempt needs first, so that what makes this message itself is stronger
-        checks = [*(c for p in needed if set(p.messages) & set(step.messages) and p.src in (None, src) and p.dst in (None, dst)
-                    for c in p.where), *step.where, *step.expect]
+        checks = [
+            *(
+                c
+                for p in needed
+                if set(p.messages) & set(step.messages) and p.src in (None, src) and p.dst in (None, dst)
+                for c in p.where
+            ),
+            *step.where,
+            *step.expect,
+        ]
         for name, expectations in groups:
             if step.step in name:
-                checks += [c for c in expectations if c.target not in ("parameter", "parameters") or "SetParameterValues" in step.messages[0]
-                           or "Inform" in step.messages[0]]
+                checks += [
+                    c
+                    for c in expectations
+                    if c.target not in ("parameter", "parameters")
+                    or "SetParameterValues" in step.messages[0]
+                    or "Inform" in step.messages[0]
+                ]
         for binding in (*step.bind, *step.remember):
-            _give(content, binding, world, resolve)
+            give(content, binding, world, resolve)
         for check in checks:
             if check.when is not None and truth(check.when, now) is not True:
                 continue
-            if not values.satisfy(content, check, resolve, lambda pattern: parameter_value(pattern, world, check),
-                                   world.radio) and check in step.where:
+            if (
+                not values.satisfy(
+                    content, check, resolve, lambda pattern: parameter_value(pattern, world, check), world.radio
+                )
+                and check in step.where
+            ):
                 raise Unable(f"step {step.step}: no value for {check.target} {check.names} {check.test}")
         for binding in (*step.bind, *step.remember):
-            found = _taken(content, binding, resolve)
+            found = taken(content, binding, resolve)
             if found is not MISSING:
                 bound[binding.name] = found
         tunnel = world.tunnel and _protocol(step) != "ike" and world.addresses[server].startswith("10.")
@@ -289,13 +347,26 @@ def extra(made: Plan, steps: tuple[Step, ...]) -> tuple[Act, ...]:
     for step in steps:
         src, dst = _ends(made.rule, step, made.world, acts)
         server = dst if src == made.world.device else src
-        content = _content(step, made.world, acts, server)
+        content = content_of(step, made.world, acts, server)
         for check in step.where:
-            if not values.satisfy(content, check, made.resolve, lambda pattern: parameter_value(pattern, made.world), made.world.radio):
+            if not values.satisfy(
+                content, check, made.resolve, lambda pattern: parameter_value(pattern, made.world), made.world.radio
+            ):
                 raise Unable(f"step {step.step}: no value for {check.target} {check.names} {check.test}")
         tunnel = made.world.tunnel and made.world.addresses[server].startswith("10.")
-        acts.append(Act(step.step, step.messages[0], src, dst, content, step.answers or "", tunnel, any(a.tls for a in acts if server in (a.src, a.dst))))
-    return tuple(acts[len(made.acts):])
+        acts.append(
+            Act(
+                step.step,
+                step.messages[0],
+                src,
+                dst,
+                content,
+                step.answers or "",
+                tunnel,
+                any(a.tls for a in acts if server in (a.src, a.dst)),
+            )
+        )
+    return tuple(acts[len(made.acts) :])
 
 
 def _requirements(rule: Rule) -> tuple[Pattern, ...]:
@@ -327,11 +398,20 @@ def _ends(rule: Rule, step: Step, world: World, acts: list[Act]) -> tuple[str, s
     request = next((a for a in reversed(acts) if a.step == step.answers), None)
     if request is not None:
         return src or request.dst, dst or request.src
-    meant = next((check.value.path[0] for check in step.expect if check.names == ("dst.address",) and isinstance(check.value, Reference)), None)
+    meant = next(
+        (
+            check.value.path[0]
+            for check in step.expect
+            if check.names == ("dst.address",) and isinstance(check.value, Reference)
+        ),
+        None,
+    )
     if meant is None and _protocol(step) in ("http", "ftp") and src == world.device:
         meant = next((role.name for role in rule.roles if role.kind == "file_server"), None)
-    server = meant or next((a.dst if a.src == world.device else a.src for a in reversed(acts)
-                   if a.protocol == _protocol(step)), None) or next((r.name for r in rule.roles if r.kind not in ("device", "dns_server")), None)
+    before = next(
+        (a.dst if a.src == world.device else a.src for a in reversed(acts) if a.protocol == _protocol(step)), None
+    )
+    server = meant or before or next((r.name for r in rule.roles if r.kind not in ("device", "dns_server")), None)
     if src is None and dst is None:
         src, dst = world.device, server
     src = src or (server if dst == world.device else world.device)
@@ -339,112 +419,6 @@ def _ends(rule: Rule, step: Step, world: World, acts: list[Act]) -> tuple[str, s
     if src is None or dst is None:
         raise Unable(f"step {step.step}: nobody is at its other end")
     return src, dst
-
-
-DEFAULTS: dict[str, Mapping[str, Any]] = {
-    "cwmp.Inform": {"DeviceId.Manufacturer": "Synth Femto", "DeviceId.OUI": "00193B", "DeviceId.ProductClass": "Femto",
-                    "DeviceId.SerialNumber": "SY0000001", "Event.EventCode": "1 BOOT"},
-    "cwmp.InformResponse": {"MaxEnvelopes": 1},
-    "cwmp.SetParameterValuesResponse": {"Status": 0},
-    "cwmp.Download": {"CommandKey": "cm-1", "FileType": "3 Vendor Configuration File", "URL": "", "Username": "", "Password": "",
-                      "FileSize": 0, "TargetFileName": "", "DelaySeconds": 0, "SuccessURL": "", "FailureURL": ""},
-    "cwmp.DownloadResponse": {"Status": 1, "StartTime": "0001-01-01T00:00:00Z", "CompleteTime": "0001-01-01T00:00:00Z"},
-    "cwmp.TransferComplete": {"CommandKey": "cm-1", "FaultStruct.FaultCode": 0, "FaultStruct.FaultString": "",
-                              "StartTime": "2026-01-01T00:00:00Z", "CompleteTime": "2026-01-01T00:00:01Z"},
-    "dns.response": {"rcode": "NOERROR"},
-    "http.request": {"method": "GET", "path": "/"},
-    "http.response": {"status": 200},
-    "json.request": {"method": "POST", "path": "/", "body": {}},
-    "json.response": {"status": 200, "body": {}},
-    "tls.certificate": {"chain": ""},
-    "ftp.command": {"command": "USER", "argument": "cm.xml"},
-    "ftp.reply": {"code": 226},
-    "ftp.data": {"bytes": 1000, "direction": "download"},
-    "device.address_change": {"spellings": "10.61.0.77"},
-    "s1ap.S1SetupRequest": {"Global-ENB-ID": "1"},
-}
-
-
-def _content(step: Step, world: World, acts: list[Act], server: str) -> dict[str, Any]:
-    kind = step.messages[0]
-    content = {name: dict(value) if isinstance(value, dict) else value for name, value in DEFAULTS.get(kind, {}).items()}
-    if kind in ("cwmp.Inform", "cwmp.SetParameterValues", "cwmp.GetParameterValuesResponse"):
-        content["ParameterList"] = {"Device.DeviceInfo.SoftwareVersion": "1.0"} if kind != "cwmp.SetParameterValues" else {
-            values.instance("*.CellConfig.*.RAN.Common.Mark", world.radio): "1"}
-    if kind == "cwmp.Download":
-        host = next((r for r, k in world.kinds.items() if k == "file_server"), server)
-        content["URL"] = f"http://{world.names[host]}/cm/config.xml"
-    if kind == "dns.response":
-        asked = next((a.content.get("qname") for a in reversed(acts) if a.step == step.answers), None)
-        content["answers.address"] = [world.addresses[r] for r, name in world.names.items() if name == asked and r in world.addresses]
-    if kind == "ike.auth.response":
-        content["certificates"] = world.names[server]
-    if kind == "ftp.reply":
-        asked = next((a.content["command"] for a in reversed(acts) if a.kind == "ftp.command"), "")
-        content["code"] = 230 if asked in ("USER", "PASS") else 226 if asked in ("RETR", "STOR", "STOU", "APPE") else 250
-    if kind == "tls.certificate":
-        content["chain"] = world.names[server]
-    return content
-
-
-PLAUSIBLE = {"PLMNID": "23415", "TAC": "1", "AdminState": "Locked", "ReportingMechanism": "0 Expedited", "LockedLatitude": "51500000",
-             "LockedLongitude": "-120000"}
-
-
-def parameter_value(pattern: str, world: World, check: Check | None = None) -> Any:
-    """A plausible value for a parameter; one that names a server names a host of the run."""
-    meaning = check.names.path[-1] if check is not None and isinstance(check.names, Reference) else ""
-    leaf = pattern.rpartition(".")[2]
-    if leaf in PLAUSIBLE:
-        return PLAUSIBLE[leaf]
-    if meaning in world.names:
-        return _locator(leaf, world.names[meaning])
-    if leaf.endswith("URL"):
-        return f"https://{meaning.replace('_', '-') or 'host'}.synth.example:7547/acs"
-    if "Server" in leaf:
-        return f"{meaning.replace('_', '-') or 'host'}.synth.example"
-    return True if leaf.endswith("Enable") else "10.61.0.1" if leaf.endswith("Address") else "1"
-
-
-def _locator(leaf: str, name: str) -> str:
-    return f"https://{name}:7547/acs" if leaf.endswith("URL") else name
-
-
-def _give(content: dict[str, Any], binding: Binding, world: World, resolve: values.Resolve) -> None:
-    """Puts what a binding takes into the message, where it is not there."""
-    if binding.source == "json" and "body" in content:
-        names = resolve(binding.names) if isinstance(binding.names, Reference) else binding.names
-        if names is not MISSING and names and names[0] not in content["body"]:
-            content["body"][names[0]] = "success" if binding.take == "outcome" else f"synth-{names[0]}"
-        return
-    if binding.source not in ("parameter", "parameters") or "ParameterList" not in content:
-        return
-    patterns = resolve(binding.names) if isinstance(binding.names, Reference) else binding.names
-    role = binding.name.partition(".")[0]
-    if patterns is MISSING or not patterns or any(matches(p, name) for p in patterns for name in content["ParameterList"]):
-        return
-    leaf = patterns[0].rpartition(".")[2]
-    value = _locator(leaf, world.names[role]) if role in world.names else parameter_value(patterns[0], world)
-    content["ParameterList"][values.instance(patterns[0], world.radio)] = value
-
-
-def _taken(content: Mapping[str, Any], binding: Binding, resolve: values.Resolve) -> Any:
-    names = resolve(binding.names) if isinstance(binding.names, Reference) else binding.names
-    if names is MISSING or names is None:
-        return MISSING
-    if binding.source in ("parameter", "parameters"):
-        found = [v for name, v in content.get("ParameterList", {}).items() if any(matches(p, name) for p in names)]
-    elif binding.source == "json":
-        found = [content["body"][name] for name in names if name in content.get("body", {})]
-    else:
-        found = [content[name] for name in names if name in content]
-    if not found:
-        return MISSING
-    if binding.take == "host":
-        return str(found[0]).partition("://")[2].partition("/")[0].partition(":")[0] or str(found[0])
-    if binding.take == "path":
-        return "/" + str(found[0]).partition("://")[2].partition("/")[2]
-    return found[0]
 
 
 def _resolve(reference: Reference, world: World, bound: Mapping[str, Any]) -> Any:

@@ -1,7 +1,8 @@
 """Judges a rule's conforming runs and their mutants, and says which mutants were not found.
 
-The mutation score is the share of mutants that are found at the right step with the right kind. Only runs that are judged
-`pass` themselves give mutants: what is said of a change is worth something only where nothing was said without it.
+The mutation score is the share of mutants that are found at the right step with the right kind. Only runs that are
+judged `pass` themselves give mutants: what is said of a change is worth something only where nothing was said without
+it.
 """
 
 from __future__ import annotations
@@ -37,9 +38,9 @@ class Score:
     rule: Rule
     found: int = 0
     survivors: list[Survivor] = field(default_factory=list)
-    runs: list[str] = field(default_factory=list)              # variants that are judged pass
-    unmade: dict[str, str] = field(default_factory=dict)       # variant -> why there is none
-    covered: set[str] = field(default_factory=set)             # steps of the runs
+    runs: list[str] = field(default_factory=list)  # variants that are judged pass
+    unmade: dict[str, str] = field(default_factory=dict)  # variant -> why there is none
+    covered: set[str] = field(default_factory=set)  # steps of the runs
 
     @property
     def made(self) -> int:
@@ -65,7 +66,9 @@ def score(rule: Rule, book: Sequence[Rule], folder: Path, seed: int = 1) -> Scor
     return result
 
 
-def runs(rule: Rule, book: Sequence[Rule], folder: Path, seed: int, unmade: dict[str, str]) -> Iterator[tuple[str, Plan, Capture]]:
+def runs(
+    rule: Rule, book: Sequence[Rule], folder: Path, seed: int, unmade: dict[str, str]
+) -> Iterator[tuple[str, Plan, Capture]]:
     """The variants that can be made and are judged pass; of the others `unmade` learns why not."""
     for variant in variants(rule):
         try:
@@ -105,15 +108,24 @@ def write(capture: Capture, folder: Path) -> Path:
 
 def is_found(mutant: Mutant, attempts: Iterable[AttemptResult]) -> bool:
     """Is there the finding that the mutant has to have, no weaker than it should be?"""
-    return any(f.step in mutant.steps and f.kind in mutant.kinds
-               and SEVERITIES.index(f.severity) >= SEVERITIES.index(mutant.severity)
-               and (not mutant.detail or mutant.detail in f.code) for a in attempts for f in a.findings)
+    return any(
+        f.step in mutant.steps
+        and f.kind in mutant.kinds
+        and SEVERITIES.index(f.severity) >= SEVERITIES.index(mutant.severity)
+        and (not mutant.detail or mutant.detail in f.code)
+        for a in attempts
+        for f in a.findings
+    )
 
 
 def said(attempts: Sequence[AttemptResult]) -> str:
     """What was found instead, in short."""
-    return "; ".join(f"{a.verdict} {', '.join(f'{f.step}/{f.kind} ({f.severity})' for f in a.findings if f.severity != 'notice')}".strip()
-                     for a in attempts) or "no attempt"
+
+    def one(attempt: AttemptResult) -> str:
+        told = [f"{f.step}/{f.kind} ({f.severity})" for f in attempt.findings if f.severity != "notice"]
+        return f"{attempt.verdict} {', '.join(told)}".strip()
+
+    return "; ".join(one(a) for a in attempts) or "no attempt"
 
 
 def run_mutants(paths: Sequence[str | Path] | None, wanted: str | None, out: TextIO, seed: int = 1) -> int:
@@ -135,10 +147,14 @@ def run_mutants(paths: Sequence[str | Path] | None, wanted: str | None, out: Tex
 
 def _tell(result: Score, out: TextIO) -> None:
     messages = [step.step for step in result.rule.steps() if step.messages and not step.forbidden]
-    out.write(f"{result.rule.procedure}: {result.found} of {result.made} mutants found ({_percent(result.found, result.made)}), "
-              f"{len(result.covered)} of {len(messages)} steps, {len(result.runs)} run{'' if len(result.runs) == 1 else 's'}\n")
+    found = f"{result.found} of {result.made} mutants found ({_percent(result.found, result.made)})"
+    runs_made = f"{len(result.runs)} run{'' if len(result.runs) == 1 else 's'}"
+    out.write(f"{result.rule.procedure}: {found}, {len(result.covered)} of {len(messages)} steps, {runs_made}\n")
     for variant, mutant, instead in result.survivors:
-        out.write(f"  survived  {mutant.name}{f' (in {variant})' if variant else ''}: expected {mutant.expected} ({mutant.severity}), said {instead}\n")
+        out.write(
+            f"  survived  {mutant.name}{f' (in {variant})' if variant else ''}: "
+            f"expected {mutant.expected} ({mutant.severity}), said {instead}\n"
+        )
     for variant, why in result.unmade.items():
         out.write(f"  not made  {variant or 'the run itself'}: {why}\n")
 

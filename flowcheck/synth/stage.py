@@ -1,7 +1,8 @@
 """Plays a plan: every message becomes packets, with the connections, sessions and acknowledgements that it needs.
 
-What the plan does not speak of and the protocols need is added: a TCP or SCTP handshake before the first message, the empty
-POST with which a CPE lets its ACS speak, the Inform of a session that serves another purpose, a tunnel that was there before.
+What the plan does not speak of and the protocols need is added: a TCP or SCTP handshake before the first message, the
+empty POST with which a CPE lets its ACS speak, the Inform of a session that serves another purpose, a tunnel that was
+there before.
 """
 
 from __future__ import annotations
@@ -11,21 +12,22 @@ from dataclasses import dataclass, replace
 from typing import Any, NamedTuple
 
 from .packets import Net, Tcp, Tunnel, UDP
-from .plan import DEFAULTS, INNER, OUTER, Act, Plan, Unable
+from .content import DEFAULTS
+from .plan import INNER, OUTER, Act, Plan, Unable
 from .wire import cwmp, dns, ftp, ike, radio, sctp, tls
 
 GATEWAY = "203.0.113.250"
 CLOCK_SERVER = "192.0.2.123"
-PATIENCE = 60.0             # s after which the waiting end of a connection closes it
-AFTERMATH = (120.0, 500.0, 1000.0, 4000.0)   # s after the last message: the device still lives
-BEFORE = 600.0              # s from an earlier session to the run
+PATIENCE = 60.0  # s after which the waiting end of a connection closes it
+AFTERMATH = (120.0, 500.0, 1000.0, 4000.0)  # s after the last message: the device still lives
+BEFORE = 600.0  # s from an earlier session to the run
 REPEATS = (2.0, 4.0)
-LOOKUP = (("A", 0), ("AAAA", 1))     # the questions of one lookup, and what is added to the DNS id
+LOOKUP = (("A", 0), ("AAAA", 1))  # the questions of one lookup, and what is added to the DNS id
 
 
 class Capture(NamedTuple):
     pcap: bytes
-    keys: dict[str, str]        # file name -> text
+    keys: dict[str, str]  # file name -> text
     site: str
 
 
@@ -36,20 +38,22 @@ class _Web:
     tcp: Tcp
     host: str
     tls: tls.Session | None = None
-    flights: int = 0            # of the TLS handshake, so far
-    waiting: bool = False       # a request of the client is unanswered
-    cwmp: bool = False          # a CWMP session is open
-    events: str = ""            # what it was opened for
-    inform: str = ""            # cwmp:ID of its Inform, while that is unanswered
+    flights: int = 0  # of the TLS handshake, so far
+    waiting: bool = False  # a request of the client is unanswered
+    cwmp: bool = False  # a CWMP session is open
+    events: str = ""  # what it was opened for
+    inform: str = ""  # cwmp:ID of its Inform, while that is unanswered
 
 
 def play(plan: Plan, seed: int = 1, acts: tuple[Act, ...] | None = None) -> Capture:
     """The capture of a run, or of the run with other acts. Raises Unable where a message cannot be made."""
     stage = _Stage(plan, seed)
     stage.run(plan.acts if acts is None else acts)
-    keys = {"ikev2_decryption_table": "".join(a.table() for a in stage.associations),
-            "esp_sa": "".join(t.table() for t in stage.net.tunnels),
-            "tls": "".join(w.tls.secrets() for w in stage.all_webs if w.tls)}
+    keys = {
+        "ikev2_decryption_table": "".join(a.table() for a in stage.associations),
+        "esp_sa": "".join(t.table() for t in stage.net.tunnels),
+        "tls": "".join(w.tls.secrets() for w in stage.all_webs if w.tls),
+    }
     return Capture(stage.net.pcap(), {name: text for name, text in keys.items() if text}, plan.world.profile())
 
 
@@ -58,20 +62,24 @@ class _Stage:
         self.plan, self.world = plan, plan.world
         self.net = Net(seed)
         self.associations: list[ike.Association] = []
-        self.asked: dict[str, Any] = {}                      # step -> what its answer needs
-        self.again: dict[str, Callable[[], None]] = {}       # step -> sends the request once more
+        self.asked: dict[str, Any] = {}  # step -> what its answer needs
+        self.again: dict[str, Callable[[], None]] = {}  # step -> sends the request once more
         self.webs: dict[tuple[str, str], _Web] = {}
         self.all_webs: list[_Web] = []
         self.links: dict[tuple[str, str], sctp.Association] = {}
         self.controls: dict[tuple[str, str], ftp.Control] = {}
         self.inner = INNER
-        self.informed: dict[str, Any] = {}                   # role -> what the last Inform told it
+        self.informed: dict[str, Any] = {}  # role -> what the last Inform told it
         self.exchanges = 0
         self.acts: tuple[Act, ...] = ()
 
     def run(self, acts: tuple[Act, ...]) -> None:
         self.acts = acts
-        if self.world.tunnel and not any(act.protocol == "ike" for act in acts) and not any(a.protocol == "ike" for a in self.plan.acts):
+        if (
+            self.world.tunnel
+            and not any(act.protocol == "ike" for act in acts)
+            and not any(a.protocol == "ike" for a in self.plan.acts)
+        ):
             self._prelude()
         if acts and acts[0].kind == "http.request" and self._asks_device(acts[0]):
             self._make_known()
@@ -89,7 +97,7 @@ class _Stage:
                 self.net.wait(PATIENCE)
                 for web in self.webs.values():
                     web.tcp.close(0)
-            self._end_what_is_over(act, acts[index + 1:])
+            self._end_what_is_over(act, acts[index + 1 :])
         self._finish()
 
     def _make_known(self) -> None:
@@ -106,8 +114,15 @@ class _Stage:
         """A CWMP session ends when nothing more is said in it, before the device turns to something else."""
         web = self.webs.get((self.address(self.world.device, act), self.server(act)))
         following = next((a for a in rest if a.protocol == "cwmp" and self.server(a) == self.server(act)), None)
-        if web is not None and web.cwmp and not act.unanswered and rest and act.protocol == "cwmp" \
-                and act.answers and following is None:
+        if (
+            web is not None
+            and web.cwmp
+            and not act.unanswered
+            and rest
+            and act.protocol == "cwmp"
+            and act.answers
+            and following is None
+        ):
             self._end_session(web)
 
     def _finish(self) -> None:
@@ -154,35 +169,61 @@ class _Stage:
         rcode = act.content["rcode"]
         addresses = tuple(act.content.get("answers.address", ())) if rcode == "NOERROR" else ()
         for kind, offset in LOOKUP:
-            self.net.udp(server, client, dns.response((number + offset) & 0xFFFF, name, rcode, addresses if kind == "A" else (), kind))
+            self.net.udp(
+                server,
+                client,
+                dns.response((number + offset) & 0xFFFF, name, rcode, addresses if kind == "A" else (), kind),
+            )
 
     # ---------------------------------------------------------------------------------------------- IKE
 
     def _ends(self, act: Act) -> tuple[tuple[str, int], tuple[str, int]]:
         ends = {self.world.device: (OUTER, 500)}
-        return ends.get(act.src, (self.world.addresses.get(act.src, GATEWAY), 500)), ends.get(act.dst, (self.world.addresses.get(act.dst, GATEWAY), 500))
+        return ends.get(act.src, (self.world.addresses.get(act.src, GATEWAY), 500)), ends.get(
+            act.dst, (self.world.addresses.get(act.dst, GATEWAY), 500)
+        )
 
     def _ike_request(self, act: Act, message: bytes) -> None:
         src, dst = self._ends(act)
-        send = lambda: self.net.udp(src, dst, message)                       # noqa: E731
+        send = lambda: self.net.udp(src, dst, message)  # noqa: E731
         self.asked[act.step], self.again[act.step] = (src, dst, UDP), send
         send()
 
     def sa_init_request(self, act: Act) -> None:
         self.associations.append(ike.Association(self.net.random))
-        self._ike_request(act, self.associations[-1].clear(ike.SA_INIT, 0, False, [
-            ike.proposal(1), *ike.key_exchange(self.net.random)], responder=False))
+        self._ike_request(
+            act,
+            self.associations[-1].clear(
+                ike.SA_INIT, 0, False, [ike.proposal(1), *ike.key_exchange(self.net.random)], responder=False
+            ),
+        )
 
     def sa_init_response(self, act: Act) -> None:
         refusal = act.content.get("notify")
         payloads = [ike.notify(refusal)] if refusal else [ike.proposal(1), *ike.key_exchange(self.net.random)]
-        self.net.udp(*self._ends(act), self.associations[-1].clear(ike.SA_INIT, 0, True, payloads, responder=not refusal))
+        self.net.udp(
+            *self._ends(act), self.associations[-1].clear(ike.SA_INIT, 0, True, payloads, responder=not refusal)
+        )
 
     def auth_request(self, act: Act) -> None:
-        self._ike_request(act, self.associations[-1].sealed(ike.AUTH, 1, True, False, [
-            ike.identity(ike.IDI, "001122-SY0000001@synth.example"), ike.certificate(tls.certificate("sy0000001.synth.example")[0]),
-            ike.authentication(self.net.random), ike.address_request(), ike.proposal(3, b"\0\0\0\1"),
-            ike.selectors(ike.TSI, "0.0.0.0", "255.255.255.255"), ike.selectors(ike.TSR, "0.0.0.0", "255.255.255.255")]))
+        self._ike_request(
+            act,
+            self.associations[-1].sealed(
+                ike.AUTH,
+                1,
+                True,
+                False,
+                [
+                    ike.identity(ike.IDI, "001122-SY0000001@synth.example"),
+                    ike.certificate(tls.certificate("sy0000001.synth.example")[0]),
+                    ike.authentication(self.net.random),
+                    ike.address_request(),
+                    ike.proposal(3, b"\0\0\0\1"),
+                    ike.selectors(ike.TSI, "0.0.0.0", "255.255.255.255"),
+                    ike.selectors(ike.TSR, "0.0.0.0", "255.255.255.255"),
+                ],
+            ),
+        )
 
     def auth_response(self, act: Act) -> None:
         association, refusal, random = self.associations[-1], act.content.get("notify"), self.net.random
@@ -191,24 +232,61 @@ class _Stage:
         else:
             spis = (random.getrandbits(32) | 0x1000, random.getrandbits(32) | 0x1000)
             gateway = self._ends(act)[0][0]
-            resolver = next((a for r, a in self.world.addresses.items() if a.startswith("10.50.") and self.world.kinds[r] == "dns_server"), "10.50.0.53")
-            payloads = [ike.identity(ike.IDR, "segw.synth.example"), ike.certificate(tls.certificate(act.content["certificates"])[0]),
-                        ike.authentication(random), ike.address_given(self.inner, resolver), ike.proposal(3, spis[0].to_bytes(4, "big")),
-                        ike.selectors(ike.TSI, self.inner, self.inner), ike.selectors(ike.TSR, "0.0.0.0", "255.255.255.255")]
-            self.net.tunnels.append(Tunnel(OUTER, gateway, self.inner, spis, (random.randbytes(32), random.randbytes(32)),
-                                           (random.randbytes(32), random.randbytes(32))))
+            resolver = next(
+                (
+                    a
+                    for r, a in self.world.addresses.items()
+                    if a.startswith("10.50.") and self.world.kinds[r] == "dns_server"
+                ),
+                "10.50.0.53",
+            )
+            payloads = [
+                ike.identity(ike.IDR, "segw.synth.example"),
+                ike.certificate(tls.certificate(act.content["certificates"])[0]),
+                ike.authentication(random),
+                ike.address_given(self.inner, resolver),
+                ike.proposal(3, spis[0].to_bytes(4, "big")),
+                ike.selectors(ike.TSI, self.inner, self.inner),
+                ike.selectors(ike.TSR, "0.0.0.0", "255.255.255.255"),
+            ]
+            self.net.tunnels.append(
+                Tunnel(
+                    OUTER,
+                    gateway,
+                    self.inner,
+                    spis,
+                    (random.randbytes(32), random.randbytes(32)),
+                    (random.randbytes(32), random.randbytes(32)),
+                )
+            )
         self.net.udp(*self._ends(act), association.sealed(ike.AUTH, 1, False, True, payloads))
 
     def informational(self, act: Act) -> None:
         refusal = act.content.get("notify")
         src, dst = self._ends(act)
-        self.net.udp(src, dst, self.associations[-1].sealed(ike.INFORMATIONAL, 2, act.src == self.world.device, False, [
-            ike.notify(refusal) if refusal else ike.delete_ike()]))
-        self.net.udp(dst, src, self.associations[-1].sealed(ike.INFORMATIONAL, 2, act.src != self.world.device, True, []))
+        self.net.udp(
+            src,
+            dst,
+            self.associations[-1].sealed(
+                ike.INFORMATIONAL,
+                2,
+                act.src == self.world.device,
+                False,
+                [ike.notify(refusal) if refusal else ike.delete_ike()],
+            ),
+        )
+        self.net.udp(
+            dst, src, self.associations[-1].sealed(ike.INFORMATIONAL, 2, act.src != self.world.device, True, [])
+        )
 
     def _prelude(self) -> None:
         device = self.world.device
-        for kind, src, dst in (("sa_init.request", device, ""), ("sa_init.response", "", device), ("auth.request", device, ""), ("auth.response", "", device)):
+        for kind, src, dst in (
+            ("sa_init.request", device, ""),
+            ("sa_init.response", "", device),
+            ("auth.request", device, ""),
+            ("auth.response", "", device),
+        ):
             act = Act("", f"ike.{kind}", src, dst, {"certificates": "segw.synth.example"})
             _MAKERS[act.kind](self, act)
         self.net.wait(5)
@@ -245,7 +323,11 @@ class _Stage:
     def _ready(self, web: _Web, act: Act) -> _Web:
         web.tcp.open()
         if act.tls and web.tcp.seal is None:
-            for flight, done in ((self._hello, web.tls is not None), (self._accepted, web.flights > 1), (self._secured, False)):
+            for flight, done in (
+                (self._hello, web.tls is not None),
+                (self._accepted, web.flights > 1),
+                (self._secured, False),
+            ):
                 if not done:
                     flight(web)
         return web
@@ -310,7 +392,7 @@ class _Stage:
             self._end_session(web)
             web = self.web(act)
         if web.cwmp and str(act.content.get("session_events", "")) not in web.events:
-            self._end_session(web)                     # this is said in a session of another kind
+            self._end_session(web)  # this is said in a session of another kind
             web = self.web(act)
         self._ready(web, act)
         if rpc != "Inform" and not web.cwmp:
@@ -341,8 +423,14 @@ class _Stage:
     def _introduce(self, web: _Web, act: Act) -> None:
         """The Inform of a session whose Inform the rule does not speak of, or speaks of once for several."""
         server = self.server(act)
-        held = dict(self.informed.get(server) or {**DEFAULTS["cwmp.Inform"], "Event.EventCode": "6 CONNECTION REQUEST",
-                             "ParameterList": {"Device.DeviceInfo.SoftwareVersion": "1.0"}})
+        held = dict(
+            self.informed.get(server)
+            or {
+                **DEFAULTS["cwmp.Inform"],
+                "Event.EventCode": "6 CONNECTION REQUEST",
+                "ParameterList": {"Device.DeviceInfo.SoftwareVersion": "1.0"},
+            }
+        )
         if "session_events" in act.content:
             held["Event.EventCode"] = act.content["session_events"]
         web.events = str(held["Event.EventCode"])
@@ -387,7 +475,9 @@ class _Stage:
         body = bytes(content.get("body_length") or 0)
         _needed(act, "method", "path")
         self.asked[act.step] = (*web.tcp.ends, 6)
-        web.tcp.send(0, cwmp.http_request(content["method"], content["path"], web.host, body, "application/octet-stream"))
+        web.tcp.send(
+            0, cwmp.http_request(content["method"], content["path"], web.host, body, "application/octet-stream")
+        )
 
     def http_response(self, act: Act) -> None:
         content, web = act.content, self.web(act)
@@ -398,19 +488,34 @@ class _Stage:
 
     def document_request(self, act: Act) -> None:
         import json
+
         _needed(act, "method", "path")
         web = self._ready(self.web(act), act)
         web.waiting = True
         self.asked[act.step] = (*web.tcp.ends, 6)
-        web.tcp.send(0, cwmp.http_request(act.content["method"], act.content["path"], web.host, json.dumps(act.content["body"]).encode(),
-                                          "application/json"))
+        web.tcp.send(
+            0,
+            cwmp.http_request(
+                act.content["method"],
+                act.content["path"],
+                web.host,
+                json.dumps(act.content["body"]).encode(),
+                "application/json",
+            ),
+        )
 
     def document_response(self, act: Act) -> None:
         import json
+
         _needed(act, "status")
         web = self.web(act)
         web.waiting = False
-        web.tcp.send(1, cwmp.http_response(int(act.content["status"]), json.dumps(act.content["body"]).encode(), "application/json"))
+        web.tcp.send(
+            1,
+            cwmp.http_response(
+                int(act.content["status"]), json.dumps(act.content["body"]).encode(), "application/json"
+            ),
+        )
 
     # ---------------------------------------------------------------------------------------------- FTP
 
@@ -436,8 +541,12 @@ class _Stage:
         server = self.server(act)
         key = (self.address(self.world.device, act), server)
         if key not in self.links:
-            following = next((a.protocol for a in self.plan.acts if a.protocol in radio.PORTS and self.server(a) == server), "hnbap")
-            self.links[key] = sctp.Association(self.net, (key[0], 29169), (self.world.addresses[server], radio.PORTS[following]))
+            following = next(
+                (a.protocol for a in self.plan.acts if a.protocol in radio.PORTS and self.server(a) == server), "hnbap"
+            )
+            self.links[key] = sctp.Association(
+                self.net, (key[0], 29169), (self.world.addresses[server], radio.PORTS[following])
+            )
         return self.links[key]
 
     def sctp_init(self, act: Act) -> None:
@@ -469,20 +578,37 @@ def _needed(act: Act, *names: str) -> None:
 
 
 _MAKERS: dict[str, Callable[[_Stage, Act], None]] = {
-    "dns.query": _Stage.dns_query, "dns.response": _Stage.dns_response,
-    "ike.sa_init.request": _Stage.sa_init_request, "ike.sa_init.response": _Stage.sa_init_response,
-    "ike.auth.request": _Stage.auth_request, "ike.auth.response": _Stage.auth_response,
+    "dns.query": _Stage.dns_query,
+    "dns.response": _Stage.dns_response,
+    "ike.sa_init.request": _Stage.sa_init_request,
+    "ike.sa_init.response": _Stage.sa_init_response,
+    "ike.auth.request": _Stage.auth_request,
+    "ike.auth.response": _Stage.auth_response,
     "ike.informational.request": _Stage.informational,
-    "tcp.syn": _Stage.syn, "tcp.syn_ack": _Stage.syn_ack, "tcp.refused": _Stage.tcp_refused, "icmp.unreachable": _Stage.unreachable,
-    "tls.client_hello": _Stage.client_hello, "tls.server_hello": _Stage.server_hello, "tls.certificate": _Stage.certificate,
-    "tls.finished": _Stage.finished, "tls.alert": _Stage.tls_alert,
-    "cwmp.session_end": _Stage.session_end, "cwmp": _Stage.cwmp,
-    "http.request": _Stage.http_request, "http.response": _Stage.http_response,
-    "json.request": _Stage.document_request, "json.response": _Stage.document_response,
-    "ftp.command": _Stage.ftp_command, "ftp.reply": _Stage.ftp_reply, "ftp.data": _Stage.ftp_data,
+    "tcp.syn": _Stage.syn,
+    "tcp.syn_ack": _Stage.syn_ack,
+    "tcp.refused": _Stage.tcp_refused,
+    "icmp.unreachable": _Stage.unreachable,
+    "tls.client_hello": _Stage.client_hello,
+    "tls.server_hello": _Stage.server_hello,
+    "tls.certificate": _Stage.certificate,
+    "tls.finished": _Stage.finished,
+    "tls.alert": _Stage.tls_alert,
+    "cwmp.session_end": _Stage.session_end,
+    "cwmp": _Stage.cwmp,
+    "http.request": _Stage.http_request,
+    "http.response": _Stage.http_response,
+    "json.request": _Stage.document_request,
+    "json.response": _Stage.document_response,
+    "ftp.command": _Stage.ftp_command,
+    "ftp.reply": _Stage.ftp_reply,
+    "ftp.data": _Stage.ftp_data,
     "device.address_change": _Stage.address_change,
-    "sctp.init": _Stage.sctp_init, "sctp.init_ack": _Stage.sctp_init_ack, "sctp.abort": _Stage.sctp_abort,
-    "hnbap": _Stage.application, "s1ap": _Stage.application,
+    "sctp.init": _Stage.sctp_init,
+    "sctp.init_ack": _Stage.sctp_init_ack,
+    "sctp.abort": _Stage.sctp_abort,
+    "hnbap": _Stage.application,
+    "s1ap": _Stage.application,
 }
 
 

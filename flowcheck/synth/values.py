@@ -14,10 +14,21 @@ from ..rulebook.patterns import matches
 from ..rulebook.rule import Check, Reference
 
 MISSING = object()
-DERIVED = ("body_length", "session_events", "SupportedTAs.tAC", "SupportedTAs.broadcastPLMNs")   # they follow from other things: a wrong value is possible, none is not
+# they follow from other things: a wrong value is possible, none is not
+DERIVED = ("body_length", "session_events", "SupportedTAs.tAC", "SupportedTAs.broadcastPLMNs")
 Resolve = Callable[[Reference], Any]
-LISTS = ("Event.EventCode",)        # several at a time
-STRUCTURAL = ("layers", "session", "src.address", "dst.address", "src.scope", "dst.scope", "src.shared", "dst.shared", "protocol")
+LISTS = ("Event.EventCode",)  # several at a time
+STRUCTURAL = (
+    "layers",
+    "session",
+    "src.address",
+    "dst.address",
+    "src.scope",
+    "dst.scope",
+    "src.shared",
+    "dst.shared",
+    "protocol",
+)
 
 # What a field may be where a check only says what it must not be, or asks for it to be there.
 CHOICES: dict[str, tuple[Any, ...]] = {
@@ -34,7 +45,9 @@ CHOICES: dict[str, tuple[Any, ...]] = {
     "FileType": ("3 Vendor Configuration File", "1 Firmware Upgrade Image"),
     "FaultStruct.FaultCode": (0, 9010),
     "Status": (0, 1, 7),
-    "DeviceId.Manufacturer": ("Synth Femto",), "DeviceId.OUI": ("00193B",), "DeviceId.ProductClass": ("Femto",),
+    "DeviceId.Manufacturer": ("Synth Femto",),
+    "DeviceId.OUI": ("00193B",),
+    "DeviceId.ProductClass": ("Femto",),
     "DeviceId.SerialNumber": ("SY0000001",),
 }
 
@@ -74,14 +87,24 @@ def holds(test: str, value: Any, wanted: Any) -> bool:
     if test == "matches":
         return any(re.search(wanted, str(v)) for v in held)
     if test in ("at_least", "at_most"):
-        number = value if isinstance(value, int) and not isinstance(value, bool) else sum(v not in (None, "") for v in held)
+        number = (
+            value if isinstance(value, int) and not isinstance(value, bool) else sum(v not in (None, "") for v in held)
+        )
         return number >= wanted if test == "at_least" else number <= wanted
-    return True                                        # certifies, unique: by construction
+    return True  # certifies, unique: by construction
 
 
-def satisfy(content: MutableMapping[str, Any], check: Check, resolve: Resolve, default: Callable[[str], Any],
-            radio: str = "UMTS") -> bool:
-    """Makes the message pass the check. False where nothing is known that would; `default` is a value for a parameter."""
+def satisfy(
+    content: MutableMapping[str, Any],
+    check: Check,
+    resolve: Resolve,
+    default: Callable[[str], Any],
+    radio: str = "UMTS",
+) -> bool:
+    """Makes the message pass the check; `default` is a value for a parameter.
+
+    False where nothing is known that would.
+    """
     wanted = wanted_value(check, resolve)
     if wanted is MISSING and check.test != "present":
         return False
@@ -98,8 +121,11 @@ def satisfy(content: MutableMapping[str, Any], check: Check, resolve: Resolve, d
             if found is MISSING:
                 return False
             # a list that another check filled keeps what it has; a default gives way
-            content[name] = [*held, found] if name in LISTS and isinstance(held, list) and check.test in ("equals", "in") else \
-                [found] if name in LISTS else found
+            content[name] = (
+                [*held, found]
+                if name in LISTS and isinstance(held, list) and check.test in ("equals", "in")
+                else [found] if name in LISTS else found
+            )
     return True
 
 
@@ -139,8 +165,14 @@ def candidates(test: str, name: str, wanted: Any) -> Iterator[Any]:
         yield "other"
 
 
-def _satisfy_parameters(content: MutableMapping[str, Any], check: Check, patterns: Sequence[str], wanted: Any,
-                        default: Callable[[str], Any], radio: str) -> bool:
+def _satisfy_parameters(
+    content: MutableMapping[str, Any],
+    check: Check,
+    patterns: Sequence[str],
+    wanted: Any,
+    default: Callable[[str], Any],
+    radio: str,
+) -> bool:
     held = content.setdefault("ParameterList", {})
     mine = {name: value for name, value in held.items() if any(matches(p, name) for p in patterns)}
     if holds(check.test, list(mine.values()) if mine else MISSING, wanted):
@@ -150,7 +182,7 @@ def _satisfy_parameters(content: MutableMapping[str, Any], check: Check, pattern
             del held[name]
         return True
     if check.test in ("present", "at_least"):
-        for pattern in patterns[:wanted if check.test == "at_least" else 1]:
+        for pattern in patterns[: wanted if check.test == "at_least" else 1]:
             held[instance(pattern, radio)] = default(pattern)
         return bool(patterns)
     if check.test in ("equals", "in") and patterns:
@@ -166,11 +198,14 @@ def _satisfy_parameters(content: MutableMapping[str, Any], check: Check, pattern
     return False
 
 
-def spoil(content: Mapping[str, Any], check: Check, name: str, resolve: Resolve,
-          radio: str = "UMTS") -> Iterator[tuple[str, dict[str, Any]]]:
-    """The message with the check broken: by what should be there left out, and by a wrong value. Yields the finding's kind."""
+def spoil(
+    content: Mapping[str, Any], check: Check, name: str, resolve: Resolve, radio: str = "UMTS"
+) -> Iterator[tuple[str, dict[str, Any]]]:
+    """The message with the check broken: what should be there left out, and a wrong value; each after its kind."""
     wanted = wanted_value(check, resolve)
-    changed = {**content, "ParameterList": dict(content["ParameterList"])} if "ParameterList" in content else dict(content)
+    changed = (
+        {**content, "ParameterList": dict(content["ParameterList"])} if "ParameterList" in content else dict(content)
+    )
     if check.target in ("parameter", "parameters"):
         yield from _spoil_parameters(changed, check, names_of(check, resolve), wanted, radio)
         return
@@ -194,8 +229,9 @@ def spoil(content: Mapping[str, Any], check: Check, name: str, resolve: Resolve,
         yield "field-wrong", {**changed, name: wrong}
 
 
-def _spoil_parameters(changed: dict[str, Any], check: Check, patterns: Sequence[str], wanted: Any,
-                      radio: str) -> Iterator[tuple[str, dict[str, Any]]]:
+def _spoil_parameters(
+    changed: dict[str, Any], check: Check, patterns: Sequence[str], wanted: Any, radio: str
+) -> Iterator[tuple[str, dict[str, Any]]]:
     held = changed.get("ParameterList", {})
     mine = [name for name in held if any(matches(p, name) for p in patterns)]
     rest = {name: value for name, value in held.items() if name not in mine}
@@ -214,7 +250,10 @@ def _wrong(check: Check, name: str, wanted: Any, held: Any) -> Any:
     if check.test == "not":
         return listed[0]
     if check.test in ("equals", "in", "matches"):
-        options = [*CHOICES.get(name, ()), 999 if isinstance(held, int) else "9" * len(str(held)) if str(held).isdecimal() else "wrong"]
+        options = [
+            *CHOICES.get(name, ()),
+            999 if isinstance(held, int) else "9" * len(str(held)) if str(held).isdecimal() else "wrong",
+        ]
         return next((v for v in options if not holds(check.test, v, wanted)), MISSING)
     if check.test == "at_least" and isinstance(held, int) and wanted > 0:
         return wanted - 1
@@ -225,6 +264,7 @@ def _wrong(check: Check, name: str, wanted: Any, held: Any) -> Any:
 
 # ------------------------------------------------------------------------------------------------- data model
 
+_TABLES = ("ExpeditedEvent", "QueuedEvent", "CurrentAlarm", "HistoryEvent", "SupportedAlarm")
 _RADIO_PARENTS = ("FAPControl", "CellConfig", "AccessMgmt")
 
 
@@ -238,10 +278,14 @@ def instance(pattern: str, radio: str = "UMTS") -> str:
         if part != "*":
             parts.append(part.replace("*", "1"))
         elif not index:
-            parts += ["Device"] if given[1] in ("ManagementServer", "DeviceInfo", "FaultMgmt") else ["Device", "Services", "FAPService", "1"]
+            parts += (
+                ["Device"]
+                if given[1] in ("ManagementServer", "DeviceInfo", "FaultMgmt")
+                else ["Device", "Services", "FAPService", "1"]
+            )
         elif parts[-1] in _RADIO_PARENTS:
             parts.append(radio)
-        elif index == len(given) - 1 and parts[-1] in ("ExpeditedEvent", "QueuedEvent", "CurrentAlarm", "HistoryEvent", "SupportedAlarm"):
+        elif index == len(given) - 1 and parts[-1] in _TABLES:
             parts += ["1", "EventType" if parts[-1] != "CurrentAlarm" else "AlarmIdentifier"]
         elif index == len(given) - 1 and parts[-1] == "Cell":
             parts += ["1", "RF", "PhyCellID"]
@@ -252,9 +296,11 @@ def instance(pattern: str, radio: str = "UMTS") -> str:
 
 # ------------------------------------------------------------------------------------------------- expressions
 
+
 def example(expression: str) -> str:
-    """A short text that the regular expression finds; look-aheads are not followed. Raises ValueError where it fails."""
+    """A short text that the expression finds; look-aheads are not followed. Raises ValueError where it fails."""
     import re._parser as parser
+
     text = "".join(_examples(parser.parse(expression)))
     if not re.search(expression, text):
         raise ValueError(f"no example of {expression!r}")

@@ -30,7 +30,7 @@ def files(folder: Path) -> tuple[list[str], list[str], str]:
 def test_a_draft_loads_and_judges_its_capture_pass(name, with_site, tmp_path):
     captures, keys, site = files(SAMPLES / name)
     text = draft(captures, "drafted", site if with_site else None, keys)
-    assert text.startswith("procedure: drafted\n")             # no remark before it: it loads and passes
+    assert text.startswith("procedure: drafted\n")  # no remark before it: it loads and passes
     path = tmp_path / "drafted.yaml"
     path.write_text(text)
     rule = load_rule(path)
@@ -47,8 +47,11 @@ def test_a_draft_finds_what_is_wrong_in_another_capture(tmp_path):
     path = tmp_path / "drafted.yaml"
     path.write_text(draft(captures, "drafted", site, keys))
     rule = load_rule(path)
-    for name, code in (("values-set: refused by cwmp.Fault", "set-parameter-values-response/refused"),
-                       ("inform: DeviceId.OUI absent", "inform/field-absent"), ("hms-address: no answer", "dns-response-2/no-answer")):
+    for name, code in (
+        ("values-set: refused by cwmp.Fault", "set-parameter-values-response/refused"),
+        ("inform: DeviceId.OUI absent", "inform/field-absent"),
+        ("hms-address: no answer", "dns-response-2/no-answer"),
+    ):
         mutant = next(m for m in mutants(run) if m.name == name)
         bad = write(play(run, 1, mutant.acts), tmp_path / "bad")
         captures, keys, site = files(bad)

@@ -79,7 +79,7 @@ def packets(pcap: bytes) -> list[bytes]:
     found, at = [], 24
     while at < len(pcap):
         size = struct.unpack_from("<I", pcap, at + 8)[0]
-        found.append(pcap[at + 16:at + 16 + size])
+        found.append(pcap[at + 16 : at + 16 + size])
         at += 16 + size
     return found
 
@@ -89,10 +89,19 @@ def test_every_mutant_of_a_small_rule_is_made_and_found(small, tmp_path):
     assert [act.step for act in run.acts] == ["inform", "accepted", "set", "done"]
     made = list(mutants(run))
     assert {m.name for m in made} == {
-        "inform: DeviceId.OUI absent", "accepted: no answer", "accepted: refused by cwmp.Fault", "accepted: late",
-        "set: nothing from here on", "set: pm_url absent", "done: no answer", "done: refused by cwmp.Fault", "done: Status absent",
-        "done: Status wrong"}
-    assert next(m for m in made if m.name == "accepted: late").severity == "error"            # the deadline is the specification's
+        "inform: DeviceId.OUI absent",
+        "accepted: no answer",
+        "accepted: refused by cwmp.Fault",
+        "accepted: late",
+        "set: nothing from here on",
+        "set: pm_url absent",
+        "done: no answer",
+        "done: refused by cwmp.Fault",
+        "done: Status absent",
+        "done: Status wrong",
+    }
+    # the deadline is the specification's
+    assert next(m for m in made if m.name == "accepted: late").severity == "error"
     for mutant in made:
         attempts = judge(play(run, 1, mutant.acts), small, [small], tmp_path / "run")
         assert is_found(mutant, attempts), mutant.name
@@ -113,7 +122,7 @@ def test_optional_steps_are_not_left_out_as_a_fault(small):
 @pytest.mark.parametrize("procedure", WHOLE)
 def test_the_rules_are_made_and_their_mutants_found(procedure, tmp_path):
     result = score(RULES[procedure], BOOK, tmp_path)
-    assert "" in result.runs                              # the conforming run is judged pass
+    assert "" in result.runs  # the conforming run is judged pass
     assert result.made >= 6 and result.found >= 0.95 * result.made, [s.mutant.name for s in result.survivors]
 
 
@@ -127,9 +136,30 @@ def test_wireshark_reads_what_was_written(procedure, tmp_path):
         pytest.skip("tshark is not installed")
     folder = write(play(plan(RULES[procedure])), tmp_path)
     capture, keys = folder / "capture.pcap", folder / "keys"
-    out = subprocess.run(["tshark", "-r", str(capture), "-o", f"tls.keylog_file:{keys / 'tls'}", "-o", "tcp.check_checksum:TRUE",
-                          "-o", "ip.check_checksum:TRUE", "-o", "udp.check_checksum:TRUE", "-T", "fields", "-e", "_ws.expert.message",
-                          "-e", "_ws.col.Protocol"], capture_output=True, text=True, timeout=120).stdout
+    out = subprocess.run(
+        [
+            "tshark",
+            "-r",
+            str(capture),
+            "-o",
+            f"tls.keylog_file:{keys / 'tls'}",
+            "-o",
+            "tcp.check_checksum:TRUE",
+            "-o",
+            "ip.check_checksum:TRUE",
+            "-o",
+            "udp.check_checksum:TRUE",
+            "-T",
+            "fields",
+            "-e",
+            "_ws.expert.message",
+            "-e",
+            "_ws.col.Protocol",
+        ],
+        capture_output=True,
+        text=True,
+        timeout=120,
+    ).stdout
     assert not re.search(r"(?i)malformed|bad checksum|retransmission|out-of-order|not captured", out)
     assert ("TLSv1.2" if procedure.endswith("5.1.2") else "ISAKMP") in out
 
@@ -140,13 +170,20 @@ def test_tcp_has_sequence_numbers_segments_and_a_close():
     tcp.open()
     tcp.send(0, b"x" * (MSS + 10))
     tcp.close(1)
-    parts = [(packet[33], packet[20:22] == b"\x0f\xa0", struct.unpack("!II", packet[24:32]), len(packet) - 20 - (packet[32] >> 4) * 4)
-             for packet in packets(net.pcap())]
+    parts = [
+        (
+            packet[33],
+            packet[20:22] == b"\x0f\xa0",
+            struct.unpack("!II", packet[24:32]),
+            len(packet) - 20 - (packet[32] >> 4) * 4,
+        )
+        for packet in packets(net.pcap())
+    ]
     flags = [p[0] for p in parts]
     assert flags == [2, 18, 16, 16, 24, 16, 17, 17, 16]
     sent = [p for p in parts if p[1] and p[3]]
     assert [p[3] for p in sent] == [MSS, 10] and sent[1][2][0] == (sent[0][2][0] + MSS) % 2**32
-    assert parts[5][2][1] == (sent[1][2][0] + 10) % 2**32          # all of it is acknowledged
+    assert parts[5][2][1] == (sent[1][2][0] + 10) % 2**32  # all of it is acknowledged
 
 
 def test_checksum_of_rfc_1071():
@@ -154,7 +191,9 @@ def test_checksum_of_rfc_1071():
     assert checksum(b"\x01") == checksum(b"\x01\x00")
 
 
-@pytest.mark.parametrize("expression", ("^(POST|0\\.02)$", "(?i)provision", "(?i)^application/([a-z0-9.+-]+\\+)?json", "^[0-9]{3}x", "a+b"))
+@pytest.mark.parametrize(
+    "expression", ("^(POST|0\\.02)$", "(?i)provision", "(?i)^application/([a-z0-9.+-]+\\+)?json", "^[0-9]{3}x", "a+b")
+)
 def test_examples_of_regular_expressions(expression):
     assert re.search(expression, values.example(expression))
 
@@ -164,9 +203,16 @@ def test_no_example_is_no_guess():
         values.example("^(?=b)a")
 
 
-@pytest.mark.parametrize("test, value, wanted, kinds", (
-    ("present", "x", True, ["field-absent"]), ("equals", "7", "7", ["field-absent", "field-wrong"]), ("not", "7", ("8",), ["field-wrong"]),
-    ("at_least", 5, 2, ["field-absent", "field-wrong"]), ("at_most", 1, 1, ["field-wrong"])))
+@pytest.mark.parametrize(
+    "test, value, wanted, kinds",
+    (
+        ("present", "x", True, ["field-absent"]),
+        ("equals", "7", "7", ["field-absent", "field-wrong"]),
+        ("not", "7", ("8",), ["field-wrong"]),
+        ("at_least", 5, 2, ["field-absent", "field-wrong"]),
+        ("at_most", 1, 1, ["field-wrong"]),
+    ),
+)
 def test_checks_are_broken_as_they_can_be(test, value, wanted, kinds):
     check = Check("field", ("F",), test, wanted)
     spoiled = list(values.spoil({"F": value}, check, "F", lambda reference: values.MISSING))
@@ -177,6 +223,7 @@ def test_checks_are_broken_as_they_can_be(test, value, wanted, kinds):
 def test_data_model_names_are_found_by_their_pattern():
     from flowcheck.rulebook.patterns import matches
     from flowcheck.rulebook.site import load_site
+
     for patterns in load_site().parameters.values():
         for pattern in patterns:
             assert pattern == "*" or matches(pattern, values.instance(pattern)), pattern
@@ -184,9 +231,12 @@ def test_data_model_names_are_found_by_their_pattern():
 
 def test_what_cannot_be_made_is_said(tmp_path):
     file = tmp_path / "odd.yaml"
-    file.write_text(SMALL.replace(
-        "  - {step: more, cite: \"5\", message: cwmp.session_end, from: cpe, to: acs, optional: true}",
-        "  - {step: more, cite: \"5\", message: diameter.AIR, from: acs, to: acs}"))
+    file.write_text(
+        SMALL.replace(
+            '  - {step: more, cite: "5", message: cwmp.session_end, from: cpe, to: acs, optional: true}',
+            '  - {step: more, cite: "5", message: diameter.AIR, from: acs, to: acs}',
+        )
+    )
     rule = load_rule(file)
     with pytest.raises(Unable, match="diameter.AIR"):
         play(plan(rule))

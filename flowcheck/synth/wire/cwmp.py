@@ -6,14 +6,18 @@ from collections.abc import Mapping
 from typing import Any
 
 SOAP, ENCODING = "http://schemas.xmlsoap.org/soap/envelope/", "http://schemas.xmlsoap.org/soap/encoding/"
-CWMP, XSI, XSD = "urn:dslforum-org:cwmp-1-0", "http://www.w3.org/2001/XMLSchema-instance", "http://www.w3.org/2001/XMLSchema"
+CWMP = "urn:dslforum-org:cwmp-1-0"
+XSI, XSD = "http://www.w3.org/2001/XMLSchema-instance", "http://www.w3.org/2001/XMLSchema"
 DEVICE_ID = ("Manufacturer", "OUI", "ProductClass", "SerialNumber")
 
 
 def envelope(rpc: str, number: str, content: Mapping[str, Any]) -> bytes:
     """The SOAP envelope of an RPC; `content` uses the names of TR-069, dotted where they are parts."""
     from lxml import etree
-    root = etree.Element(f"{{{SOAP}}}Envelope", nsmap={"soap": SOAP, "enc": ENCODING, "cwmp": CWMP, "xsi": XSI, "xsd": XSD})
+
+    root = etree.Element(
+        f"{{{SOAP}}}Envelope", nsmap={"soap": SOAP, "enc": ENCODING, "cwmp": CWMP, "xsi": XSI, "xsd": XSD}
+    )
     header = etree.SubElement(etree.SubElement(root, f"{{{SOAP}}}Header"), f"{{{CWMP}}}ID")
     header.text = number
     header.set(f"{{{SOAP}}}mustUnderstand", "1")
@@ -27,6 +31,7 @@ def envelope(rpc: str, number: str, content: Mapping[str, Any]) -> bytes:
 
 def _text(parent: Any, name: str, value: Any) -> Any:
     from lxml import etree
+
     element = etree.SubElement(parent, name)
     element.text = "" if value is None else str(int(value)) if isinstance(value, bool) else str(value)
     return element
@@ -35,6 +40,7 @@ def _text(parent: Any, name: str, value: Any) -> Any:
 def _plain(element: Any, content: Mapping[str, Any]) -> None:
     """Every part in order; dotted names become nested elements."""
     from lxml import etree
+
     made: dict[str, Any] = {}
     for name, value in content.items():
         if name in ("session_events", "ParameterList"):
@@ -51,6 +57,7 @@ def _plain(element: Any, content: Mapping[str, Any]) -> None:
 
 def _listed(element: Any, name: str, kind: str) -> Any:
     from lxml import etree
+
     found = etree.SubElement(element, name)
     found.set(f"{{{ENCODING}}}arrayType", kind)
     return found
@@ -58,6 +65,7 @@ def _listed(element: Any, name: str, kind: str) -> Any:
 
 def _parameters(element: Any, content: Mapping[str, Any]) -> None:
     from lxml import etree
+
     held = content.get("ParameterList") or {}
     listed = _listed(element, "ParameterList", f"cwmp:ParameterValueStruct[{len(held)}]")
     for name, value in held.items():
@@ -68,6 +76,7 @@ def _parameters(element: Any, content: Mapping[str, Any]) -> None:
 
 def _inform(element: Any, content: Mapping[str, Any]) -> None:
     from lxml import etree
+
     device = etree.SubElement(element, "DeviceId")
     for name in DEVICE_ID:
         if f"DeviceId.{name}" in content:
@@ -98,6 +107,7 @@ def _names(element: Any, content: Mapping[str, Any]) -> None:
 
 def _fault(body: Any, content: Mapping[str, Any]) -> None:
     from lxml import etree
+
     fault = etree.SubElement(body, f"{{{SOAP}}}Fault")
     _text(fault, "faultcode", "Client")
     _text(fault, "faultstring", "CWMP fault")
@@ -106,12 +116,17 @@ def _fault(body: Any, content: Mapping[str, Any]) -> None:
     _text(inner, "FaultString", content.get("FaultString", "Request denied"))
 
 
-_CONTENT = {"Inform": _inform, "SetParameterValues": _set_values, "GetParameterValues": _names,
-            "GetParameterValuesResponse": _parameters}
+_CONTENT = {
+    "Inform": _inform,
+    "SetParameterValues": _set_values,
+    "GetParameterValues": _names,
+    "GetParameterValuesResponse": _parameters,
+}
 
 
-def http_request(method: str, path: str, host: str, body: bytes, content_type: str = "text/xml; charset=utf-8",
-                 headers: str = "") -> bytes:
+def http_request(
+    method: str, path: str, host: str, body: bytes, content_type: str = "text/xml; charset=utf-8", headers: str = ""
+) -> bytes:
     head = f"{method} {path} HTTP/1.1\r\nHost: {host}\r\nUser-Agent: femto/1.0\r\n{headers}"
     if body:
         head += f"Content-Type: {content_type}\r\n"
@@ -120,8 +135,19 @@ def http_request(method: str, path: str, host: str, body: bytes, content_type: s
     return (head + "\r\n").encode() + body
 
 
-REASONS = {200: "OK", 201: "Created", 202: "Accepted", 204: "No Content", 206: "Partial Content", 302: "Found", 401: "Unauthorized",
-           403: "Forbidden", 404: "Not Found", 500: "Internal Server Error", 503: "Service Unavailable"}
+REASONS = {
+    200: "OK",
+    201: "Created",
+    202: "Accepted",
+    204: "No Content",
+    206: "Partial Content",
+    302: "Found",
+    401: "Unauthorized",
+    403: "Forbidden",
+    404: "Not Found",
+    500: "Internal Server Error",
+    503: "Service Unavailable",
+}
 
 
 def http_response(status: int, body: bytes, content_type: str = "text/xml; charset=utf-8", headers: str = "") -> bytes:

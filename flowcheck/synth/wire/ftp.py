@@ -6,7 +6,13 @@ from typing import Any
 
 from ..packets import Tcp
 
-TEXTS = {150: "Opening data connection", 226: "Transfer complete", 230: "Logged in", 530: "Login incorrect", 550: "No such file"}
+TEXTS = {
+    150: "Opening data connection",
+    226: "Transfer complete",
+    230: "Logged in",
+    530: "Login incorrect",
+    550: "No such file",
+}
 TRANSFERS = ("RETR", "STOR", "STOU", "APPE")
 DATA_PORT = 50021
 

@@ -9,7 +9,13 @@ from datetime import datetime, timedelta, timezone
 from functools import lru_cache
 from pathlib import Path
 
-ALERTS = {"handshake_failure": 40, "bad_certificate": 42, "certificate_expired": 45, "unknown_ca": 48, "protocol_version": 70}
+ALERTS = {
+    "handshake_failure": 40,
+    "bad_certificate": 42,
+    "certificate_expired": 45,
+    "unknown_ca": 48,
+    "protocol_version": 70,
+}
 
 
 @lru_cache(maxsize=64)
@@ -18,15 +24,27 @@ def certificate(name: str) -> tuple[bytes, bytes, bytes]:
     from cryptography import x509
     from cryptography.hazmat.primitives import hashes, serialization
     from cryptography.hazmat.primitives.asymmetric import ec
+
     key = ec.generate_private_key(ec.SECP256R1())
     subject = x509.Name([x509.NameAttribute(x509.NameOID.COMMON_NAME, name[:64])])
     begin = datetime(2025, 1, 1, tzinfo=timezone.utc)
-    made = x509.CertificateBuilder().subject_name(subject).issuer_name(subject).public_key(key.public_key()).serial_number(
-        1000 + len(name)).not_valid_before(begin).not_valid_after(begin + timedelta(days=3650)).add_extension(
-        x509.SubjectAlternativeName([x509.DNSName(name)]), critical=False).sign(key, hashes.SHA256())
+    made = (
+        x509.CertificateBuilder()
+        .subject_name(subject)
+        .issuer_name(subject)
+        .public_key(key.public_key())
+        .serial_number(1000 + len(name))
+        .not_valid_before(begin)
+        .not_valid_after(begin + timedelta(days=3650))
+        .add_extension(x509.SubjectAlternativeName([x509.DNSName(name)]), critical=False)
+        .sign(key, hashes.SHA256())
+    )
     pem = serialization.Encoding.PEM
-    return made.public_bytes(serialization.Encoding.DER), made.public_bytes(pem), key.private_bytes(
-        pem, serialization.PrivateFormat.PKCS8, serialization.NoEncryption())
+    return (
+        made.public_bytes(serialization.Encoding.DER),
+        made.public_bytes(pem),
+        key.private_bytes(pem, serialization.PrivateFormat.PKCS8, serialization.NoEncryption()),
+    )
 
 
 def alert(name: str) -> bytes:
@@ -49,15 +67,17 @@ class Session:
         client.keylog_filename = str(self._log)
         server.load_cert_chain(folder / "certificate")
         self._in, self._out = (ssl.MemoryBIO(), ssl.MemoryBIO()), (ssl.MemoryBIO(), ssl.MemoryBIO())
-        self._ends = (client.wrap_bio(self._in[0], self._out[0], server_hostname=server_name),
-                      server.wrap_bio(self._in[1], self._out[1], server_side=True))
+        self._ends = (
+            client.wrap_bio(self._in[0], self._out[0], server_hostname=server_name),
+            server.wrap_bio(self._in[1], self._out[1], server_side=True),
+        )
 
     def flight(self, side: int) -> bytes:
         """The next flight of the handshake from this side, already taken in by the other."""
         try:
             self._ends[side].do_handshake()
         except ssl.SSLWantReadError:
-            pass                                       # it waits for the other side, as it should
+            pass  # it waits for the other side, as it should
         sent = self._out[side].read()
         self._in[1 - side].write(sent)
         return sent

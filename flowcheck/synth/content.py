@@ -1,0 +1,165 @@
+"""What the messages of a run say before a rule has its say: defaults by kind, plausible parameters, bound values."""
+
+from __future__ import annotations
+
+from collections.abc import Mapping, Sequence
+from typing import Any, Protocol
+
+from ..rulebook.patterns import any_matches
+from ..rulebook.rule import Binding, Check, Reference, Step
+from . import values
+from .values import MISSING
+
+
+class World(Protocol):
+    """The hosts of a run, as plan.py has them."""
+
+    names: Mapping[str, str]
+    addresses: Mapping[str, str]
+    kinds: Mapping[str, str]
+    radio: str
+
+
+DEFAULTS: dict[str, Mapping[str, Any]] = {
+    "cwmp.Inform": {
+        "DeviceId.Manufacturer": "Synth Femto",
+        "DeviceId.OUI": "00193B",
+        "DeviceId.ProductClass": "Femto",
+        "DeviceId.SerialNumber": "SY0000001",
+        "Event.EventCode": "1 BOOT",
+    },
+    "cwmp.InformResponse": {"MaxEnvelopes": 1},
+    "cwmp.SetParameterValuesResponse": {"Status": 0},
+    "cwmp.Download": {
+        "CommandKey": "cm-1",
+        "FileType": "3 Vendor Configuration File",
+        "URL": "",
+        "Username": "",
+        "Password": "",
+        "FileSize": 0,
+        "TargetFileName": "",
+        "DelaySeconds": 0,
+        "SuccessURL": "",
+        "FailureURL": "",
+    },
+    "cwmp.DownloadResponse": {"Status": 1, "StartTime": "0001-01-01T00:00:00Z", "CompleteTime": "0001-01-01T00:00:00Z"},
+    "cwmp.TransferComplete": {
+        "CommandKey": "cm-1",
+        "FaultStruct.FaultCode": 0,
+        "FaultStruct.FaultString": "",
+        "StartTime": "2026-01-01T00:00:00Z",
+        "CompleteTime": "2026-01-01T00:00:01Z",
+    },
+    "dns.response": {"rcode": "NOERROR"},
+    "http.request": {"method": "GET", "path": "/"},
+    "http.response": {"status": 200},
+    "json.request": {"method": "POST", "path": "/", "body": {}},
+    "json.response": {"status": 200, "body": {}},
+    "tls.certificate": {"chain": ""},
+    "ftp.command": {"command": "USER", "argument": "cm.xml"},
+    "ftp.reply": {"code": 226},
+    "ftp.data": {"bytes": 1000, "direction": "download"},
+    "device.address_change": {"spellings": "10.61.0.77"},
+    "s1ap.S1SetupRequest": {"Global-ENB-ID": "1"},
+}
+
+
+def content_of(step: Step, world: World, acts: Sequence[Any], server: str) -> dict[str, Any]:
+    kind = step.messages[0]
+    content = {
+        name: dict(value) if isinstance(value, dict) else value for name, value in DEFAULTS.get(kind, {}).items()
+    }
+    if kind in ("cwmp.Inform", "cwmp.SetParameterValues", "cwmp.GetParameterValuesResponse"):
+        content["ParameterList"] = (
+            {"Device.DeviceInfo.SoftwareVersion": "1.0"}
+            if kind != "cwmp.SetParameterValues"
+            else {values.instance("*.CellConfig.*.RAN.Common.Mark", world.radio): "1"}
+        )
+    if kind == "cwmp.Download":
+        host = next((r for r, k in world.kinds.items() if k == "file_server"), server)
+        content["URL"] = f"http://{world.names[host]}/cm/config.xml"
+    if kind == "dns.response":
+        asked = next((a.content.get("qname") for a in reversed(acts) if a.step == step.answers), None)
+        content["answers.address"] = [
+            world.addresses[r] for r, name in world.names.items() if name == asked and r in world.addresses
+        ]
+    if kind == "ike.auth.response":
+        content["certificates"] = world.names[server]
+    if kind == "ftp.reply":
+        asked = next((a.content["command"] for a in reversed(acts) if a.kind == "ftp.command"), "")
+        content["code"] = (
+            230 if asked in ("USER", "PASS") else 226 if asked in ("RETR", "STOR", "STOU", "APPE") else 250
+        )
+    if kind == "tls.certificate":
+        content["chain"] = world.names[server]
+    return content
+
+
+PLAUSIBLE = {
+    "PLMNID": "23415",
+    "TAC": "1",
+    "AdminState": "Locked",
+    "ReportingMechanism": "0 Expedited",
+    "LockedLatitude": "51500000",
+    "LockedLongitude": "-120000",
+}
+
+
+def parameter_value(pattern: str, world: World, check: Check | None = None) -> Any:
+    """A plausible value for a parameter; one that names a server names a host of the run."""
+    meaning = check.names.path[-1] if check is not None and isinstance(check.names, Reference) else ""
+    leaf = pattern.rpartition(".")[2]
+    if leaf in PLAUSIBLE:
+        return PLAUSIBLE[leaf]
+    if meaning in world.names:
+        return _locator(leaf, world.names[meaning])
+    if leaf.endswith("URL"):
+        return f"https://{meaning.replace('_', '-') or 'host'}.synth.example:7547/acs"
+    if "Server" in leaf:
+        return f"{meaning.replace('_', '-') or 'host'}.synth.example"
+    return True if leaf.endswith("Enable") else "10.61.0.1" if leaf.endswith("Address") else "1"
+
+
+def _locator(leaf: str, name: str) -> str:
+    return f"https://{name}:7547/acs" if leaf.endswith("URL") else name
+
+
+def give(content: dict[str, Any], binding: Binding, world: World, resolve: values.Resolve) -> None:
+    """Puts what a binding takes into the message, where it is not there."""
+    if binding.source == "json" and "body" in content:
+        names = resolve(binding.names) if isinstance(binding.names, Reference) else binding.names
+        if names is not MISSING and names and names[0] not in content["body"]:
+            content["body"][names[0]] = "success" if binding.take == "outcome" else f"synth-{names[0]}"
+        return
+    if binding.source not in ("parameter", "parameters") or "ParameterList" not in content:
+        return
+    patterns = resolve(binding.names) if isinstance(binding.names, Reference) else binding.names
+    role = binding.name.partition(".")[0]
+    if (
+        patterns is MISSING
+        or not patterns
+        or any(any_matches(tuple(patterns), name) for name in content["ParameterList"])
+    ):
+        return
+    leaf = patterns[0].rpartition(".")[2]
+    value = _locator(leaf, world.names[role]) if role in world.names else parameter_value(patterns[0], world)
+    content["ParameterList"][values.instance(patterns[0], world.radio)] = value
+
+
+def taken(content: Mapping[str, Any], binding: Binding, resolve: values.Resolve) -> Any:
+    names = resolve(binding.names) if isinstance(binding.names, Reference) else binding.names
+    if names is MISSING or names is None:
+        return MISSING
+    if binding.source in ("parameter", "parameters"):
+        found = [v for name, v in content.get("ParameterList", {}).items() if any_matches(tuple(names), name)]
+    elif binding.source == "json":
+        found = [content["body"][name] for name in names if name in content.get("body", {})]
+    else:
+        found = [content[name] for name in names if name in content]
+    if not found:
+        return MISSING
+    if binding.take == "host":
+        return str(found[0]).partition("://")[2].partition("/")[0].partition(":")[0] or str(found[0])
+    if binding.take == "path":
+        return "/" + str(found[0]).partition("://")[2].partition("/")[2]
+    return found[0]
