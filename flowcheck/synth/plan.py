@@ -293,7 +293,6 @@ def _filled(rule: Rule, world: World, steps: list[Step], variant: str) -> Plan:
     needed = _requirements(rule)
     bound: dict[str, Any] = {}
     acts: list[Act] = []
-    given: set[int] = set()
     for step in steps:
         src, dst = _ends(rule, step, world, acts)
         server = dst if src == world.device else src

@@ -1,0 +1,58 @@
+"""Who takes part in a run, at which addresses, and what of them is open: connections, associations, sessions."""
+
+from __future__ import annotations
+
+from collections.abc import Callable
+from dataclasses import dataclass
+from typing import Any
+
+from .packets import Net, Tcp
+from .plan import INNER, OUTER, Act, Plan, Unable
+from .wire import ftp, ike, sctp
+from .wire.tls import Session
+
+
+@dataclass(slots=True)
+class Web:
+    """An HTTP connection of the run."""
+
+    tcp: Tcp
+    host: str
+    tls: Session | None = None
+    flights: int = 0  # of the TLS handshake, so far
+    waiting: bool = False  # a request of the client is unanswered
+    cwmp: bool = False  # a CWMP session is open
+    events: str = ""  # what it was opened for
+    inform: str = ""  # cwmp:ID of its Inform, while that is unanswered
+
+
+def needed(act: Act, *names: str) -> None:
+    """A message that cannot be without these."""
+    for name in names:
+        if name not in act.content:
+            raise Unable(f"{act.kind} without {name}")
+
+
+class Cast:
+    def __init__(self, plan: Plan, seed: int):
+        self.plan, self.world = plan, plan.world
+        self.net = Net(seed)
+        self.associations: list[ike.Association] = []
+        self.asked: dict[str, Any] = {}  # step -> what its answer needs
+        self.again: dict[str, Callable[[], None]] = {}  # step -> sends the request once more
+        self.webs: dict[tuple[str, str], Web] = {}
+        self.all_webs: list[Web] = []
+        self.links: dict[tuple[str, str], sctp.Association] = {}
+        self.controls: dict[tuple[str, str], ftp.Control] = {}
+        self.inner = INNER
+        self.informed: dict[str, Any] = {}  # role -> what the last Inform told it
+        self.exchanges = 0
+        self.acts: tuple[Act, ...] = ()
+
+    def address(self, role: str, act: Act) -> str:
+        if role == self.world.device:
+            return self.inner if act.tunnel else OUTER
+        return self.world.addresses[role]
+
+    def server(self, act: Act) -> str:
+        return act.dst if act.src == self.world.device else act.src

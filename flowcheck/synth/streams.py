@@ -1,0 +1,247 @@
+"""The parts of a run that are TCP connections: TLS, CWMP sessions, HTTP, JSON documents, FTP."""
+
+from __future__ import annotations
+
+import json
+
+from .cast import Cast, Web, needed
+from .content import DEFAULTS
+from .packets import Tcp
+from .plan import Act
+from .wire import cwmp, ftp, tls
+
+
+class Streams(Cast):
+    # ---------------------------------------------------------------------------------------------- connections
+
+    def web(self, act: Act, fresh: bool = False) -> Web:
+        """The connection between the act's hosts; one that is closed is opened anew by whoever needs it."""
+        server = self.server(act)
+        client_is_device = not (act.protocol == "http" and self._asks_device(act))
+        address = self.address(self.world.device, act)
+        ends = [(address, 30000 + self.net.random.randrange(30000)), (self.world.addresses[server], 7547)]
+        key = (address if client_is_device else "acs", server)
+        found = self.webs.get(key)
+        if found is not None and not found.tcp.closed and not fresh:
+            return found
+        if not client_is_device:
+            ends = [(ends[1][0], ends[0][1]), (ends[0][0], 7547)]
+        made = Web(Tcp(self.net, *ends), self.world.names[server])
+        self.webs[key] = made
+        self.all_webs.append(made)
+        return made
+
+    def _asks_device(self, act: Act) -> bool:
+        """Is the device the HTTP server here (a connection request)?"""
+        return act.dst == self.world.device if act.kind == "http.request" else act.src == self.world.device
+
+    def _ready(self, web: Web, act: Act) -> Web:
+        web.tcp.open()
+        if act.tls and web.tcp.seal is None:
+            for flight, done in (
+                (self._hello, web.tls is not None),
+                (self._accepted, web.flights > 1),
+                (self._secured, False),
+            ):
+                if not done:
+                    flight(web)
+        return web
+
+    def _hello(self, web: Web) -> None:
+        web.tcp.open()
+        shown = next((a.content["chain"] for a in self.acts if a.kind == "tls.certificate"), web.host)
+        web.tls, web.flights = tls.Session(web.host, shown), 1
+        web.tcp.raw(0, web.tls.flight(0))
+
+    def _accepted(self, web: Web) -> None:
+        web.flights = 2
+        web.tcp.raw(1, web.tls.flight(1))
+
+    def _secured(self, web: Web) -> None:
+        web.tcp.raw(0, web.tls.flight(0))
+        web.tcp.raw(1, web.tls.flight(1))
+        web.tls.flight(0)
+        web.tcp.seal = web.tls.seal
+
+    def syn(self, act: Act) -> None:
+        web = self.web(act, fresh=True)
+        self.asked[act.step] = (*web.tcp.ends, 6)
+        self.again[act.step] = web.tcp.syn
+        web.tcp.syn()
+
+    def syn_ack(self, act: Act) -> None:
+        self.web(act).tcp.accept()
+
+    def tcp_refused(self, act: Act) -> None:
+        self.web(act).tcp.refuse()
+
+    def unreachable(self, act: Act) -> None:
+        self.net.unreachable(*self.asked[act.answers])
+
+    def client_hello(self, act: Act) -> None:
+        self._hello(self.web(act))
+
+    def server_hello(self, act: Act) -> None:
+        web = self.web(act)
+        if web.tls is None:
+            self._hello(web)
+        self._accepted(web)
+
+    def certificate(self, act: Act) -> None:
+        """Comes with the ServerHello."""
+
+    def finished(self, act: Act) -> None:
+        self._ready(self.web(act), act)
+
+    def tls_alert(self, act: Act) -> None:
+        web, side = self.web(act), 0 if act.src == self.world.device else 1
+        web.tcp.raw(side, tls.alert(act.content["description"]))
+        web.tcp.close(side)
+
+    # ---------------------------------------------------------------------------------------------- CWMP and HTTP
+
+    def cwmp(self, act: Act) -> None:
+        rpc = act.kind.partition(".")[2]
+        web = self.web(act)
+        if rpc == "Inform" and web.cwmp:
+            self._end_session(web)
+            web = self.web(act)
+        if web.cwmp and str(act.content.get("session_events", "")) not in web.events:
+            self._end_session(web)  # this is said in a session of another kind
+            web = self.web(act)
+        self._ready(web, act)
+        if rpc != "Inform" and not web.cwmp:
+            self._introduce(web, act)
+        web.cwmp = True
+        if rpc == "Inform":
+            web.events = str(act.content.get("Event.EventCode", ""))
+            self.informed[self.server(act)] = act.content
+        body = cwmp.envelope(rpc, self._number(act, rpc), act.content)
+        self.asked[act.step] = (*web.tcp.ends, 6)
+        if act.src == self.world.device:
+            if web.waiting and web.inform:
+                self._accept_inform(web)
+            self._post(web, body)
+            web.inform = self.asked[f"id:{act.step}"] if rpc == "Inform" else ""
+        else:
+            if not web.waiting:
+                self._post(web, b"")
+            self._respond(web, 200, body)
+
+    def _number(self, act: Act, rpc: str) -> str:
+        if act.answers and f"id:{act.answers}" in self.asked:
+            return self.asked[f"id:{act.answers}"]
+        self.exchanges += 1
+        self.asked[f"id:{act.step}"] = f"{self.exchanges}"
+        return f"{self.exchanges}"
+
+    def _introduce(self, web: Web, act: Act) -> None:
+        """The Inform of a session whose Inform the rule does not speak of, or speaks of once for several."""
+        server = self.server(act)
+        held = dict(
+            self.informed.get(server)
+            or {
+                **DEFAULTS["cwmp.Inform"],
+                "Event.EventCode": "6 CONNECTION REQUEST",
+                "ParameterList": {"Device.DeviceInfo.SoftwareVersion": "1.0"},
+            }
+        )
+        if "session_events" in act.content:
+            held["Event.EventCode"] = act.content["session_events"]
+        web.events = str(held["Event.EventCode"])
+        self._post(web, cwmp.envelope("Inform", "prelude", held))
+        self._respond(web, 200, cwmp.envelope("InformResponse", "prelude", {"MaxEnvelopes": 1}))
+
+    def _post(self, web: Web, body: bytes) -> None:
+        web.waiting = True
+        web.tcp.send(0, cwmp.http_request("POST", "/acs", web.host, body))
+
+    def _respond(self, web: Web, status: int, body: bytes) -> None:
+        web.waiting, web.inform = False, ""
+        web.tcp.send(1, cwmp.http_response(status, body))
+
+    def _accept_inform(self, web: Web) -> None:
+        """The InformResponse of a rule that does not speak of it."""
+        self._respond(web, 200, cwmp.envelope("InformResponse", web.inform, {"MaxEnvelopes": 1}))
+
+    def _end_session(self, web: Web) -> None:
+        if web.waiting and web.inform:
+            self._accept_inform(web)
+        if not web.waiting:
+            self._post(web, b"")
+        self._respond(web, 204, b"")
+        web.cwmp = False
+        web.tcp.close(0)
+
+    def session_end(self, act: Act) -> None:
+        web = self.web(act)
+        if act.content.get("complete") is False:
+            web.cwmp = False
+            web.tcp.close(1 if act.content.get("by") == "acs" else 0)
+        else:
+            if not web.cwmp:
+                self._introduce(self._ready(web, act), act)
+            self._end_session(web)
+
+    def http_request(self, act: Act) -> None:
+        content = act.content
+        web = self._ready(self.web(act), act)
+        web.waiting = True
+        body = bytes(content.get("body_length") or 0)
+        needed(act, "method", "path")
+        self.asked[act.step] = (*web.tcp.ends, 6)
+        web.tcp.send(
+            0, cwmp.http_request(content["method"], content["path"], web.host, body, "application/octet-stream")
+        )
+
+    def http_response(self, act: Act) -> None:
+        content, web = act.content, self.web(act)
+        needed(act, "status")
+        web.waiting = web.cwmp = False
+        body = b"x" * int(content.get("body_length") or 0)
+        web.tcp.send(1, cwmp.http_response(int(content["status"]), body, "application/octet-stream"))
+
+    def document_request(self, act: Act) -> None:
+        needed(act, "method", "path")
+        web = self._ready(self.web(act), act)
+        web.waiting = True
+        self.asked[act.step] = (*web.tcp.ends, 6)
+        web.tcp.send(
+            0,
+            cwmp.http_request(
+                act.content["method"],
+                act.content["path"],
+                web.host,
+                json.dumps(act.content["body"]).encode(),
+                "application/json",
+            ),
+        )
+
+    def document_response(self, act: Act) -> None:
+        needed(act, "status")
+        web = self.web(act)
+        web.waiting = False
+        web.tcp.send(
+            1,
+            cwmp.http_response(
+                int(act.content["status"]), json.dumps(act.content["body"]).encode(), "application/json"
+            ),
+        )
+
+    # ---------------------------------------------------------------------------------------------- FTP
+
+    def control(self, act: Act) -> ftp.Control:
+        """The control connection between the act's hosts, greeted."""
+        server, address = self.server(act), self.address(self.world.device, act)
+        if (address, server) not in self.controls:
+            self.controls[address, server] = ftp.Control(self.net, address, self.world.addresses[server])
+        return self.controls[address, server]
+
+    def ftp_command(self, act: Act) -> None:
+        self.control(act).command(act.content["command"], act.content.get("argument", "cm.xml"))
+
+    def ftp_reply(self, act: Act) -> None:
+        self.control(act).reply(int(act.content["code"]))
+
+    def ftp_data(self, act: Act) -> None:
+        self.control(act).data(int(act.content.get("bytes") or 1000))
