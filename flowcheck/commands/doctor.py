@@ -23,7 +23,7 @@ PACKAGES = (            # distribution, whether a check needs it, what its absen
     ("jinja2", True, "no HTML report"),
     ("zstandard", False, "captures compressed with zstd cannot be read"),
     ("lz4", False, "captures compressed with lz4 cannot be read"),
-    ("pycrate", False, "a test that compares the MAP decoder with it is skipped"),
+    ("pycrate", False, "no synthetic HNBAP, S1AP and NAS messages, and their decoders are not compared with it"),
     ("pandas", False, "no tables of a batch"),
     ("pyarrow", False, "a batch writes its tables as CSV only, not as Parquet"),
     ("msgpack", False, "a batch decodes again what it has decoded before"),
@@ -35,6 +35,7 @@ PACKAGES = (            # distribution, whether a check needs it, what its absen
     ("scapy", False, "no redacted captures and no new samples"),
     ("pytest", False, "the tests cannot be run"),
     ("hypothesis", False, "the tests with random bytes cannot be run"),
+    ("playwright", False, "the tests that use a report in a browser are skipped"),
     ("moto", False, "the tests of object stores are skipped"),
 )
 PROGRAMS = (
