@@ -13,7 +13,7 @@ from functools import lru_cache
 
 from ..model import Message, Opaque, Timeline
 from ..rulebook.rule import Reference, Rule, Step
-from .values import ABSENT, Scope, partly_hidden
+from .values import ABSENT, Scope, holds_all, partly_hidden
 
 BEGAN_ANEW = "the device began anew"
 ENDED_BY = "ended by"       # and the message of the rule's `given_up_by`
@@ -95,7 +95,7 @@ class Visibility:
         protocol = step.messages[0].partition(".")[0]
         if protocol in SEQUENCED and any(m.protocol == protocol for m in self.messages[index:]):
             return "later messages of the same exchange are there, so this one was lost by the capture"
-        if step.answers is not None and protocol in DATAGRAMS and not following.kind.endswith(".query"):
+        if step.answers is not None and protocol in DATAGRAMS and not _proves_nothing(protocol, following):
             if any(m.kind in self.rule.step(step.answers).messages for m in self.messages[:index]):
                 return "the procedure went on, so the answer was lost by the capture"
         return None
@@ -215,8 +215,15 @@ class Visibility:
     def _request(self, step: Step) -> Message | None:
         if step.answers is None:
             return None
-        kinds = self.rule.step(step.answers).messages
-        return next((m for m in reversed(self.messages) if m.kind in kinds), None)
+        asked = self.rule.step(step.answers)
+        return next((m for m in reversed(self.messages) if m.kind in asked.messages
+                     and holds_all(asked.where, m, self.scope, {}) is not False), None)
+
+
+def _proves_nothing(protocol: str, following: Message) -> bool:
+    """Does this message come whether or not an answer came before it: another lookup, upkeep or the end of a tunnel?"""
+    return (following.kind.endswith(".query") or following.protocol == protocol == "dns"
+            or following.kind.startswith(("ike.informational.", "ike.create_child_sa.")))
 
 
 @lru_cache(maxsize=4)

@@ -31,6 +31,22 @@ def one(*messages, **more):
     return attempt
 
 
+OF_ONE_NAME = rule(TEXT.replace("message: dns.query, from: hnb, to: dns",
+                               "message: dns.query, from: hnb, to: dns, where: [{field: qname, equals: a.example}]")
+                   + '  - {step: over, cite: "5", message: ike.informational.request, optional: true}\n')
+ANOTHER_NAME = [message("dns.query", 50, "hnb", "dns", transaction=8, qname="ntp.example"),
+                message("dns.response", 50.1, "dns", "hnb", answers=8, rcode="NOERROR")]
+
+
+@pytest.mark.parametrize("later", [
+    ANOTHER_NAME,
+    [message("ike.informational.request", 50, "hnb", "segw", transaction=9)],
+    [*ANOTHER_NAME, message("ike.informational.request", 51, "hnb", "segw", transaction=9)]])
+def test_what_comes_anyway_does_not_show_that_a_question_was_answered(later):
+    attempt, = judged(OF_ONE_NAME, QUERY, *later)
+    assert codes(attempt) == ["told/no-answer"]
+
+
 def test_all_seen():
     assert one(QUERY, ANSWER, INFORM, ACCEPT).verdict == "pass"
 
