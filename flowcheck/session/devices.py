@@ -15,6 +15,7 @@ from typing import Any
 
 from ..model import Device, Endpoint, Message, Opaque
 from .named import Names
+from .turns import Turns
 
 # Message kinds whose sender (or, second table, receiver) is a device for certain; the weak ones count only for hosts that
 # serve nobody.
@@ -110,6 +111,9 @@ class _Facts:
         for spi, ends in self.ends_of_spi.items():
             for end in ends:
                 self.spis_at[end.address][spi] = None
+        self.turns = Turns(messages, self.cwmp_of_stream, (
+            address for address, keys in self.cwmp_at.items()
+            if len(keys) > 1 and address not in self.spis_at and address not in self.names.clients_of))
 
     def _note(self, message: Message, place: int) -> None:
         if message.session is not None:
@@ -160,15 +164,18 @@ class _Facts:
             return [("cwmp", self.cwmp_of_stream[message.stream])]
         if message.protocol == "ike" and message.fields.get("spi_i") in self.ends_of_spi:
             return [("ike", message.fields["spi_i"])]
-        return self.nodes_at(message.src) + self.nodes_at(message.dst)
+        return self.nodes_at(message.src, message.time) + self.nodes_at(message.dst, message.time)
 
-    def nodes_at(self, end: Endpoint) -> list[Hashable]:
+    def nodes_at(self, end: Endpoint, time: int | None = None) -> list[Hashable]:
         end = self.behind.get(end, end)
         if end.address not in self.device_addresses:
             return []
         if end.address in self.shared:
             if end in self.spi_of_end:
                 return [("ike", self.spi_of_end[end])]
+            holder = self.turns.holder(end.address, time) if time is not None else None
+            if holder is not None:
+                return [("cwmp", holder)]
             return [("cwmp", key) for key in sorted(self.cwmp_at.get(end.address, ()))] + \
                    list(self.names.clients_of.get(end.address, ())) + \
                    [("ike", spi) for spi in self.spis_at.get(end.address, ())]
