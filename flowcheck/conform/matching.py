@@ -132,8 +132,12 @@ def _answers(message: Message, ties: tuple[Tie, ...]) -> bool:
         any(tie.stream == message.stream and message.kind.startswith(("tls.", "ssh.")) for tie in ties)
 
 
+# what carries, or ends, the exchange of another protocol: an HTTP response, an SCTP ABORT
+CARRIERS = frozenset(("http.response", "sctp.abort"))
+
+
 def _belongs(message: Message, tie: Tie) -> bool:
-    if message.answers is not None:
+    if message.answers is not None and (message.answers == tie.transaction or message.kind not in CARRIERS):
         return message.answers == tie.transaction
     if message.session is not None and tie.session is not None:
         return message.session == tie.session and (message.exchange is None or message.exchange == tie.exchange

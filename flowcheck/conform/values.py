@@ -274,7 +274,7 @@ def _outcome(check: Check, label: str, value: Any, wanted: Any, blind: bool, fou
 
 
 def _present(value: Any, wanted: Any) -> bool:
-    there = not (value is ABSENT or value is None or value == "" or value == [])
+    there = not (value is ABSENT or value is None or value == "" or value == [] or value == {})
     return there == bool(wanted)
 
 

@@ -22,7 +22,8 @@ LAYER_KINDS = {"ipsec": ("esp",), "tls": ("tls", "dtls", "ssh")}
 DATAGRAMS = frozenset(("dns", "ike", "sctp", "hnbap", "s1ap", "rua", "ranap", "gtp", "gtpv2", "coap", "nas", "emm", "gmm"))
 SEQUENCED = frozenset(("ike", "sctp"))      # protocols whose later messages cannot be without the earlier ones
 STREAMS = frozenset(("tls", "http", "cwmp", "ftp", "ssh", "diameter"))
-ENDS = frozenset(("tcp.fin", "tcp.reset", "tls.alert", "tls.client_hello", "cwmp.session_end"))
+ENDS = frozenset(("tcp.fin", "tcp.reset", "tls.alert", "tls.client_hello", "cwmp.session_end",
+                  "sctp.abort", "sctp.shutdown", "sctp.shutdown_complete"))
 RELAYED = frozenset(("emm", "gmm", "mm", "esm", "sm"))   # the device's own, but carried by hosts of the network
 PATIENCE = 30.0             # seconds given to an answer that has no deadline of its own
 SLACK = 2_000_000_000       # ns by which a sealed burst may lie outside an interval
@@ -93,9 +94,10 @@ class Visibility:
                                              for other in self.rule.steps()):
             return "its answer is in the capture, so the message itself was lost by the capture"
         protocol = step.messages[0].partition(".")[0]
-        if protocol in SEQUENCED and any(m.protocol == protocol for m in self.messages[index:]):
+        if protocol in SEQUENCED and any(m.protocol == protocol and m.kind not in ENDS for m in self.messages[index:]):
             return "later messages of the same exchange are there, so this one was lost by the capture"
-        if step.answers is not None and protocol in DATAGRAMS and not _proves_nothing(protocol, following):
+        if step.answers is not None and protocol in DATAGRAMS and following.kind not in ENDS \
+                and not _proves_nothing(protocol, following):
             if any(m.kind in self.rule.step(step.answers).messages for m in self.messages[:index]):
                 return "the procedure went on, so the answer was lost by the capture"
         return None
