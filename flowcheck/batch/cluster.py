@@ -6,6 +6,7 @@ paths or URLs; reports and indexes come back with the outcome, so the archive's 
 
 from __future__ import annotations
 
+from collections import Counter
 from collections.abc import Iterable, Iterator
 from dataclasses import replace
 from itertools import count, islice
@@ -37,6 +38,7 @@ def run(address: str, settings: Settings, work: Iterable[tuple[Asked, str | None
     todo = iter(work)
     with client:
         given: dict[Any, Asked] = {}
+        tries: Counter[str] = Counter()           # by name
         run_id, numbers = uuid4().hex, count()
 
         def send(most: int) -> list[Any]:
@@ -51,6 +53,12 @@ def run(address: str, settings: Settings, work: Iterable[tuple[Asked, str | None
             asked = given.pop(future)
             if future.status == "finished":
                 outcome = future.result()
+            elif tries[asked.name] < RETRIES:                 # it went with its worker, or its result did: asked for again
+                tries[asked.name] += 1
+                again = client.submit(_task, settings, asked, retries=RETRIES, key=f"flowcheck-{run_id}-{next(numbers)}")
+                given[again] = asked
+                running.add(again)
+                continue
             else:
                 outcome = failure(asked, "crashed", f"lost on the cluster: {future.exception()}", settings.recipe, 0.0)
             for following in send(1):

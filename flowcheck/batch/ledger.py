@@ -12,12 +12,14 @@ import sqlite3
 import zlib
 from collections.abc import Iterable, Iterator
 from pathlib import Path
+from time import monotonic, sleep
 from typing import Any, NamedTuple
 
 from ..errors import UsageError
 from .inputs import Asked, Input
 
 VERSION = 1
+PATIENCE = 60.0             # seconds that another run's hold on the ledger is waited for
 FINAL = ("done", "unreadable", "crashed", "timeout")
 _SCHEMA = """
 CREATE TABLE files (path TEXT PRIMARY KEY, size INTEGER, stamp TEXT, sha256 TEXT);
@@ -65,8 +67,21 @@ class Ledger:
         except (OSError, sqlite3.Error) as error:
             raise UsageError(f"{self.path}: cannot be used as a ledger: {error}") from None
 
+    def _write_ahead(self) -> None:
+        """Turns write-ahead logging on. SQLite's own time limit does not cover this step, so a run that begins at the same moment
+        is waited for here."""
+        until = monotonic() + PATIENCE
+        while True:
+            try:
+                self._db.execute("PRAGMA journal_mode = WAL")
+                return
+            except sqlite3.OperationalError:
+                if monotonic() > until:
+                    raise
+                sleep(0.02)
+
     def _prepare(self) -> None:
-        self._db.execute("PRAGMA journal_mode = WAL")
+        self._write_ahead()
         self._db.execute("PRAGMA synchronous = NORMAL")
         self._db.execute("BEGIN IMMEDIATE")               # of two runs that begin at once, one makes the tables
         version = self._db.execute("PRAGMA user_version").fetchone()[0]
