@@ -27,6 +27,7 @@ class Attempt:
     messages: list[Message] = field(default_factory=list)
     opened_by: str = ""
     midway: bool = False
+    entered: bool = False           # begun by no opening or resuming message: the capture started inside it
     carried: frozenset[str] = frozenset()
     gave_up: str = ""
     refused: bool = False
@@ -81,7 +82,7 @@ class _Cutter:
             if opener or resumer:
                 now = self._start(opener or resumer, message, resumed=opener is None)
             elif relevant and not self.closed and any(self._sure(step, message) for step in relevant):
-                now = self.open = Attempt(opened_by=relevant[0].step, midway=True)
+                now = self.open = Attempt(opened_by=relevant[0].step, midway=True, entered=True)
             else:
                 return
         now.messages.append(message)

@@ -239,7 +239,7 @@ class Explanation:
         if any(self.states.get(name) == "not_observable" for name in names):
             return
         first_seen = next((m for m in self.reading.moves if m.what in ("match", "refuse")), None)
-        if self.view.midway and group.repeat.maximum > 1 and first_seen is matched[0]:
+        if group.repeat.maximum > 1 and (self.view.entered or self.view.midway and first_seen is matched[0]):
             self.doubts.append(f"the capture began inside step {matched[0].step.cite}; earlier messages of it may be missing")
             return
         cite = group.cite or matched[0].step.cite

@@ -257,7 +257,7 @@ def _unique(check: Check, label: str, values: list[Any], messages: tuple[Message
 def _outcome(check: Check, label: str, value: Any, wanted: Any, blind: bool, found: Mapping[str, Any] | None,
              in_words: bool = True) -> Outcome:
     expected, shown = (_expected(check, wanted), _shown(value, found)) if in_words else ("", "")
-    empty = value is ABSENT or value is None or value == "" or value == [] or (found is not None and not any(
+    empty = value is ABSENT or value is None or value == "" or value == [] or value == {} or (found is not None and not any(
         v not in (None, "") for v in found.values()))
     if value is ABSENT and (blind or check.test == "certifies"):
         return Outcome(check, None, label, expected, "cut or sealed" if blind else "no certificate")

@@ -40,6 +40,7 @@ class Visibility:
     midway: bool                # entered at a step that is not an opening one, with nothing of the device before it
     gave_up: str                # how somebody ended the attempt, empty where nobody did
     limit: int                  # the attempt's place in time ends here: the next attempt, or the end of the capture
+    entered: bool = False       # the capture started inside the attempt, at a step that neither opens nor resumes it
     _asked: dict[str, bool] = field(default_factory=dict, init=False, repr=False, compare=False)   # of the attempt as a whole
 
     def hidden(self, step: Step, index: int) -> str | None:
