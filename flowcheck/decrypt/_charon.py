@@ -12,14 +12,11 @@ SPIs an IKE SA has) is found by trying: a key is believed only where the integri
 from __future__ import annotations
 
 import re
-from typing import TYPE_CHECKING
 
+from ._found import Found
 from .esp import EspKey
 from .ike import IkeKey
 from .suites import NONE, Encryption, Integrity, encryption, integrity
-
-if TYPE_CHECKING:
-    from ._formats import Found
 
 _LINE = re.compile(r"(?:^|\s)(\d+)\[\w+\](?:\s<[^>]*>)?\s(.*)$")
 _HEAD = re.compile(r"(.+?) => (\d+) bytes", re.I)

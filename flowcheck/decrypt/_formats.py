@@ -11,23 +11,14 @@ from __future__ import annotations
 import csv
 import re
 from collections.abc import Callable, Iterator
-from typing import Any, NamedTuple
+from typing import Any
 
 from ..errors import KeyFileError
 from ._charon import charon
+from ._found import Found
 from .esp import EspKey
 from .ike import IkeKey
 from .suites import NONE, NULL, Integrity, encryption, integrity
-
-
-class Found(NamedTuple):
-    """What a file holds."""
-
-    esp: list[EspKey]
-    ike: list[IkeKey]
-    tls: dict[tuple[str, bytes], bytes]
-    rsa: list[Any]
-    passed_over: dict[str, int]       # kinds of entries that are of no use here -> how many
 
 
 def read(text: str, origin: str) -> Found:
