@@ -6,7 +6,7 @@ its time in tenths of a second unless `frame` says otherwise, so that findings c
 
 from flowcheck.conform.judge import judge
 from flowcheck.conform.matching import Matcher
-from flowcheck.conform.values import Host, Scope
+from flowcheck.conform.scope import Host, Scope
 from flowcheck.model import Device, Endpoint, FrameRef, Message, Opaque, Timeline
 from flowcheck.rulebook import build, structure
 from flowcheck.rulebook.mistakes import Mistakes

@@ -23,8 +23,9 @@ from typing import Any, NamedTuple
 from ..model import Message
 from ..rulebook.rule import Pattern, Step
 from .automaton import Automaton
+from .checks import Outcome, evaluate
+from .conditions import holds
 from .matching import Matcher
-from .values import Outcome, evaluate, holds
 
 Cost = tuple[int, int, int, int]
 FREE, MISSED, OPTIONAL = (0, 0, 0, 0, 0), (1, 0, 0, 0, 0), (0, 0, 0, 1, 0)     # the last decides ties: see `following`

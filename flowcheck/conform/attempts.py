@@ -17,9 +17,15 @@ from typing import Any
 
 from ..model import Message, Timeline
 from ..rulebook.rule import Group, Reference, Rule, Step
+from .checks import holds_all
+from .conditions import holds
+from .fields import ABSENT, get_field
 from .matching import Matcher
-from .values import ABSENT, get_field, holds, holds_all
-from .visibility import BEGAN_ANEW, ENDED_BY, TUNNEL_DELETED
+
+# why an attempt ended before it was complete
+BEGAN_ANEW = "the device began anew"
+ENDED_BY = "ended by"       # and the message of the rule's `given_up_by`
+TUNNEL_DELETED = "the tunnel was deleted"
 
 
 @dataclass(slots=True)

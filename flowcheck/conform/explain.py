@@ -21,9 +21,11 @@ from typing import Any
 from ..model import Finding, FrameRef, Message, StepResult
 from ..rulebook.rule import Check, Group, Reference, Rule, Step
 from .align import Move, Reading
+from .checks import TESTS, Outcome, evaluate, holds_all
+from .conditions import holds
+from .fields import get_field
 from .forbidden import breaches
 from .matching import Matcher
-from .values import TESTS, Outcome, evaluate, get_field, holds_all
 from .visibility import Visibility
 
 IMPATIENT = 1_000_000_000   # ns: who leaves later than this after a request did wait, and the side that owes the answer is at fault
@@ -254,7 +256,6 @@ class Explanation:
                                       frames, messages)
 
     def _condition(self, check: Check) -> bool:
-        from .values import holds
         seen = frozenset(f"refused:{name}" if state == "refused" else name for name, state in self.states.items()
                          if state in ("seen", "late", "refused"))
         return holds(check.when, self.matcher.scope, self.reading.bound, seen) is True

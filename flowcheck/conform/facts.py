@@ -13,8 +13,9 @@ from typing import Any, NamedTuple
 
 from ..model import FrameRef, Message, Timeline
 from ..rulebook.rule import Fact, Rule
+from .bindings import parameter_values, taken
+from .fields import ABSENT
 from .matching import Matcher
-from .values import ABSENT, parameter_values, taken
 
 
 class _Entry(NamedTuple):

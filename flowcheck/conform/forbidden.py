@@ -16,8 +16,8 @@ from typing import Any, NamedTuple
 from ..model import Message
 from ..rulebook.rule import Group, Rule, Step
 from .align import Reading
+from .conditions import holds
 from .matching import Matcher
-from .values import holds
 from .visibility import Visibility
 
 PARTIAL = 64                   # beginnings of a forbidden sequence that are followed at a time

@@ -22,13 +22,15 @@ from ..session import lookups
 from . import attempts as cutting
 from .align import align
 from .automaton import automaton
-from .elsewhere import Elsewhere
+from .bindings import taken
 from .describe import diagnosis, summary
+from .elsewhere import Elsewhere
 from .explain import Explanation
 from .facts import History
+from .fields import ABSENT
 from .matching import Matcher
 from .roles import find as find_roles, is_meant
-from .values import ABSENT, Scope, taken
+from .scope import Scope
 from .visibility import Visibility
 
 

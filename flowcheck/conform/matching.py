@@ -8,7 +8,10 @@ from typing import Any, NamedTuple
 
 from ..model import Endpoint, Message
 from ..rulebook.rule import Pattern, Rule, Step
-from .values import ABSENT, Host, Scope, holds_all, partly_hidden, taken
+from .bindings import taken
+from .checks import holds_all
+from .fields import ABSENT, partly_hidden
+from .scope import Host, Scope
 
 
 class Tie(NamedTuple):

@@ -12,8 +12,11 @@ from typing import Any
 
 from ..model import Message, Timeline
 from ..rulebook.rule import Pattern, Reference, Role, Rule, Site
+from .checks import holds_all
+from .conditions import holds
+from .fields import ABSENT, get_field
 from .matching import Matcher
-from .values import ABSENT, Host, Scope, get_field, holds, holds_all
+from .scope import Host, Scope
 
 
 def find(rule: Rule, site: Site, timeline: Timeline, remembered: Mapping[str, Any], resolved: Mapping[str, frozenset[str]],

@@ -13,11 +13,11 @@ from functools import lru_cache
 
 from ..model import Message, Opaque, Timeline
 from ..rulebook.rule import Reference, Rule, Step
-from .values import ABSENT, Scope, holds_all, partly_hidden
+from .attempts import BEGAN_ANEW, ENDED_BY, TUNNEL_DELETED
+from .checks import holds_all
+from .fields import ABSENT, partly_hidden
+from .scope import Scope
 
-BEGAN_ANEW = "the device began anew"
-ENDED_BY = "ended by"       # and the message of the rule's `given_up_by`
-TUNNEL_DELETED = "the tunnel was deleted"
 LAYER_KINDS = {"ipsec": ("esp",), "tls": ("tls", "dtls", "ssh")}
 DATAGRAMS = frozenset(("dns", "ike", "sctp", "hnbap", "s1ap", "rua", "ranap", "gtp", "gtpv2", "coap", "nas", "emm", "gmm"))
 SEQUENCED = frozenset(("ike", "sctp"))      # protocols whose later messages cannot be without the earlier ones

@@ -5,9 +5,11 @@ from dataclasses import replace
 import pytest
 from literals import ADDRESSES, HNB, codes, judged, message, rule, scope, states, timeline
 
+from flowcheck.conform.bindings import taken
+from flowcheck.conform.checks import evaluate
 from flowcheck.conform.elsewhere import Elsewhere
+from flowcheck.conform.fields import ABSENT
 from flowcheck.conform.judge import judge
-from flowcheck.conform.values import ABSENT, evaluate, taken
 from flowcheck.model import Device
 from flowcheck.rulebook.rule import Binding, Check, Host, Reference
 from flowcheck.rulebook.site import load_site

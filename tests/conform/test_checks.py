@@ -1,0 +1,81 @@
+"""Checks: true, false, and what the capture cannot tell."""
+
+import pytest
+from literals import message, scope
+
+from flowcheck.conform.checks import evaluate, holds_all
+from flowcheck.rulebook.rule import Check, Reference
+
+
+def check(name, test, value, target="field", **more):
+    names = name if isinstance(name, Reference) else (name,)
+    return Check(target, names, test, value, **more)
+
+
+def outcome(of, *messages, **more):
+    found, = evaluate(of, messages, scope(**more), {})
+    return found
+
+
+@pytest.mark.parametrize("test, wanted, value, expected", [
+    ("present", True, "x", True), ("present", True, "", False), ("present", True, [], False),
+    ("present", False, "", True), ("present", True, 0, True), ("present", True, False, True),
+    ("equals", "NOERROR", "noerror", True), ("equals", 1, "1", True), ("equals", True, "1", True),
+    ("equals", True, "false", False), ("equals", "a.example", "A.example.", True), ("equals", 7, [5, 7], True),
+    ("in", ("a", "b"), "b", True), ("in", ("a", "b"), "c", False), ("in", ("a",), [], False),
+    ("not", "NOERROR", "SERVFAIL", True), ("not", "NOERROR", "NOERROR", False),
+    ("matches", "^9\\d{3}$", "9003", True), ("matches", "^9\\d{3}$", 8003, False), ("matches", "^b", ["a", "b"], True),
+    ("at_least", 1, ["x"], True), ("at_least", 1, [""], False), ("at_least", 400, 404, True),
+    ("at_least", 400, "204", False), ("at_most", 2, [1, 2, 3], False), ("at_most", 2, 2, True),
+])
+def test_checks(test, wanted, value, expected):
+    assert outcome(check("f", test, wanted), message("x.a", f=value)).holds is expected
+
+
+def test_an_absent_field():
+    assert outcome(check("f", "present", True), message("x.a")).absent
+    assert outcome(check("f", "equals", 1), message("x.a")).holds is False
+    assert outcome(check("f", "not", 1), message("x.a")).holds is True
+    assert outcome(check("f", "at_least", 1), message("x.a")).holds is False
+
+
+@pytest.mark.parametrize("blind", [{"incomplete": True}, {"encrypted": True}, {"decrypted": False}])
+def test_a_field_out_of_sight_is_unknown(blind):
+    """A cut or sealed message cannot be blamed for what it does not show, but for what it shows."""
+    assert outcome(check("f", "present", True), message("x.a", **blind)).holds is None
+    assert outcome(check("f", "equals", 1), message("x.a", f=2, **blind)).holds is False
+
+
+def test_a_value_not_known_yet_is_unknown():
+    assert outcome(check("f", "equals", Reference(("bound", "later"))), message("x.a", f=1)).holds is None
+    assert outcome(check(Reference(("site", "fields", "none")), "present", True), message("x.a", f=1)).holds is None
+
+
+def test_false_wins_over_unknown():
+    checks = [check("f", "equals", Reference(("later",))), check("g", "equals", 1)]
+    assert holds_all(checks, message("x.a", f=1, g=1), scope(), {}) is None
+    assert holds_all(checks, message("x.a", f=1, g=2), scope(), {}) is False
+
+
+LISTED = {"Device.FAP.GPS.LockedLatitude": "51", "Device.FAP.GPS.LockedLongitude": "", "Device.X": "1"}
+
+
+def test_a_parameter_check_is_about_all_that_match():
+    assert outcome(check("*.GPS.*", "at_least", 1, "parameters"), message("x.a", ParameterList=LISTED)).holds is True
+    empty = outcome(check("*.LockedLongitude", "at_least", 1, "parameters"), message("x.a", ParameterList=LISTED))
+    assert empty.holds is False and empty.absent
+    cut = message("x.a", ParameterList=LISTED, incomplete=True)
+    assert outcome(check("*.Nowhere", "at_least", 1, "parameters"), cut).holds is None
+
+
+@pytest.mark.parametrize("chain, holds_", [
+    ([{"san": ["DNS:segw.example", "other.example"]}], True),
+    ([{"san": ["dns:*.example"]}], True),
+    ([{"san": ["*.b.example"]}], False),
+    ([{"san": [], "subject_cn": "segw.example"}], True),
+    ([{"san": ["other.example"], "subject_cn": "segw.example"}], False),     # a SAN takes the CN's place, RFC 6125
+    ([{"san": ["other.example"]}, {"san": ["segw.example"]}], False),       # only the leaf speaks for the host
+])
+def test_certificates_and_names(chain, holds_):
+    of = check("certificates", "certifies", "segw.example")
+    assert outcome(of, message("x.a", certificates=chain)).holds is holds_
