@@ -21,6 +21,7 @@ from .checks import holds_all
 from .conditions import holds
 from .fields import ABSENT, get_field
 from .matching import Matcher
+from .several import side_by_side
 
 # why an attempt ended before it was complete
 BEGAN_ANEW = "the device began anew"
@@ -263,4 +264,5 @@ def _seconds(rule: Rule, matcher: Matcher) -> float:
 
 def relevant(attempt: Attempt, rule: Rule, matcher: Matcher) -> Sequence[Message]:
     """The attempt's messages that some step could ever match; the others were never in the sequence."""
-    return tuple(m for m in attempt.messages if any(matcher.could_be(step, m) for step in rule.steps()))
+    own = tuple(m for m in attempt.messages if any(matcher.could_be(step, m) for step in rule.steps()))
+    return side_by_side(own, rule, matcher)

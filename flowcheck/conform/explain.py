@@ -26,8 +26,10 @@ from .conditions import holds
 from .fields import get_field
 from .forbidden import breaches
 from .matching import Matcher
+from .several import excused, is_one
 from .visibility import Visibility
 
+ANOTHER = "; another host did it"
 IMPATIENT = 1_000_000_000   # ns: who leaves later than this after a request did wait, and the side that owes the answer is at fault
 LAYERS = {"tls": frozenset(("tls", "dtls")), "ipsec": frozenset(("esp",))}
 CODE_FIELDS = ("rcode", "notify", "FaultCode", "status", "description", "code", "cause", "experimental_result.code", "result_code")
@@ -162,15 +164,16 @@ class Explanation:
             if left != self._sender(step) and waited > IMPATIENT:
                 left, observed = self._sender(step), f"no answer to {request.kind} for {waited / 1e9:.1f} s; {observed}"
             side = pattern.side or left
-        self._add(kind, step, "" if gave_up else detail, frames=message.frames, expected=_wanted(step),
-                  observed=observed, hint=pattern.hint or step.hint, side=side,
-                  repair=self._repair(step))
-        self._failed = True
+        another = excused(self.rule, self.reading, self.matcher, step, self._last_request(step) or message)
+        self._add(kind, step, "" if gave_up else detail, severity="warning" if another else "error", frames=message.frames,
+                  expected=_wanted(step), observed=observed + (ANOTHER if another else ""), hint=pattern.hint or step.hint,
+                  side=side, repair=self._repair(step))
+        self._failed = self._failed or not another
         self._matched_before.append(message)
 
     def _skipped(self, move: Move, trailing: bool, unseen: bool) -> bool:
         step = move.step
-        if self.states.get(step.step) in ("seen", "refused", "late"):
+        if self.states.get(step.step) in ("seen", "refused", "late") and not self._unanswered_again(step, move):
             return unseen
         if move.hidden and move.hidden.startswith("carried"):
             self._state(step, "not_applicable", move.hidden)
@@ -203,12 +206,21 @@ class Explanation:
             observed = "nothing more of the procedure" if trailing else f"no {' or '.join(step.messages)} between these frames"
         if trailing and self.view.gave_up:
             observed += f"; {self.view.gave_up}"
+        another = kind == "no-answer" and excused(self.rule, self.reading, self.matcher, step, request)
+        severity = "warning" if another else step.severity
         self._state(step, "missing", observed)
         side = "network" if kind == "no-answer" and self._sender(step) == "network" else self._sender(step)
-        self._add(kind, step, "", severity=step.severity, frames=frames, expected=_wanted(step), observed=observed,
-                  hint=step.hint, side=step.side or side, repair=self._repair(step))
-        if step.severity == "error":
+        self._add(kind, step, "", severity=severity, frames=frames, expected=_wanted(step),
+                  observed=observed + (ANOTHER if another else ""), hint=step.hint, side=step.side or side,
+                  repair=self._repair(step))
+        if severity == "error":
             self._failed = True
+
+    def _unanswered_again(self, step: Step, move: Move) -> bool:
+        """Of tries with several hosts: has the last one asked brought no answer, after others did?"""
+        request = self._last_request(step)
+        return request is not None and not move.hidden and is_one(self.rule, step) and not any(
+            earlier.message.answers == request.transaction for earlier in self.moves[step.step] if earlier.message is not None)
 
     def _around(self, move: Move) -> tuple[FrameRef, ...]:
         before = self._matched_before[-1].frames[-1:] if self._matched_before else ()

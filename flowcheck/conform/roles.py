@@ -23,7 +23,7 @@ def find(rule: Rule, site: Site, timeline: Timeline, remembered: Mapping[str, An
          names: Mapping[str, set[str]]) -> tuple[Scope, tuple[str, ...]]:
     """The roles of a rule on one device's timeline, and what had to be assumed about them."""
     known = {role.name: _declared(role, site, remembered) for role in rule.roles}
-    scope = Scope(site, timeline.device, dict(known), remembered, resolved)
+    scope = Scope(site, timeline.device, dict(known), remembered, resolved=resolved)
     assumed: list[str] = []
     for last_resort in (False, False, True, True):   # a pattern may rest on a role that a later one finds
         for role in rule.roles:
@@ -32,7 +32,7 @@ def find(rule: Rule, site: Site, timeline: Timeline, remembered: Mapping[str, An
             host = _inferred(role, rule, scope, timeline.messages, names, known, last_resort)
             if host:
                 known[role.name] = host
-                scope = Scope(site, timeline.device, dict(known), remembered, resolved)
+                scope = Scope(site, timeline.device, dict(known), remembered, resolved=resolved)
                 shown = ", ".join(sorted(host.names or host.addresses))
                 assumed.append(f"{role.title or role.name} is {shown}, inferred from the traffic")
     for role in rule.roles:

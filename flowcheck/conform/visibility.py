@@ -17,6 +17,7 @@ from .attempts import BEGAN_ANEW, ENDED_BY, TUNNEL_DELETED
 from .checks import holds_all
 from .fields import ABSENT, partly_hidden
 from .scope import Scope
+from .several import is_one
 
 LAYER_KINDS = {"ipsec": ("esp",), "tls": ("tls", "dtls", "ssh")}
 DATAGRAMS = frozenset(("dns", "ike", "sctp", "hnbap", "s1ap", "rua", "ranap", "gtp", "gtpv2", "coap", "nas", "emm", "gmm"))
@@ -82,7 +83,7 @@ class Visibility:
         return any(len(ways[stream]) == 1 and counts[stream] > 1 for stream in asked)
 
     def _implied(self, step: Step, index: int) -> str | None:
-        request = self._request(step)
+        request = self._request(step, index)
         if request is not None and any(m.stream == request.stream and m.time > request.time and m.protocol != "dns"
                                        and m.protocol in STREAMS and m.kind not in ENDS and m.answers != request.transaction
                                        for m in self.timeline.messages):
@@ -95,13 +96,26 @@ class Visibility:
                                              for other in self.rule.steps()):
             return "its answer is in the capture, so the message itself was lost by the capture"
         protocol = step.messages[0].partition(".")[0]
-        if protocol in SEQUENCED and any(m.protocol == protocol and m.kind not in ENDS for m in self.messages[index:]):
+        if protocol in SEQUENCED and any(m.protocol == protocol and m.kind not in ENDS and _same_peers(m, request)
+                                         for m in self.messages[index:]):
             return "later messages of the same exchange are there, so this one was lost by the capture"
         if step.answers is not None and protocol in DATAGRAMS and following.kind not in ENDS \
                 and not _proves_nothing(protocol, following):
-            if any(m.kind in self.rule.step(step.answers).messages for m in self.messages[:index]):
+            if any(m.kind in self.rule.step(step.answers).messages for m in self.messages[:index]) \
+                    and not self._with_another(step, request, following, index):
                 return "the procedure went on, so the answer was lost by the capture"
         return None
+
+    def _with_another(self, step: Step, request: Message | None, following: Message, index: int) -> bool:
+        """Did the procedure go on with another host than the one asked, or than the one whose name was asked for?"""
+        if request is None or request.protocol != "dns":
+            alike = is_one(self.rule, step) or request is not None and request.protocol == following.protocol
+            return alike and not _same_peers(following, request)
+        before = self.messages[:index]
+        answered = {m.answers for m in before if m.kind == "dns.response"}
+        open_names = {_name(m) for m in before if m.kind == "dns.query" and m.transaction not in answered}
+        return bool(open_names) and any({following.src.address, following.dst.address} & addresses
+                                        for name, addresses in self.scope.resolved.items() if name not in open_names)
 
     def _out_of_reach(self, step: Step) -> str | None:
         """Of a role that may be beyond the taps: is anything of it in the capture, and anything of the link to it?"""
@@ -168,7 +182,7 @@ class Visibility:
     def _after_the_capture(self, step: Step, index: int) -> str | None:
         if index < len(self.messages) or not self.messages:
             return None
-        request = self._request(step)
+        request = self._request(step, index)
         if request is not None and self.gave_up == TUNNEL_DELETED and self._left_open(request):
             return "how the connection ended is not in the capture"
         if self.gave_up and (request is not None or self.gave_up in (TUNNEL_DELETED, BEGAN_ANEW)
@@ -215,12 +229,23 @@ class Visibility:
             value = self.scope.resolve(value, {})
         return PATIENCE if value is ABSENT else float(value)
 
-    def _request(self, step: Step) -> Message | None:
+    def _request(self, step: Step, index: int) -> Message | None:
+        """The last message before `index` that the step would answer; one without an answer first."""
         if step.answers is None:
             return None
         asked = self.rule.step(step.answers)
-        return next((m for m in reversed(self.messages) if m.kind in asked.messages
-                     and holds_all(asked.where, m, self.scope, {}) is not False), None)
+        requests = [m for m in reversed(self.messages[:index]) if m.kind in asked.messages
+                    and holds_all(asked.where, m, self.scope, {}) is not False]
+        answered = {m.answers for m in self.messages if m.answers is not None}
+        return next((m for m in requests if m.transaction not in answered), requests[0] if requests else None)
+
+
+def _same_peers(message: Message, request: Message | None) -> bool:
+    return request is None or {message.src.address, message.dst.address} == {request.src.address, request.dst.address}
+
+
+def _name(query: Message) -> str:
+    return str(query.fields.get("qname") or "").lower().rstrip(".")
 
 
 def _proves_nothing(protocol: str, following: Message) -> bool:

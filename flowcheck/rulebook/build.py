@@ -6,7 +6,7 @@ from dataclasses import replace
 from typing import Any
 
 from .mistakes import Mark
-from .rule import (Binding, Check, Condition, Deadline, Fact, Group, Opening, Pattern, Place, Reference, Repeat, Role, Rule,
+from .rule import (Binding, Check, Condition, Deadline, Fact, Group, OneOfSeveral, Opening, Pattern, Place, Reference, Repeat, Role, Rule,
                    Sample, Step)
 from .yamltree import List, Map
 
@@ -83,7 +83,11 @@ class _Builder:
         return Group(
             data["group"], items, data.get("order", "sequence"), data.get("optional", False),
             _repeat(data.get("repeat")), self.condition(data.get("when")), self.checks(data.get("expect")),
-            data.get("forbidden", False), data.get("cite", ""), _line(data.get("hint", "")), self.place(data.mark))
+            data.get("forbidden", False), data.get("cite", ""), _line(data.get("hint", "")), self.place(data.mark),
+            self.several(data.get("one_of_several")))
+
+    def several(self, data: Map | None) -> OneOfSeveral | None:
+        return data and OneOfSeveral(data["shown_by"], self.condition(data.get("when")))
 
     def step(self, data: Map) -> Step:
         return Step(

@@ -164,6 +164,11 @@ class Meaning:
             self.say(group.keys_at["order"], owner, f"'order: any' over {len(group['steps'])} items; at most "
                      f"{ANY_ORDER_LIMIT} can be tried in every order, so say which of them belong together")
         self.items(group["steps"])
+        if "one_of_several" in group:
+            several = group["one_of_several"]
+            if several["shown_by"] not in self.steps:
+                self.no_step("shown_by", several["shown_by"], several.keys_at["shown_by"], owner)
+            self.condition(several.get("when"), owner)
         inside = [kind for _, step in _steps(group["steps"]) for kind in _listed(step.get("message"))]
         self.checks(group.get("expect"), owner, inside)
 

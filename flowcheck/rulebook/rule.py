@@ -137,6 +137,12 @@ class Step:
 
 
 @dataclass(frozen=True, slots=True)
+class OneOfSeveral:
+    shown_by: str                                    # the step that shows that another host did it
+    when: Condition | None = None                    # unless this is false
+
+
+@dataclass(frozen=True, slots=True)
 class Group:
     group: str
     items: tuple[Step | Group, ...]
@@ -149,6 +155,11 @@ class Group:
     cite: str = ""
     hint: str = ""
     place: Place | None = None
+    one_of_several: OneOfSeveral | None = None       # gone through for each of several hosts, of which one is enough
+
+    def steps(self) -> Iterator[Step]:
+        """Every step in it, in the order of the file."""
+        return _steps(self.items)
 
 
 @dataclass(frozen=True, slots=True)

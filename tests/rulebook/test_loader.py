@@ -126,7 +126,7 @@ MISTAKES = {
     "key from nowhere": (
         "optional: true  ", "colour: red\n    optional: true  ", "colour: red",
         "group 'secure-session': unknown key 'colour'; keys here are group, steps, order, optional, repeat, when, "
-        "expect, forbidden, "
+        "expect, forbidden, one_of_several, "
         "cite, hint"),
     "misspelt step": ("- step: lan-up", "- stp: lan-up", "stp: lan-up",
                       "an entry of 'steps' has no 'step' (and no 'group') (and a key 'stp' nobody reads)"),
