@@ -27,7 +27,7 @@ def test_built_again_it_is_the_same(name, trial):
 def test_another_process_writes_the_same_octets(tmp_path):
     """No order of a set or a dictionary shows."""
     subprocess.run([sys.executable, str(REPORTS / "build.py"), str(tmp_path)], check=True, capture_output=True,
-                   env={"PYTHONHASHSEED": "12345", "PATH": "/usr/bin:/bin"})
+                   env={"PYTHONHASHSEED": "12345", "PATH": "/usr/bin:/bin", "PYTHONPATH": str(REPORTS.parent)})
     assert {p.name: p.read_bytes() for p in tmp_path.iterdir()} == {p.name: p.read_bytes() for p in REPORTS.glob("*.html")}
 
 

@@ -14,8 +14,8 @@ from typing import Any
 from ..model import Message
 from ..rulebook.rule import Group, Rule, Step
 from .align import Reading
-from .matching import Matcher
 from .conditions import holds
+from .matching import Matcher
 
 
 def side_by_side(messages: Sequence[Message], rule: Rule, matcher: Matcher) -> Sequence[Message]:
