@@ -20,7 +20,6 @@ PACKAGES = (            # distribution, whether a check needs it, what its absen
     ("lxml", True, "CWMP and other XML is not read"),
     ("PyYAML", True, "no rule file and no site profile can be read"),
     ("jsonschema", False, "the tests of the JSON result are skipped"),
-    ("jinja2", True, "no HTML report"),
     ("zstandard", False, "captures compressed with zstd cannot be read"),
     ("lz4", False, "captures compressed with lz4 cannot be read"),
     ("pycrate", False, "no synthetic HNBAP, S1AP and NAS messages, and their decoders are not compared with it"),

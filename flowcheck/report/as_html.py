@@ -1,117 +1,122 @@
 """The deviation report: one HTML file that needs no network, no server and no script, and is better with one.
 
-The page is written by templates/ with autoescape on; its policy (CSP 3) admits only the style sheet and the script that
-stand in it, by their hashes. How much is written depends on size: up to a budget everything stands in the page as it
-is; beyond it the attempts that passed are packed (zlib, base64) and unpacked when opened; beyond the ceiling the report
-becomes an index and a file per device.
+The page's policy (CSP 3) admits only the style sheet and the script that stand in it, by their hashes. How much is written
+depends on size: up to a budget everything stands in the page as it is; beyond it the attempts that passed are packed (zlib,
+base64) and unpacked when opened; beyond the ceiling the report becomes an index and a file per device, written one by one.
 """
 
 from __future__ import annotations
 
 import base64
-import hashlib
 import zlib
 from collections.abc import Iterator
-from functools import cache
 from pathlib import Path
-from typing import Any
 
-from flowcheck.model import PASS, Result
-from flowcheck.report import mask, view
+from flowcheck.model import PASS, DeviceResult, Result
+from flowcheck.report import mask
+from flowcheck.report.html_attempt import Detail, body
+from flowcheck.report.html_page import Numbered, Report, heading, page, section
 
 BUDGET = 1_000_000            # octets of a page up to which everything stands in it as it is
 CEILING = 10_000_000          # octets no file exceeds
 
-_LEAST = (view.Detail(), view.Detail(messages=200, value=1_024), view.Detail(messages=40, value=256), view.Detail(messages=5, value=120))
+_LEAST = (Detail(), Detail(messages=200, value=1_024), Detail(messages=40, value=256), Detail(messages=5, value=120))
+_LEFT_OUT = "<p>Left out for size; <code>flowcheck check --json</code> holds this attempt in full.</p>"
+
+Bodies = list[tuple[int, str]]                          # the attempts of a device that are shown in full: place and HTML
 
 
 def html(result: Result, *, show_secrets: bool = False) -> str:
     """The whole report as one page, however large."""
-    return _page(result if show_secrets else mask.masked(result), None) or ""
+    report = Report.of(result if show_secrets else mask.masked(result))
+    devices = [(entry, _bodies(report, entry)) for entry in _shown(report)]
+    return page(report, _sections(report, devices, _exceeds(devices, BUDGET)))
 
 
 def write_html(result: Result, path: str | Path, *, show_secrets: bool = False, ceiling: int = CEILING) -> list[Path]:
     """Writes the report to `path` and returns the files written: `path` first, then one per device where it was too large."""
-    result = result if show_secrets else mask.masked(result)
+    report = Report.of(result if show_secrets else mask.masked(result))
     path = Path(path)
     path.parent.mkdir(parents=True, exist_ok=True)
-    page = _page(result, ceiling, only=1 if len(result.devices) == 1 else None)
-    if page is not None:
-        _write(path, page)
+    if len(result.devices) == 1:
+        _write(path, _one_device(report, report.numbered[0], ceiling))
         return [path]
-    folder = path.parent / f"{path.stem}-devices"
+    devices: list[tuple[Numbered, Bodies]] = []
+    folder, written, size = path.parent / f"{path.stem}-devices", [path], 0
+    for entry in _shown(report):
+        devices.append((entry, _bodies(report, entry)))
+        size += sum(_size(html) for place, html in devices[-1][1] if entry[1].attempts[place - 1].verdict != PASS)
+        if size > ceiling:
+            break
+    else:
+        whole = page(report, _sections(report, devices, _exceeds(devices, BUDGET)))
+        if _size(whole) <= ceiling:
+            _write(path, whole)
+            return [path]
     folder.mkdir(exist_ok=True)
-    written = [path]
-    for number in sorted({number for number, _ in view.chosen(result)}):
-        file = folder / f"d{number}.html"
-        _write(file, _page(result, ceiling, only=number, back=f"../{path.name}") or "")
-        written.append(file)
-    _write(path, _render(view.page(result), [], "", folder.name))
+    known = {entry[0]: bodies for entry, bodies in devices}
+    del devices
+    for entry in sorted(_shown(report), key=lambda entry: entry[0]):
+        if any((entry[0], place) in report.full for place in range(1, len(entry[1].attempts) + 1)):
+            file = folder / f"d{entry[0]}.html"
+            _write(file, _one_device(report, entry, ceiling, f"../{path.name}", known.pop(entry[0], None)))
+            written.append(file)
+    _write(path, page(report, (), folder=folder.name))
     return written
 
 
-def _page(result: Result, ceiling: int | None, only: int | None = None, back: str = "") -> str | None:
-    """The page with as much detail as fits below the ceiling; None where several devices do not. One device always fits."""
-    head = view.page(result, only)
-    for step, detail in enumerate(_LEAST):
-        devices, size, unpacked = [], 0, 0
-        for device in _devices(result, detail, only):
-            devices.append(device)
-            size += sum(_size(attempt["body"]) for attempt in device["full"])
-            unpacked += sum(_size(attempt["body"]) for attempt in device["full"] if not attempt["passed"])
-            if only is None and ceiling is not None and unpacked > ceiling:
-                return None
-        if step == 0 and size <= BUDGET:
-            return _render(head, devices, back)
-        if step == len(_LEAST) - 1 and ceiling is not None:
-            _leave_out(devices, ceiling // 2)
-        page = _render(head, [_packed(device) for device in devices], back)
-        if ceiling is None or _size(page) <= ceiling:
-            return page
-        if only is None:
-            return None
-    return page
+def _shown(report: Report) -> Iterator[Numbered]:
+    """The devices of which some attempt is shown in full, and those without any attempt."""
+    numbers = {number for number, _ in report.full}
+    return (entry for entry in report.numbered if entry[0] in numbers or not entry[1].attempts)
 
 
-def _leave_out(devices: list[dict[str, Any]], room: int) -> None:
+def _bodies(report: Report, entry: Numbered, detail: Detail = Detail()) -> Bodies:
+    number, device = entry
+    return [(place, body(report.run, one, f"d{number}.a{place}", detail)) for place, one in enumerate(device.attempts, 1)
+            if (number, place) in report.full]
+
+
+def _sections(report: Report, devices: list[tuple[Numbered, Bodies]], packing: bool) -> Iterator[str]:
+    for (number, device), bodies in devices:
+        yield section(device, number, report.full, _attempts(device, number, bodies, packing))
+
+
+def _attempts(device: DeviceResult, number: int, bodies: Bodies, packing: bool) -> Iterator[str]:
+    for place, text in bodies:
+        one = device.attempts[place - 1]
+        yield heading(one, f"d{number}.a{place}", number, text, _packed(text) if packing and one.verdict == PASS else "")
+
+
+def _one_device(report: Report, entry: Numbered, ceiling: int, back: str = "", bodies: Bodies | None = None) -> str:
+    """The page of one device with as much detail as fits below the ceiling."""
+    for detail in _LEAST:
+        if bodies is None or detail is not _LEAST[0]:
+            bodies = _bodies(report, entry, detail)
+        devices = [(entry, bodies)]
+        if detail is _LEAST[-1]:
+            devices = [(entry, _left_out(bodies, ceiling // 2))]
+        text = page(report, _sections(report, devices, _exceeds(devices, BUDGET)), only=entry, back=back)
+        if _size(text) <= ceiling:
+            break
+    return text
+
+
+def _left_out(bodies: Bodies, room: int) -> Bodies:
     """The last resort: attempts for which there is no room any more keep their heading only."""
-    for device in devices:
-        for attempt in device["full"]:
-            room -= _size(attempt["body"])
-            if room < 0:
-                attempt["body"] = "<p>Left out for size; <code>flowcheck check --json</code> holds this attempt in full.</p>"
+    kept = []
+    for place, text in bodies:
+        room -= _size(text)
+        kept.append((place, text if room >= 0 else _LEFT_OUT))
+    return kept
 
 
-def _devices(result: Result, detail: view.Detail, only: int | None) -> Iterator[dict[str, Any]]:
-    """The devices of which some attempt is shown in full, each with the HTML of those attempts."""
-    full = view.chosen(result)
-    numbers = {number for number, _ in full} | {number for number, device in enumerate(result.devices, 1) if not device.attempts}
-    for number, device in view.in_order(result):
-        if only not in (None, number) or number not in numbers:
-            continue
-        attempts = [(one.verdict == PASS, view.attempt(result, device, number, place, detail))
-                    for place, one in enumerate(device.attempts, 1) if (number, place) in full]
-        for passed, attempt in attempts:
-            attempt["passed"], attempt["body"], attempt["packed"] = passed, _template("attempt.html").render(a=attempt), ""
-            del attempt["ladder"], attempt["messages"]           # they stand in the body now
-        yield {**view.overview(device, number, full), "full": [attempt for _, attempt in attempts]}
+def _exceeds(devices: list[tuple[Numbered, Bodies]], budget: int) -> bool:
+    return sum(_size(text) for _, bodies in devices for _, text in bodies) > budget
 
 
-def _packed(device: dict[str, Any]) -> dict[str, Any]:
-    for attempt in device["full"]:
-        if attempt["passed"]:
-            attempt["packed"] = base64.b64encode(zlib.compress(attempt["body"].encode(), 9)).decode("ascii")
-    return device
-
-
-def _render(head: dict[str, Any], devices: list[dict[str, Any]], back: str, folder: str = "") -> str:
-    style, script = _source("style.css"), _source("script.js")
-    return _template("report.html").render(p=head, devices=devices, back=back, folder=folder, style=style, script=script,
-                                           style_hash=_hash(style), script_hash=_hash(script))
-
-
-def _hash(text: str) -> str:
-    return "sha256-" + base64.b64encode(hashlib.sha256(text.encode()).digest()).decode("ascii")
+def _packed(text: str) -> str:
+    return base64.b64encode(zlib.compress(text.encode(), 9)).decode("ascii")
 
 
 def _size(text: str) -> int:
@@ -119,18 +124,7 @@ def _size(text: str) -> int:
 
 
 def _write(path: Path, text: str) -> None:
-    path.write_text(text, encoding="utf-8", newline="\n")
-
-
-@cache
-def _source(name: str) -> str:
-    return (Path(__file__).parent / "templates" / name).read_text(encoding="utf-8")
-
-
-@cache
-def _template(name: str) -> Any:
-    from jinja2 import Environment, FileSystemLoader, StrictUndefined     # 60 ms, and only this report needs it
-
-    environment = Environment(loader=FileSystemLoader(Path(__file__).parent / "templates"), autoescape=True, undefined=StrictUndefined,
-                              trim_blocks=True, lstrip_blocks=True, keep_trailing_newline=True)
-    return environment.get_template(name)
+    """Whole or not at all: a reader never sees half a page."""
+    waiting = path.with_name(path.name + ".part")
+    waiting.write_text(text, encoding="utf-8", newline="\n")
+    waiting.replace(path)

@@ -10,10 +10,9 @@ from __future__ import annotations
 from collections.abc import Iterator, Sequence
 from dataclasses import dataclass
 
-from markupsafe import Markup, escape
-
 from flowcheck.model import AttemptResult, Event, Finding, StepResult
 from flowcheck.report import words
+from flowcheck.report.markup import escaped
 from flowcheck.report.times import clock, span
 from flowcheck.report.visible import line
 
@@ -43,12 +42,12 @@ def in_tunnel(event: Event) -> bool:
     return "esp" in event.layers or "ipsec" in event.layers
 
 
-def draw(attempt: AttemptResult, anchor: str, names: tuple[str, ...]) -> Markup:
+def draw(attempt: AttemptResult, anchor: str, names: tuple[str, ...]) -> str:
     """The diagram; its arrows link to `#<anchor>.m<number>`, its missing steps to `#<anchor>.<step>`."""
     rows = lay_out(attempt)
     lines = lifelines(attempt, rows)
     if not rows or not lines:
-        return Markup()
+        return ""
     return _Drawing(attempt, anchor, names, rows, lines).svg()
 
 
@@ -169,7 +168,7 @@ class _Drawing:
             self.by_step.setdefault(finding.step, finding)
         self.out: list[str] = []
 
-    def svg(self) -> Markup:
+    def svg(self) -> str:
         heights = [self.height(row) for row in self.rows]
         bottom = _HEAD + sum(heights) + 16
         repeated = len(self.rows) > 18
@@ -200,7 +199,7 @@ class _Drawing:
                 before = self.attempt.events[row.folded[1]].time
         head = ('<svg class="ladder" role="group" aria-label="Ladder diagram; the table after it says the same" '
                 f'width="{self.width}" height="{total}" viewBox="0 0 {self.width} {total}">')
-        return Markup("\n".join([head, *self.out, "</svg>"]))
+        return "\n".join([head, *self.out, "</svg>"])
 
     def height(self, row: Row) -> int:
         if row.event is not None:
@@ -209,7 +208,7 @@ class _Drawing:
 
     def add(self, form: str, *values: object) -> None:
         """Texts are escaped, numbers are not; the form itself is ours."""
-        self.out.append(form.format(*(value if isinstance(value, (int, float)) else str(escape(value)) for value in values)))
+        self.out.append(form.format(*(value if isinstance(value, (int, float)) else escaped(str(value)) for value in values)))
 
     def x(self, number: int) -> int:
         return _GUTTER + self.column // 2 + number * self.column

@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 from datetime import UTC, datetime
+from functools import lru_cache
 
 _SECOND = 1_000_000_000
 _EPOCH = datetime(1970, 1, 1, tzinfo=UTC)
@@ -17,7 +18,13 @@ def iso(time: int | None) -> str | None:
     seconds, nanoseconds = divmod(time, _SECOND)
     if not 0 <= seconds <= _LAST_SECOND:
         seconds, nanoseconds = (0, 0) if seconds < 0 else (_LAST_SECOND, _SECOND - 1)
-    return f"{datetime.fromtimestamp(seconds, UTC):%Y-%m-%dT%H:%M:%S}".rjust(19, "0") + f".{nanoseconds:09d}Z"
+    return f"{_calendar(seconds)}.{nanoseconds:09d}Z"
+
+
+@lru_cache(1024)
+def _calendar(seconds: int) -> str:
+    """Up to the second; messages share their seconds, and all else is cheap."""
+    return f"{datetime.fromtimestamp(seconds, UTC):%Y-%m-%dT%H:%M:%S}".rjust(19, "0")
 
 
 def from_iso(text: str | None) -> int | None:

@@ -1,8 +1,7 @@
 """Text from the wire made safe to look at: what cannot be seen, or changes how its neighbours are seen, is spelt out.
 
 Control characters, bidirectional controls (UAX #9), zero-width and other format characters, line separators and lone
-surrogates become escapes such as `\\x1b` and `\\u202e`. Nothing here makes text safe for HTML: that is the template's
-autoescape, on top of this.
+surrogates become escapes such as `\\x1b` and `\\u202e`. Nothing here makes text safe for HTML: that is markup.py.
 """
 
 from __future__ import annotations
@@ -11,29 +10,29 @@ import re
 
 LIMIT = 4_096                 # characters of one value that are shown
 
-_UNSEEN = ("\x00-\x08\x0b-\x1f\x7f-\x9f\xad\u034f\u061c\u115f\u1160\u17b4\u17b5\u180b-\u180f\u200b-\u200f\u2028-\u202e"
+UNSEEN = ("\x00-\x08\x0b-\x1f\x7f-\x9f\xad\u034f\u061c\u115f\u1160\u17b4\u17b5\u180b-\u180f\u200b-\u200f\u2028-\u202e"
            "\u2060-\u206f\u3164\ufe00-\ufe0f\ufeff\uffa0\ufff0-\ufffb\ufffe\uffff\ud800-\udfff\U000e0000-\U000e0fff")
-_IN_BLOCK = re.compile(f"[{_UNSEEN}]")
-_IN_LINE = re.compile(f"[\t\n{_UNSEEN}]")
+_IN_BLOCK = re.compile(f"[{UNSEEN}]")
+_IN_LINE = re.compile(f"[\t\n{UNSEEN}]")
 
 
 def line(text: object, limit: int = LIMIT) -> str:
     """`text` in one line: tabs and line ends are spelt out too."""
-    return _IN_LINE.sub(_escape, _elide(str(text), limit))
+    return _IN_LINE.sub(spelt, elided(str(text), limit))
 
 
 def block(text: object, limit: int = LIMIT) -> str:
     """`text` with its own line ends and tabs kept."""
-    return _IN_BLOCK.sub(_escape, _elide(str(text).replace("\r\n", "\n"), limit))
+    return _IN_BLOCK.sub(spelt, elided(str(text).replace("\r\n", "\n"), limit))
 
 
-def _elide(text: str, limit: int) -> str:
+def elided(text: str, limit: int) -> str:
     if len(text) <= limit:
         return text
     return f"{text[:limit]} … ({len(text) - limit} more characters not shown)"
 
 
-def _escape(match: re.Match[str]) -> str:
+def spelt(match: re.Match[str]) -> str:
     code = ord(match.group())
     if code in _SHORT:
         return _SHORT[code]

@@ -2,7 +2,8 @@
 
 from __future__ import annotations
 
-from collections.abc import Iterable, Iterator
+import re
+from collections.abc import Iterable, Iterator, Sequence
 from functools import lru_cache
 
 from flowcheck.model import FAIL, INCONCLUSIVE, PASS, AttemptResult, CaptureInfo, DeviceResult, Finding, FrameRef, Result, StepResult
@@ -40,8 +41,10 @@ def by_capture(frames: Iterable[FrameRef]) -> dict[int, list[int]]:
     return {capture: sorted(found[capture]) for capture in sorted(found)}
 
 
-def frame_list(frames: Iterable[FrameRef], names: tuple[str, ...]) -> str:
+def frame_list(frames: Sequence[FrameRef], names: tuple[str, ...]) -> str:
     """`hnb_outer.pcap frames 9, 10, 11`; the name is left out where there is one capture only."""
+    if len(frames) == 1 and len(names) == 1:
+        return f"frame {frames[0].number}"
     return "; ".join((f"{names[capture]} " if len(names) > 1 else "") + ("frame " if len(numbers) == 1 else "frames ")
                      + ", ".join(map(str, numbers)) for capture, numbers in by_capture(frames).items())
 
@@ -65,6 +68,9 @@ def furthest(attempt: AttemptResult) -> StepResult | None:
     return next((step for step in reversed(steps) if step.state in REACHED), None)
 
 
+_SIGNS = re.compile(r"[\W_]+")
+
+
 def named(kind: str, summary: str) -> str:
     """The summary of a message, led by its kind where it does not name it itself."""
     if not summary:
@@ -76,7 +82,7 @@ def named(kind: str, summary: str) -> str:
 
 
 def _bare(text: str) -> str:
-    return "".join(filter(str.isalnum, text.lower()))
+    return _SIGNS.sub("", text.lower())
 
 
 def follow_on(attempt: AttemptResult) -> set[str]:
