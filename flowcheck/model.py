@@ -4,14 +4,54 @@
 
 Times are integer nanoseconds since 1970-01-01 UTC and are formatted only in the report. Everything is frozen and
 sequences are tuples, so that a stage can be tested with literals and no later stage can change what an earlier one saw.
-Per-packet types are named tuples, because hundreds of thousands of them are made; the rest are slotted dataclasses.
+Per-packet types are named tuples, because hundreds of thousands of them are made; the rest are slotted dataclasses,
+those made for every message `sealed` ones.
 """
 
 from __future__ import annotations
 
 from collections.abc import Mapping
-from dataclasses import dataclass, field, replace
-from typing import Any, NamedTuple, Protocol
+from dataclasses import FrozenInstanceError, dataclass, field
+from functools import lru_cache
+from operator import attrgetter
+from typing import Any, NamedTuple, Protocol, Self, dataclass_transform
+
+
+@dataclass_transform(frozen_default=True, field_specifiers=(field,))
+def sealed(cls: type) -> type:
+    """A frozen, slotted dataclass that is cheap to make, and cheap to make anew with `but`.
+
+    A frozen dataclass sets each of its fields through `object.__setattr__`, which takes more time than everything else a
+    decoder does with a small message. A sealed one is filled while it still is of an open class, and then takes its own.
+    """
+    unsealed = dataclass(slots=True)(cls)
+    values = attrgetter(*unsealed.__dataclass_fields__)
+
+    def new(sealed: type, *args: Any, **fields: Any) -> Any:
+        made = unsealed(*args, **fields)
+        made.__class__ = sealed
+        return made
+
+    def but(self: Any, **changes: Any) -> Any:
+        """The same with some fields changed: `dataclasses.replace`, at a fifth of its cost."""
+        made = unsealed(*values(self))
+        for name, value in changes.items():
+            setattr(made, name, value)
+        made.__class__ = self.__class__
+        return made
+
+    def refuse(self: Any, name: str, *_: Any) -> None:
+        raise FrozenInstanceError(f"cannot change field {name!r}")
+
+    return type(cls.__name__, (unsealed,), {
+        "__slots__": (), "__module__": cls.__module__, "__qualname__": cls.__qualname__, "__doc__": cls.__doc__,
+        "__new__": new, "__init__": object.__init__, "__setattr__": refuse, "__delattr__": refuse, "but": but,
+        "__hash__": lambda self: hash(values(self)), "__reduce__": lambda self: (self.__class__, values(self))})
+
+
+@lru_cache(maxsize=4096)
+def _protocol_of(kind: str) -> str:
+    return kind.partition(".")[0]
 
 
 # ---------------------------------------------------------------------------------------------------- capture
@@ -68,7 +108,7 @@ class Problem(NamedTuple):
 
 # ---------------------------------------------------------------------------------------------------- decode
 
-@dataclass(frozen=True, slots=True)
+@sealed
 class Context:
     """Where some bytes come from. A decoder reads it and copies it into the messages it makes."""
 
@@ -87,14 +127,16 @@ class Context:
                 incomplete: bool = False) -> Message:
         """A Message of these bytes. `incomplete` marks one whose end the capture does not hold."""
         return Message(kind, self.time, self.frames, self.src, self.dst, self.stream, self.layers, fields,
-                       exchange=self.exchange, problems=tuple(problems), incomplete=incomplete)
+                       self.exchange, None, None, (), 0, tuple(problems), incomplete)
 
     def within(self, layer: str, **changes: Any) -> Context:
         """The same place one layer further in."""
-        return replace(self, layers=(*self.layers, layer), **changes)
+        return self.but(layers=(*self.layers, layer), **changes)
+
+    def but(self, **changes: Any) -> Self: ...            # see `sealed`
 
 
-@dataclass(frozen=True, slots=True)
+@sealed
 class Message:
     """One protocol message: `kind` is `protocol.message`, `fields` use the names of the protocol's specification."""
 
@@ -117,7 +159,9 @@ class Message:
 
     @property
     def protocol(self) -> str:
-        return self.kind.partition(".")[0]
+        return _protocol_of(self.kind)
+
+    def but(self, **changes: Any) -> Self: ...            # see `sealed`
 
 
 class Payload(NamedTuple):

@@ -9,7 +9,6 @@ elements of one protocol are. An ASN.1 type is a function from `Bits` to a plain
 from __future__ import annotations
 
 from collections.abc import Callable, Iterator, Mapping
-from dataclasses import replace
 from ipaddress import ip_address
 from typing import Any, NamedTuple
 
@@ -362,7 +361,7 @@ class Application(NamedTuple):
         yield context.message(f"{self.name}.{kind}", fields, tuple(problems), incomplete=short and context.missing > 0)
         inner = context.within(self.name, missing=0)
         if self.connection in fields:
-            inner = replace(inner, carrier={**context.carrier, "ue": f"{self.connection} {fields[self.connection]}"})
+            inner = inner.but(carrier={**context.carrier, "ue": f"{self.connection} {fields[self.connection]}"})
         for protocol, content in carried:
             yield Payload(protocol, content, inner)
 

@@ -3,7 +3,6 @@
 from __future__ import annotations
 
 from collections.abc import Iterator
-from dataclasses import replace
 
 from ..model import Context
 
@@ -50,7 +49,7 @@ class Assembly:
         if len(contexts) == 1:
             return contexts[0]
         frames = sorted({frame for context in contexts for frame in context.frames})
-        return replace(contexts[-1], frames=tuple(frames))
+        return contexts[-1].but(frames=tuple(frames))
 
 
 # What can stand in a record in clear, and its length where that is fixed. HelloRequest is not among them: the explicit

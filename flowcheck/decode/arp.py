@@ -3,7 +3,6 @@
 from __future__ import annotations
 
 from collections.abc import Iterator
-from dataclasses import replace
 from ipaddress import IPv4Address
 
 from ..model import Context, Endpoint, Message, Problem
@@ -36,5 +35,5 @@ def decode(data: bytes, context: Context) -> Iterator[Message]:
     fields = {"sender_mac": sender_mac, "sender_ip": sender_ip, "target_mac": target_mac, "target_ip": target_ip,
               "gratuitous": sender_ip == target_ip,         # RFC 5227 3: an announcement
               "probe": sender_ip == "0.0.0.0"}              # RFC 5227 2.1.1: is this address free?
-    here = replace(context, src=Endpoint(sender_ip), dst=Endpoint(target_ip))
+    here = context.but(src=Endpoint(sender_ip), dst=Endpoint(target_ip))
     yield here.message(_OPERATIONS[operation], fields)

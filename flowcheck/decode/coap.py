@@ -10,7 +10,7 @@ from __future__ import annotations
 import re
 from collections import OrderedDict
 from collections.abc import Iterator
-from dataclasses import dataclass, replace
+from dataclasses import dataclass
 from typing import Any, NamedTuple
 
 from ..model import Context, Endpoint, FrameRef, Message, Payload, Problem
@@ -248,7 +248,7 @@ class _Talk:
             problems = [problem for problem in problems if problem.offset < len(data) - 1]
         elif parsed.short and (not problems or problems[-1].offset != parsed.short.offset):
             problems.append(parsed.short)
-        here = replace(context, exchange=request.exchange) if request else context
+        here = context.but(exchange=request.exchange) if request else context
         yield here.message(kind, fields, tuple(problems), incomplete=bool(context.missing))
         told = parsed.whole and not context.missing and not again
         if parsed.body and told and kind in ("coap.request", "coap.response"):

@@ -7,7 +7,6 @@ its own, because its flags mean other things.
 from __future__ import annotations
 
 from collections.abc import Iterator
-from dataclasses import replace
 from struct import Struct
 
 from ..model import Context, Message, Problem
@@ -104,7 +103,7 @@ class Conversation:
     def end(self, side: int) -> Iterator[Message]:
         tape = self._tapes[side]
         if tape is not None and self._trusted[side] and len(tape) >= 2 + 12:
-            context = replace(tape.place(len(tape)), missing=1)
+            context = tape.place(len(tape)).but(missing=1)
             yield _message(tape.take(len(tape))[2:], context, "tcp")
 
 

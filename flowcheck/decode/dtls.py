@@ -7,7 +7,6 @@ Retransmitted handshake messages come out again: folding copies is for those who
 from __future__ import annotations
 
 from collections.abc import Iterator
-from dataclasses import replace
 from typing import Any
 
 from ..model import Context, Message, Opaque, Payload, Problem
@@ -170,7 +169,7 @@ class Flow:
         if fragments.missing == 0:
             del waiting[number]
             frames = tuple(sorted(set(fragments.frames)))
-            yield from self._message(side, header, bytes(fragments.data), replace(context, frames=frames))
+            yield from self._message(side, header, bytes(fragments.data), context.but(frames=frames))
 
     def _message(self, side: int, header: bytes, body: bytes, context: Context) -> Iterator[Found]:
         kind = header[0]

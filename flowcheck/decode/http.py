@@ -13,7 +13,6 @@ from __future__ import annotations
 import re
 from collections import deque
 from collections.abc import Iterator
-from dataclasses import replace
 from typing import Any, NamedTuple
 
 from ..model import Context, FrameRef, Message, Payload, Problem, Switch
@@ -245,7 +244,7 @@ class Conversation:
         if (here.body or not here.counted) and not here.over and not here.cut_head and here.counted + missing:
             body, worse = inflate(bytes(here.body), headers, not incomplete)
             problems += worse
-        context = replace(tape.context, time=time, frames=frames, exchange=asked.exchange)
+        context = tape.context.but(time=time, frames=frames, exchange=asked.exchange)
         here.reset()
         direction = "response" if head.status else "request"
         yield context.message(f"http.{direction}", fields, tuple(problems), incomplete=incomplete)

@@ -3,7 +3,6 @@
 from __future__ import annotations
 
 from collections.abc import Iterator
-from dataclasses import replace
 from struct import unpack_from
 
 from ..model import Context, Message, Payload
@@ -35,6 +34,6 @@ def decode(data: bytes, context: Context) -> Iterator[Message | Payload]:
                 if indicator in _USERS:
                     carrier = {**context.carrier, "opc": origin, "dpc": destination}
                     yield Payload(_USERS[indicator], value[12:],
-                                  replace(context.within("m3ua", missing=0), carrier=carrier))
+                                  context.within("m3ua", missing=0).but(carrier=carrier))
     except Short:
         return                               # cut, or a length that lies: nothing whole is left in it

@@ -6,7 +6,6 @@ Only refusals are messages of their own: a refused connection, and a message tha
 from __future__ import annotations
 
 from collections.abc import Hashable, Iterator
-from dataclasses import replace
 
 from ..model import Context, Message, Payload
 from . import ranap
@@ -134,7 +133,7 @@ class Flow:
         _, before, frames = self._pieces.pop(key, (number, b"", ()))
         whole, frames = before + content, (*frames, *context.frames)
         if last:
-            return whole, replace(context, frames=tuple(dict.fromkeys(frames)))
+            return whole, context.but(frames=tuple(dict.fromkeys(frames)))
         if len(whole) <= _LARGEST:
             if len(self._pieces) >= _PENDING:
                 del self._pieces[next(iter(self._pieces))]
@@ -146,7 +145,7 @@ def _carry(content: bytes | None, number: int, connection: str, context: Context
     if content:
         inner = context.within("sccp")
         if connection:
-            inner = replace(inner, carrier={**context.carrier, "ue": f"connection {connection}"})
+            inner = inner.but(carrier={**context.carrier, "ue": f"connection {connection}"})
         yield Payload(protocol(number, content), content, inner)
 
 

@@ -10,7 +10,6 @@ network cards fill it in behind the tap.
 from __future__ import annotations
 
 from collections.abc import Iterator
-from dataclasses import replace
 from functools import cache
 from ipaddress import ip_address
 from struct import unpack_from
@@ -85,7 +84,7 @@ class Flow:
         layers = context.layers if context.layers[-1:] == ("sctp",) else (*context.layers, "sctp")
         src, dst = Endpoint(context.src.address, source), Endpoint(context.dst.address, destination)
         stream = self._association(source, destination, tag, data, frozenset((src, dst)), context.stream)
-        context = replace(context, src=src, dst=dst, layers=layers, stream=stream)
+        context = context.but(src=src, dst=dst, layers=layers, stream=stream)
         at, end = 12, len(data)
         while at + 4 <= end:
             kind, flags, size = data[at], data[at + 1], unpack_from(">H", data, at + 2)[0]
@@ -144,7 +143,7 @@ class Flow:
             first = flags & 2
             ppid, index, group = (word if first else 0), (0 if first else word), (stream, flags & 4, message)
         if flags & 3 == 3:
-            yield _payload(ppid, stream, content, replace(context, missing=cut) if cut else replace(context, missing=0))
+            yield _payload(ppid, stream, content, context.but(missing=cut) if cut else context.but(missing=0))
             return
         if cut:
             return                                       # a fragment that is not whole makes no message
@@ -154,7 +153,7 @@ class Flow:
             earlier = dict.fromkeys(frame for part in whole for frame in part.frames if frame not in piece.frames)
             frames = (*earlier, *piece.frames)           # the completing one last
             yield _payload(whole[0].ppid, stream, b"".join(part.data for part in whole),
-                           replace(context, frames=frames, missing=0))
+                           context.but(frames=frames, missing=0))
 
 
 class _Piece(NamedTuple):
@@ -216,7 +215,7 @@ def _payload(ppid: int, stream: int, data: bytes, context: Context) -> Payload:
         swapped = int.from_bytes(ppid.to_bytes(4, "little"), "big")
         ppid = swapped if swapped in _ASSIGNED and ppid > 0xFFFF else ppid
     return Payload(f"ppid:{ppid}" if ppid in _ASSIGNED else "", data,
-                   replace(context, carrier={"ppid": ppid, "sctp_stream": stream}))
+                   context.but(carrier={"ppid": ppid, "sctp_stream": stream}))
 
 
 # ------------------------------------------------------------------------------------------------ control chunks

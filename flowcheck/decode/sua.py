@@ -3,7 +3,6 @@
 from __future__ import annotations
 
 from collections.abc import Iterator
-from dataclasses import replace
 
 from ..model import Context, Message, Payload
 from . import _sigtran
@@ -59,7 +58,7 @@ class Flow:
         if content:
             inner = context.within("sua", missing=0)
             if name:
-                inner = replace(inner, carrier={**context.carrier, "ue": f"connection {name}"})
+                inner = inner.but(carrier={**context.carrier, "ue": f"connection {name}"})
             yield Payload(protocol(subsystem, content), content, inner)
 
     def end(self) -> Iterator[Message | Payload]:

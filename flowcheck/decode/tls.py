@@ -9,7 +9,6 @@ from __future__ import annotations
 
 import re
 from collections.abc import Iterator
-from dataclasses import replace
 from typing import Any
 
 from ..model import Context, Inner, Message, Opaque, Problem
@@ -331,7 +330,7 @@ class Conversation:
         elif kind == _DATA and data:
             one.finished = True
             carrier = {"sni": self.facts.sni, "alpn": self.facts.alpn}
-            yield Inner(side, data, replace(inner, carrier=carrier))
+            yield Inner(side, data, inner.but(carrier=carrier))
 
     def _sslv2_hello(self, record: bytes, place: Context) -> Message:
         cursor = Cursor(record, 3)

@@ -8,7 +8,6 @@ from __future__ import annotations
 
 from collections.abc import Iterator
 from contextlib import contextmanager
-from dataclasses import replace
 
 from ..model import Context, FrameRef
 
@@ -109,7 +108,7 @@ class Tape:
             time = max(time, when) if index else when
             if upto >= end:
                 break
-        return replace(self.context, time=time, frames=tuple(sorted(set(frames))))
+        return self.context.but(time=time, frames=tuple(sorted(set(frames))))
 
     def take(self, count: int) -> bytes:
         """The next `count` bytes, which are then behind us."""

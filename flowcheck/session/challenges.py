@@ -8,7 +8,6 @@ their own challenges, and requests whose bodies are messages of their own are le
 from __future__ import annotations
 
 from collections.abc import Sequence
-from dataclasses import replace
 
 from ..model import Message
 
@@ -30,7 +29,7 @@ def fold(messages: Sequence[Message]) -> list[Message]:
             if held is not None and message.time - messages[held[1]].time <= AGAIN:
                 first, answer = (out[one] for one in held)
                 out[held[0]] = out[held[1]] = None
-                out[place] = message = replace(message, copies=(*first.copies, *first.frames, *answer.frames, *message.copies))
+                out[place] = message = message.but(copies=(*first.copies, *first.frames, *answer.frames, *message.copies))
             if message.transaction is not None:
                 requests[message.transaction] = place
         elif message.kind == "http.response" and message.fields.get("status") in STATUS and message.answers in requests:

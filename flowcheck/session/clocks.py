@@ -42,6 +42,8 @@ def corrections(by_tap: Mapping[int, Sequence[Message]], given: Mapping[int, int
     """The correction of each tap whose clock differs noticeably from that of the first. `given`: offsets in ns by tap."""
     found = {tap: Correction(offset) for tap, offset in (given or {}).items()}
     taps = sorted(by_tap)
+    if len(taps) < 2:
+        return found
     marks = {tap: _once(by_tap[tap]) for tap in taps}
     known = taps[:1]
     for tap in taps[1:]:
@@ -91,7 +93,7 @@ def _between(reference: Mapping[str, int], other: Mapping[str, int], shifted: Co
 
 
 def corrected_message(message: Message, correction: Correction) -> Message:
-    return replace(message, time=correction.at(message.time))
+    return message.but(time=correction.at(message.time))
 
 
 def corrected_opaque(opaque: Opaque, correction: Correction) -> Opaque:

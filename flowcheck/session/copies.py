@@ -10,7 +10,7 @@ from __future__ import annotations
 import json
 from collections import defaultdict
 from collections.abc import Sequence
-from dataclasses import dataclass, replace
+from dataclasses import dataclass
 from typing import NamedTuple
 
 from ..model import Endpoint, Message
@@ -59,7 +59,7 @@ class Folded(NamedTuple):
 def fold(messages: Sequence[Message], taps: Sequence[int]) -> Folded:
     """One Message per transmission, with one stream number for a connection however many viewpoints saw it.
 
-    `taps` holds the tap of each capture. The copy that is clear in a capture of its own is kept, because a reader can
+    `messages` are in time order, and so is what is returned. `taps` holds the tap of each capture. The copy that is clear in a capture of its own is kept, because a reader can
     look at it in Wireshark without keys; its layers are those of the copy that shows the tunnel.
     """
     several = len(set(taps)) > 1 or any(TUNNELS.intersection(m.layers) for m in messages)
@@ -87,8 +87,9 @@ def fold(messages: Sequence[Message], taps: Sequence[int]) -> Folded:
             order.append(sighting)
     streams = _same_streams(order)
     joined = [_join(s) for s in order]
-    return Folded([replace(m, stream=streams[m.stream]) if streams.get(m.stream, m.stream) != m.stream else m for m in joined],
-                  aliases, streams)
+    joined = [m.but(stream=streams[m.stream]) if streams.get(m.stream, m.stream) != m.stream else m for m in joined]
+    joined.sort(key=lambda m: (m.time, m.frames[-1]))          # the copy that is kept may be the later one
+    return Folded(joined, aliases, streams)
 
 
 def _same_streams(sightings: Sequence[_Sighting]) -> dict[int, int]:
@@ -135,5 +136,5 @@ def _join(sighting: _Sighting) -> Message:
     best = min(views, key=lambda item: (item[1].incomplete, item[0][1], item[0][0]))[1]     # always the same tap
     tunnelled = next((m for view, m in views if view[1]), best)
     others = tuple(ref for _, m in views if m is not best for ref in (*m.frames, *m.copies))
-    return replace(best, layers=tunnelled.layers, copies=(*best.copies, *others))
+    return best.but(layers=tunnelled.layers, copies=(*best.copies, *others))
 

@@ -12,12 +12,12 @@ that echoes another cwmp:ID is paired all the same and carries the difference as
 
 from __future__ import annotations
 
-from bisect import insort
+from bisect import bisect_right, insort
 from collections import defaultdict
 from collections.abc import Sequence
-from dataclasses import dataclass, field, replace
+from dataclasses import dataclass, field
 
-from ..model import Endpoint, Message, Problem
+from ..model import Endpoint, FrameRef, Message, Problem
 
 IDLE = 600_000_000_000      # ns after which a session nobody ended is no longer continued by a new connection
 RECONNECT = 5_000_000_000   # ns within which a client with a connection for each request opens the next
@@ -47,11 +47,11 @@ def sessions(messages: Sequence[Message], holes: frozenset[int] = frozenset()) -
     `holes` are streams of which the capture misses something: how a session over them ended may not be known, and
     `complete` is then None.
     """
-    out: list[Message] = list(messages)
+    out: list[Message] = list(messages)         # in time order
     ends: list[Message] = []
     live = _Live()
     all_sessions: list[_Session] = []
-    next_transaction = 1 + max((m.transaction or 0 for m in out), default=0)
+    next_transaction = 1 + max((m.transaction for m in out if m.transaction is not None), default=0)
     http: dict[tuple[int, int | None], Message] = {(m.stream, m.exchange): m for m in out if m.kind == "http.response"
                                                     and (m.fields.get("status") or 0) >= 200}
     requests: dict[tuple[int, int | None], Message] = {(m.stream, m.exchange): m for m in out if m.kind == "http.request"}
@@ -66,7 +66,7 @@ def sessions(messages: Sequence[Message], holes: frozenset[int] = frozenset()) -
                 if repeated and session.cpe_request == session.inform:
                     held = out[session.inform]                   # the 401 round, or the Inform sent again
                     gone.add(session.inform)
-                    message = replace(message, copies=(*message.copies, *held.copies, *held.frames))
+                    message = message.but(copies=(*message.copies, *held.copies, *held.frames))
                 else:
                     if session is not None and not session.ended:
                         ends.append(_end(session, message.time, message, False, "the device began a new session"))
@@ -82,13 +82,12 @@ def sessions(messages: Sequence[Message], holes: frozenset[int] = frozenset()) -
                 session = _begun_before(message, len(all_sessions) + 1)
                 live.add(session)
                 all_sessions.append(session)
-            message = replace(message, session=session.number)
             message, next_transaction = _tie(message, index, session, out, next_transaction)
             out[index] = message
             live.touch(session, message)
         elif kind == "http.response" and (session := live.on(message)) is not None:
             session.cookies |= _cookies(message, "set-cookie")
-            out[index] = replace(message, session=session.number)
+            out[index] = message.but(session=session.number)
             status, request = message.fields.get("status") or 0, requests.get((message.stream, message.exchange))
             live.touch(session, message)
             if status == 401 or status < 200 or message.incomplete or 300 <= status < 400:
@@ -102,7 +101,7 @@ def sessions(messages: Sequence[Message], holes: frozenset[int] = frozenset()) -
                 complete = asked is None or (asked.stream, asked.exchange) != (message.stream, message.exchange)
                 ends.append(_end(session, message.time, message, complete, f"HTTP {status} without a message"))
         elif kind == "http.request" and (session := _session_of(message, live, requests)) is not None:
-            out[index] = replace(message, session=session.number)
+            out[index] = message.but(session=session.number)
             live.touch(session, message)
         elif kind in ("tcp.fin", "tcp.reset") and (session := live.on(message)) is not None:
             if session.tail is None or session.tail.kind != "tcp.fin" or session.tail.stream != message.stream:
@@ -120,27 +119,37 @@ def sessions(messages: Sequence[Message], holes: frozenset[int] = frozenset()) -
                 ends.append(_end(session, reply.time, reply, False if certain else None, why))
             else:
                 ends.append(_end(session, session.tail.time, session.tail, False if certain else None, _gave_up(session, out)))
-    out = [_with_events(m, all_sessions, out) for index, m in enumerate(out) if index not in gone] + [
-        _with_events(m, all_sessions, out) for m in ends]
-    by_number = {s.number: s for s in all_sessions}
-    out = [_doubted(m) if m.kind == "cwmp.session_end" and m.fields["complete"] is False and by_number[m.session].streams & holes else m
-           for m in out]
-    out.sort(key=lambda m: (m.time, m.frames[-1], m.kind == "cwmp.session_end"))
-    return out
+    ends = [_doubted(m) if m.fields["complete"] is False and all_sessions[m.session - 1].streams & holes else m
+            for m in (_with_events(m, all_sessions, out) for m in ends)]
+    return _put_in([_with_events(m, all_sessions, out) if m.session is not None and m.kind.startswith("cwmp.") else m
+                    for index, m in enumerate(out) if index not in gone], ends)
+
+
+def _put_in(messages: list[Message], ends: list[Message]) -> list[Message]:
+    """Both in time order, an end behind the message that shows it."""
+    found, done = [], 0
+    for end in sorted(ends, key=_when):
+        place = bisect_right(messages, _when(end), key=_when)
+        found += messages[done:place]
+        found.append(end)
+        done = place
+    return found + messages[done:]
+
+
+def _when(message: Message) -> tuple[int, FrameRef]:
+    return message.time, message.frames[-1]
 
 
 def _doubted(end: Message) -> Message:
     reason = f"{end.fields['reason']}, as far as the capture shows: packets of the session are missing"
-    return replace(end, fields={**end.fields, "complete": None, "reason": reason})
+    return end.but(fields={**end.fields, "complete": None, "reason": reason})
 
 
 def _with_events(message: Message, all_sessions: list[_Session], out: list[Message]) -> Message:
     """The message with what its session was opened for: the same RPC means another thing after 1 BOOT than later."""
-    if message.session is None or message.protocol != "cwmp":
-        return message
     inform = all_sessions[message.session - 1].inform
     events = out[inform].fields.get("Event.EventCode") if inform is not None else None
-    return message if not events else replace(message, fields={**message.fields, "session_events": events})
+    return message if not events else message.but(fields={**message.fields, "session_events": events})
 
 
 _FROM_ACS = frozenset(("GetParameterValues", "SetParameterValues", "GetParameterNames", "GetParameterAttributes", "AddObject",
@@ -157,15 +166,15 @@ def _begun_before(message: Message, number: int) -> _Session:
 
 
 def _tie(message: Message, index: int, session: _Session, out: list[Message], number: int) -> tuple[Message, int]:
-    """Gives a request its transaction, an answer the transaction it completes."""
+    """A message of the session; a request gets its transaction, an answer the transaction it completes."""
     rpc = message.kind.partition(".")[2]
     if rpc in ("empty", "malformed"):                      # no RPC: neither asks nor answers
-        return message, number
+        return message.but(session=session.number), number
     from_cpe = message.src.address == session.client.address
     if rpc.endswith("Response") or rpc == "Fault":
         held = session.acs_request if from_cpe else session.cpe_request
         if held is None:
-            return message, number
+            return message.but(session=session.number), number
         request = out[held]
         if from_cpe:
             session.acs_request = None
@@ -174,8 +183,8 @@ def _tie(message: Message, index: int, session: _Session, out: list[Message], nu
         problems = message.problems
         if request.fields.get("id") and message.fields.get("id") and request.fields["id"] != message.fields["id"]:
             problems += (Problem(0, f"cwmp:ID {message.fields['id']!r} answers {request.fields['id']!r}"),)
-        return replace(message, answers=request.transaction, problems=problems), number
-    message = replace(message, transaction=number)
+        return message.but(session=session.number, answers=request.transaction, problems=problems), number
+    message = message.but(session=session.number, transaction=number)
     if from_cpe:
         session.cpe_request = index
     else:

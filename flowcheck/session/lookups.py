@@ -9,7 +9,7 @@ from __future__ import annotations
 
 from collections import defaultdict
 from collections.abc import Sequence
-from dataclasses import dataclass, field, replace
+from dataclasses import dataclass, field
 
 from ..model import Message
 
@@ -46,7 +46,7 @@ def fold(messages: Sequence[Message]) -> list[Message]:
             of_transaction[message.answers].responses.append(message)
         else:
             # half of a lookup: that this type has no address says nothing of the other one
-            out.append(replace(message, incomplete=message.incomplete or not message.fields.get("answers.address")))
+            out.append(message.but(incomplete=message.incomplete or not message.fields.get("answers.address")))
     for lookup in _without_empty(finished):
         out += _outcome(lookup)
     out.sort(key=lambda m: (m.time, m.frames[-1]))
@@ -92,16 +92,16 @@ def _outcome(lookup: _Lookup) -> list[Message]:
     best = min(responses, key=_rank, default=None)
     asked = next((q for q in queries if best is not None and q.transaction == best.answers), queries[0])
     again = max(sum(q.fields.get("qtype") == kind for q in queries) - 1 for kind in ADDRESS_TYPES)
-    query = replace(asked, time=queries[0].time, copies=_refs([q for q in queries if q is not asked], asked),
-                    repeats=max(again, *(q.repeats for q in queries)))
+    query = asked.but(time=queries[0].time, copies=_refs([q for q in queries if q is not asked], asked),
+                      repeats=max(again, *(q.repeats for q in queries)))
     answered = {r.answers for r in responses}
     if best is not None and best.fields.get("rcode") == "NOERROR" and not best.fields.get("answers.address") and len(
             {q.fields.get("qtype") for q in queries}) == 1:
-        best = replace(best, incomplete=True)     # the question of the other address type may be missing from the capture
+        best = best.but(incomplete=True)     # the question of the other address type may be missing from the capture
     if best is None or best.fields.get("rcode") == "NOERROR" and not best.fields.get("answers.address") and any(
             q.transaction not in answered for q in queries):
         return [query]                  # the answer that would have decided is missing
-    return [query, replace(best, copies=_refs([r for r in responses if r is not best], best))]
+    return [query, best.but(copies=_refs([r for r in responses if r is not best], best))]
 
 
 def _rank(response: Message) -> tuple:

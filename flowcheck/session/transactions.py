@@ -9,7 +9,6 @@ first as a copy; a new id is a new message.
 from __future__ import annotations
 
 from collections.abc import Callable, Hashable, Iterable
-from dataclasses import replace
 from typing import NamedTuple
 
 from ..model import Message
@@ -117,43 +116,51 @@ CARRIERS = ("http", "coap")
 
 
 def pair(messages: Iterable[Message]) -> list[Message]:
-    """The messages with `transaction` and `answers` filled in and retransmissions folded. CWMP is left to cwmp.py."""
+    """The messages with `transaction` and `answers` filled in and retransmissions folded. CWMP is left to cwmp.py.
+
+    They are in time order, before and after. Only where a key occurs again are messages compared word for word.
+    """
     out: list[Message] = []
     open_at: dict[Hashable, int] = {}        # protocol and key -> index in `out` of the request last seen
     answered: dict[Hashable, int] = {}       # ... of the answer last seen
-    marks: dict[int, str] = {}
+    marks: dict[int, str] = {}               # index in `out` -> fingerprint, where it was needed
     number = 0
     for message in _join_ike_fragments(messages):
-        if message.protocol in BODIES:
+        protocol = message.protocol
+        pairing = PAIRING.get(protocol)
+        if pairing is None and protocol in BODIES:
             out.append(_as_its_carrier(message, open_at, out))
             continue
-        pairing = PAIRING.get(message.protocol)
         part = pairing(message) if pairing else None
         if part is None:
             out.append(message)
             continue
-        key = (message.protocol, part.key)
+        key = (protocol, part.key)
         table = open_at if part.request else answered
         earlier = table.get(key)
-        if earlier is not None and part.again and marks.get(earlier) == (mark := fingerprint(message)):
+        if earlier is not None and part.again and _mark(earlier, out, marks) == fingerprint(message):
             first = out[earlier]
-            out[earlier] = replace(first, copies=(*first.copies, *message.frames, *message.copies), repeats=first.repeats + 1)
+            out[earlier] = first.but(copies=(*first.copies, *message.frames, *message.copies), repeats=first.repeats + 1)
             continue
-        if part.request and earlier is not None and message.protocol == "coap" and message.exchange is not None:
-            message = replace(message, transaction=out[earlier].transaction)      # the next block
+        if part.request and earlier is not None and protocol == "coap" and message.exchange is not None:
+            message = message.but(transaction=out[earlier].transaction)      # the next block
             out.append(message)
             continue
         if part.request:
             number += 1
-            message = replace(message, transaction=number)
+            message = message.but(transaction=number)
             answered.pop(key, None)
         elif key in open_at:
-            message = replace(message, answers=out[open_at[key]].transaction)
+            message = message.but(answers=out[open_at[key]].transaction)
         table[key] = len(out)
-        if part.again:
-            marks[len(out)] = fingerprint(message)
         out.append(message)
     return out
+
+
+def _mark(index: int, out: list[Message], marks: dict[int, str]) -> str:
+    if index not in marks:
+        marks[index] = fingerprint(out[index])
+    return marks[index]
 
 
 def _as_its_carrier(message: Message, open_at: dict[Hashable, int], out: list[Message]) -> Message:
@@ -165,12 +172,15 @@ def _as_its_carrier(message: Message, open_at: dict[Hashable, int], out: list[Me
     if carrier is None:
         return message
     if carrier.src == message.src:
-        return replace(message, transaction=carrier.transaction)
-    return replace(message, answers=carrier.transaction)
+        return message.but(transaction=carrier.transaction)
+    return message.but(answers=carrier.transaction)
 
 
 def _join_ike_fragments(messages: Iterable[Message]) -> list[Message]:
     """The fragments of an IKE message (RFC 7383) as one message, at the time the last of them came."""
+    messages = list(messages)
+    if not any("fragment" in m.fields and m.protocol == "ike" for m in messages):
+        return messages
     out: list[Message] = []
     waiting: dict[Hashable, dict[int, Message]] = {}
     for message in messages:
@@ -183,13 +193,13 @@ def _join_ike_fragments(messages: Iterable[Message]) -> list[Message]:
         parts = waiting.setdefault(key, {})
         if fragment["number"] in parts and len(parts) < fragment["total"]:
             held = parts[fragment["number"]]
-            parts[fragment["number"]] = replace(held, copies=(*held.copies, *message.frames), repeats=held.repeats + 1)
+            parts[fragment["number"]] = held.but(copies=(*held.copies, *message.frames), repeats=held.repeats + 1)
             continue
         parts[fragment["number"]] = message
         if len(parts) == fragment["total"]:
             out.append(_joined(list(parts.values())))
             del waiting[key]
-    out += [replace(_joined(list(parts.values())), incomplete=True) for parts in waiting.values()]
+    out += [_joined(list(parts.values())).but(incomplete=True) for parts in waiting.values()]
     out.sort(key=lambda m: (m.time, m.frames[-1]))
     return out
 
@@ -201,5 +211,5 @@ def _joined(parts: list[Message]) -> Message:
     frames = tuple(sorted({ref for m in parts for ref in m.frames}))
     copies = tuple(ref for m in parts for ref in m.copies)
     problems = tuple(problem for m in parts for problem in m.problems)
-    return replace(fullest, time=last.time, frames=frames, copies=copies, fields=fields, problems=problems,
-                   repeats=max(m.repeats for m in parts))
+    return fullest.but(time=last.time, frames=frames, copies=copies, fields=fields, problems=problems,
+                       repeats=max(m.repeats for m in parts))
