@@ -70,7 +70,6 @@ class _Tap:
     link: int
     index: int
     last: int = 0
-    messages: list[Message] = field(default_factory=list)
     opening: set[int] = field(default_factory=set)      # marks of its first packets
     hosts: set[str] = field(default_factory=set)        # addresses in the first packets of its files
 
@@ -96,10 +95,10 @@ def observe(paths: Sequence[str], keys: Any = None, decode_as: dict[tuple[str, i
         facts[file.index] = _read(file, tap, keys, progress)
         undecoded[file.index] = tap.dissector.undecoded - before
     for tap in taps:
-        tap.messages.extend(tap.dissector.finish())
+        tap.dissector.finish()
     named = {tap_of[file.index]: offset for file in files for name, offset in (clocks or {}).items()
              if name in (file.path, Path(file.path).name)}
-    corrections = estimate({tap.index: tap.messages for tap in taps}, named)
+    corrections = estimate({tap.index: tap.dissector.messages for tap in taps}, named)
     infos = tuple(_info(file, facts[file.index], undecoded[file.index], taps[tap_of[file.index]], corrections.get(tap_of[file.index]))
                   for file in sorted(files, key=lambda file: file.index))
     return _merged(taps, corrections, infos, tuple(tap_of[i] for i in range(len(files))))
@@ -114,11 +113,11 @@ def _merged(taps: Sequence[_Tap], corrections: Mapping[int, Correction], infos: 
     for tap in taps:
         correction = corrections.get(tap.index)
         if correction is None:
-            messages += tap.messages
+            messages += tap.dissector.messages
             opaque += tap.dissector.opaque
             gaps += tap.dissector.gaps
         else:
-            messages += [corrected_message(m, correction) for m in tap.messages]
+            messages += [corrected_message(m, correction) for m in tap.dissector.messages]
             opaque += [corrected_opaque(o, correction) for o in tap.dissector.opaque]
             gaps += [corrected_gap(g, correction) for g in tap.dissector.gaps]
     messages.sort(key=lambda m: (m.time, m.frames[-1]))
@@ -181,7 +180,7 @@ def _hosts(frames: Sequence[Frame]) -> set[str]:
 def _read(file: _File, tap: _Tap, keys: Any, progress: Any) -> _Span:
     packets = back = 0
     first = last = None
-    dissect, index, known, messages = tap.dissector.frame, file.index, 0, tap.messages
+    dissect, index, known = tap.dissector.frame, file.index, 0
     for frame in chain(file.opening, file.frames):
         if keys is not None and len(file.capture.secrets) > known:
             for kind, secret in file.capture.secrets[known:]:
@@ -196,7 +195,7 @@ def _read(file: _File, tap: _Tap, keys: Any, progress: Any) -> _Span:
         else:
             back += time < last - CLOCK_STEP
             first = min(first, time)
-        messages.extend(dissect(frame, index))
+        dissect(frame, index)
         if progress is not None and not packets & 0x3FFF:
             progress(file.path, packets)
     if last is not None:
@@ -209,7 +208,7 @@ def _info(file: _File, facts: _Span, undecoded: Counter[str], tap: _Tap,
     capture = file.capture
     said = (*capture.remarks, *tap.dissector.network.remarks, *((str(correction),) if correction else ()))
     gaps = [gap for gap in tap.dissector.gaps if gap.capture in (None, file.index)]
-    grade, remarks = graded(Facts(facts.packets, capture.cut, capture.drops, capture.truncated, facts.steps_back, said, gaps, tap.messages))
+    grade, remarks = graded(Facts(facts.packets, capture.cut, capture.drops, capture.truncated, facts.steps_back, said, gaps, tap.dissector.messages))
     return CaptureInfo(file.path, capture.sha256, facts.packets, facts.first, facts.last, grade, remarks,
                        dict(undecoded.most_common(50)), capture.format, capture.truncated)
 

@@ -17,7 +17,9 @@ PACKAGE = Path(flowcheck.__file__).parent
 MAY_IMPORT = {
     "model": set(), "errors": set(), "documents": set(),
     "capture": {"errors", "model"}, "decode": {"errors", "model"}, "decrypt": {"errors", "model"},
-    "dissect": {"capture", "decode", "errors", "model"},
+    "recognition": {"decode"},
+    "streams": {"capture", "decode", "model", "recognition"},
+    "dissect": {"capture", "model", "recognition", "streams"},
     "quality": {"model"},
     "observation": {"capture", "dissect", "errors", "model", "quality", "session.clocks"},
     "rulebook": {"decode", "errors", "model"},                       # the message kinds that decoders declare

@@ -10,14 +10,11 @@ import re
 from collections.abc import Iterator
 from dataclasses import dataclass
 from struct import Struct
-from typing import TYPE_CHECKING
 
 from ..errors import CaptureError
 from ..model import Frame
 from .compression import Source
-
-if TYPE_CHECKING:
-    from .reader import Capture
+from .reading import Account, Pieces
 
 LARGEST_PACKET = 262144      # octets; what libpcap and Wireshark accept for links that carry IP
 _LARGEST_SNAPLEN = 1 << 20   # a snap length stated above that of today's largest offloaded packets is not believed
@@ -116,24 +113,24 @@ def _chain(block: bytes, at: int, header: Header, near: int | None) -> bool:
     return True
 
 
-def frames(capture: Capture, source: Source, block: bytes) -> Iterator[Frame]:
+def frames(capture: Account, source: Source, block: bytes) -> Iterator[Frame]:
     """The packets of the file that begins with `block`; what is learned besides goes into `capture`."""
     while len(block) < _FILE_HEADER and (piece := source.read()):
         block += piece
     header = read_header(block)
     if header is None:
         raise CaptureError("is cut inside its file header and holds no packet; capture again")
-    capture.describe(header.name, header.order)
+    capture.describe(header.name, header.order, source.compression)
     capture.add_interface("", header.link, header.snaplen)
     return _Records(capture, source, block, header).frames()
 
 
-class _Records:
-    """One pass over the records. `base` is the offset in the (decompressed) file of `block[0]`."""
+class _Records(Pieces):
+    """One pass over the records."""
 
-    def __init__(self, capture: Capture, source: Source, block: bytes, header: Header):
-        self.capture, self.source, self.block, self.header = capture, source, block, header
-        self.at, self.base = header.start, 0
+    def __init__(self, capture: Account, source: Source, block: bytes, header: Header):
+        super().__init__(source, block)
+        self.capture, self.header, self.at = capture, header, header.start
         self.second: int | None = None        # of the last packet that was read
 
     def frames(self) -> Iterator[Frame]:
@@ -181,16 +178,6 @@ class _Records:
                 continue
             elif not self.resynchronise(number, captured):
                 return
-
-    def more(self) -> bool:
-        """Reads on, forgetting what is before `at`; False at the end of the file."""
-        piece = self.source.read()
-        if not piece:
-            return False
-        self.base += self.at
-        self.block = self.block[self.at:] + piece
-        self.at = 0
-        return True
 
     def appended(self) -> bool:
         """Does another capture's file header stand where a record should?"""

@@ -10,14 +10,11 @@ import re
 from collections.abc import Callable, Iterator
 from ipaddress import ip_address
 from struct import Struct
-from typing import TYPE_CHECKING
 
 from ..errors import CaptureError
 from ..model import Frame
 from .compression import Source
-
-if TYPE_CHECKING:
-    from .reader import Capture
+from .reading import Account, Pieces
 
 LEAST = 28                    # octets of the shortest section header
 _LARGEST_BLOCK = 32 << 20     # above it a length is damage
@@ -42,12 +39,12 @@ def recognised(head: bytes) -> bool:
     return head[:4] == b"\x0a\x0d\x0d\x0a" and head[8:12] in (b"\x1a\x2b\x3c\x4d", b"\x4d\x3c\x2b\x1a")
 
 
-def frames(capture: Capture, source: Source, block: bytes) -> Iterator[Frame]:
+def frames(capture: Account, source: Source, block: bytes) -> Iterator[Frame]:
     """The packets of the file that begins with `block`; what is learned besides goes into `capture`."""
     if len(block) < LEAST:
         raise CaptureError("is cut inside its section header and holds no packet; capture again")
     reader = _Blocks(capture, source, block)
-    capture.describe("pcapng", reader.order)
+    capture.describe("pcapng", reader.order, source.compression)
     return reader.frames()
 
 
@@ -71,12 +68,12 @@ def _clock(resolution: int, offset: int) -> _Clock:
     return (10 ** (9 - power), 1, offset * _NANO) if power <= 9 else (1, 10 ** (power - 9), offset * _NANO)
 
 
-class _Blocks:
-    """One pass over the blocks. `base` is the offset in the (decompressed) file of `block[0]`."""
+class _Blocks(Pieces):
+    """One pass over the blocks."""
 
-    def __init__(self, capture: Capture, source: Source, block: bytes):
-        self.capture, self.source, self.block = capture, source, block
-        self.at = self.base = self.number = 0
+    def __init__(self, capture: Account, source: Source, block: bytes):
+        super().__init__(source, block)
+        self.capture, self.number = capture, 0
         self.first = 0                       # index in the file of this section's first interface
         self.links: list[_Link] = []        # this section's interfaces
         self.time: int | None = None         # of the last packet that had one
@@ -153,15 +150,6 @@ class _Blocks:
             if at + end <= len(block) and block[at + end - 4:at + end] == block[at + 4:at + 8]:
                 return at + end
         return 0
-
-    def more(self) -> bool:
-        piece = self.source.read()
-        if not piece:
-            return False
-        self.base += self.at
-        self.block = self.block[self.at:] + piece
-        self.at = 0
-        return True
 
     def resynchronise(self, total: int, left: int) -> bool:
         """Goes on to the next block to be trusted behind a damaged one; False where the file holds none."""

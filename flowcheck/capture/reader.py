@@ -7,7 +7,6 @@ read is a remark on the `Capture`; only one that cannot be read at all raises `C
 from __future__ import annotations
 
 from collections.abc import Iterator
-from dataclasses import dataclass
 from pathlib import Path
 from typing import BinaryIO
 
@@ -15,8 +14,9 @@ from ..errors import CaptureError
 from ..model import Frame
 from . import pcap, pcapng
 from .compression import Source
+from .reading import RECORDING, Account, Interface
 
-_MOST_REMARKS = 20      # about damage; the rest is counted
+__all__ = ["RECORDING", "Capture", "Interface", "open_capture"]
 
 _OTHERS = ((b"PK\x03\x04", "a ZIP archive; unpack it first"),
            (b"7z\xbc\xaf\x27\x1c", "a 7z archive; unpack it first"),
@@ -30,42 +30,13 @@ _OTHERS = ((b"PK\x03\x04", "a ZIP archive; unpack it first"),
            (b"\x7fELF", "a program, not a capture"))
 
 
-RECORDING = "flowcheck recording "        # in the description of an evidence capture's interface, in front of a number
-
-
-@dataclass(slots=True)
-class Interface:
-    """One interface of a capture. `drops` are packets it lost as the file itself says, None where it does not say."""
-
-    name: str
-    link: int
-    snaplen: int
-    drops: int | None = None
-    description: str = ""
-
-    @property
-    def recording(self) -> int | None:
-        """The number of the tap whose packets these are, in an evidence capture; None in any other."""
-        number = self.description.removeprefix(RECORDING).partition(":")[0]
-        return int(number) if self.description.startswith(RECORDING) and number.isascii() and number.isdigit() and len(number) < 5 else None
-
-
-class Capture:
+class Capture(Account):
     """The packets of one file, to be iterated once. The attributes grow while it is read and are final at its end."""
 
     def __init__(self, source: Source, path: str):
+        super().__init__()
         self.path = path
-        self.format = ""
-        self.interfaces: list[Interface] = []
-        self.secrets: list[tuple[int, bytes]] = []       # secrets type and octets, as in the file
-        self.names: list[tuple[str, str]] = []           # address and name, from name resolution blocks
-        self.truncated = False                           # ends in the middle of a packet, or was damaged
-        self.packets = 0                                 # read so far
-        self.cut = 0                                     # of them shortened by the snap length
         self._source = source
-        self._notes: list[str] = []
-        self._damages = 0
-        self._counts: dict[str, int] = {}
         self._sha256 = ""
         self._frames = self._open()
 
@@ -102,51 +73,6 @@ class Capture:
     def sha256(self) -> str:
         """Hex digest of the file as stored."""
         return self._sha256 or self._digest()
-
-    @property
-    def drops(self) -> int | None:
-        """Packets lost by the capturing system as the file says, None where it does not say."""
-        known = [interface.drops for interface in self.interfaces if interface.drops is not None]
-        return sum(known) if known else None
-
-    @property
-    def remarks(self) -> list[str]:
-        """One sentence for each thing that limits what this file can show."""
-        notes = self._notes + [text.format(count) for text, count in self._counts.items()]
-        if self._damages > _MOST_REMARKS:
-            notes.append(f"damaged in {self._damages - _MOST_REMARKS} more places")
-        if self.cut:
-            notes.append(f"{self.cut} packets were cut by the snap length; what they held beyond it is not known")
-        if self.drops:
-            notes.append(f"the capturing system dropped {self.drops} packets, as the file's statistics say")
-        return notes
-
-    # What the format readers report.
-
-    def describe(self, name: str, order: str) -> None:
-        self.format = ", ".join(filter(None, (name + (" big-endian" if order == ">" else ""), self._source.compression)))
-
-    def add_interface(self, name: str, link: int, snaplen: int, description: str = "") -> None:
-        self.interfaces.append(Interface(name, link, snaplen, description=description))
-
-    def remark(self, text: str) -> None:
-        if len(self._notes) < 2 * _MOST_REMARKS:
-            self._notes.append(text)
-
-    def damaged(self, text: str) -> None:
-        """Something of the file is lost."""
-        self.truncated = True
-        self._damages += 1
-        if self._damages <= _MOST_REMARKS:
-            self._notes.append(text)
-
-    def cut_off(self, number: int, offset: int) -> None:
-        self.truncated = True
-        self._notes.append(f"cut in the middle of packet {number} at byte {offset}: all whole packets before it are read")
-
-    def count(self, text: str) -> None:
-        """One more of something; `text` holds {} for the number."""
-        self._counts[text] = self._counts.get(text, 0) + 1
 
 
 def open_capture(source: str | Path | BinaryIO) -> Capture:

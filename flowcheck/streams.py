@@ -1,0 +1,250 @@
+"""TCP connections become conversations: the bytes of both directions go to the decoder that recognises them.
+
+    segment ─► capture/tcp.py ─► Tape ─► Conversation ─► Message, Payload, Inner, Opaque
+
+What is carried inside (`Inner`: what TLS sealed) is read like a stream of its own. A stream that nobody recognises is
+given up and from then on only counted.
+"""
+
+from __future__ import annotations
+
+from collections import Counter
+from collections.abc import Callable, Iterable
+from dataclasses import replace
+from typing import Any
+
+from . import decode
+from .capture.tcp import Connections, Data, Finished, Handshake, Lost, Opened, Reset
+from .decode.wire import Tape
+from .model import Context, Expect, FrameRef, Gap, Inner, Message, Packet, Secrets, Switch
+from .recognition import Recogniser
+
+TRIES = 32                  # segments of a stream seen from the middle, before it is given up
+HEAD = 4096                 # octets of a stream that are kept while nobody recognises it
+TAPE_LIMIT = 16 << 20       # unread octets of one direction
+
+
+class Streams:
+    """All TCP connections of one tap. What is found in them goes to `found`, in order."""
+
+    def __init__(self, recogniser: Recogniser, secrets: Secrets | None, identifier: Callable[[], int],
+                 found: Callable[[Any], None], gaps: list[Gap], undecoded: Counter[str]):
+        self._recogniser, self._secrets, self._identifier = recogniser, secrets, identifier
+        self._found, self._gaps, self._undecoded = found, gaps, undecoded
+        self._connections = Connections()
+        self._streams: dict[int, _Stream] = {}
+        self._expected: dict[tuple[str, int | None], Expect] = {}
+        self._events: dict[type, Callable[[Any], None]] = {
+            Data: self._bytes, Opened: self._opened, Handshake: self._handshake, Lost: self._hole,
+            Finished: self._ended, Reset: self._ended}
+
+    def segment(self, packet: Packet, refs: tuple[FrameRef, ...]) -> None:
+        for event in self._connections.segment(packet, refs):
+            self._events[type(event)](event)
+
+    def expect(self, item: Expect) -> None:
+        """A connection that another one announced."""
+        self._expected[item.endpoint.address, item.endpoint.port] = item
+
+    def expire(self, now: int) -> None:
+        """Lets go of what has been silent for long, so that memory grows only with what is under way."""
+        for event in self._connections.expire(now):
+            self._events[type(event)](event)
+        for number, stream in list(self._streams.items()):
+            if stream.connection.closed:
+                self._close(stream)
+                del self._streams[number]
+
+    def finish(self) -> None:
+        for event in self._connections.finish():
+            self._events[type(event)](event)
+        for stream in list(self._streams.values()):
+            self._close(stream)
+        self._streams.clear()
+
+    # ------------------------------------------------------------------------------------------ what happens to connections
+
+    def _opened(self, event: Opened) -> None:
+        connection = event.connection
+        ends = (connection.client, connection.server)
+        context = Context(event.time, (event.ref,), *ends, tuple(connection.layers), self._identifier(), secrets=self._secrets)
+        stream = self._streams[connection.id] = _Stream(context, connection, midway=connection.opened_midway)
+        forced = self._recogniser.forced("tcp", (connection.server.port, connection.client.port))
+        if forced is not None:
+            stream.conversation = forced.Conversation(context)
+        stream.expected = self._expected.pop((connection.server.address, connection.server.port), None)
+        if stream.expected is not None:
+            stream.data_connection = decode.decoder("ftp").DataConversation(context.within("ftp"), stream.expected.note)
+
+    def _handshake(self, event: Handshake) -> None:
+        self._tell(event, "tcp." + event.what)
+
+    def _bytes(self, event: Data) -> None:
+        stream = self._streams.get(event.connection.id)
+        if stream is not None and not stream.given_up:
+            stream.last = event.time
+            self._data(stream, event.side, event.data, event.ref, event.time)
+
+    def _hole(self, event: Lost) -> None:
+        stream = self._streams.get(event.connection.id)
+        since = stream.last if stream else event.time      # the hole opened after the last bytes and was noticed now
+        self._gaps.append(Gap(min(since, event.time), event.time, f"{event.size} octets of a TCP stream are not in the capture",
+                              stream.context.stream if stream else None))
+        if stream is not None and not stream.given_up:
+            self._lost(stream, event.side, event.size)
+
+    def _ended(self, event: Finished | Reset) -> None:
+        stream = self._streams.get(event.connection.id)
+        if stream is not None:
+            for side in (0, 1) if isinstance(event, Reset) else (event.side,):
+                self._end_side(stream, side)
+        self._tell(event, "tcp.reset" if isinstance(event, Reset) else "tcp.fin")
+        if stream is not None and stream.ended == {0, 1}:
+            self._close(stream)
+            self._streams.pop(event.connection.id, None)
+
+    def _tell(self, event: Any, kind: str) -> None:
+        connection = event.connection
+        stream = self._streams.get(connection.id)
+        side = getattr(event, "side", 0 if kind == "tcp.syn" else 1)
+        ends = (connection.client, connection.server)
+        fields = {"sequence": getattr(event, "sequence", None)}
+        self._found(Message(kind, event.time, (event.ref,), ends[side], ends[1 - side],
+                            stream.context.stream if stream else 0, tuple(connection.layers), fields))
+
+    # ------------------------------------------------------------------------------------------ bytes to decoders
+
+    def _data(self, stream: _Stream, side: int, data: bytes, ref: FrameRef, time: int,
+              earlier: tuple[FrameRef, ...] = ()) -> None:
+        tape = stream.tapes[side]
+        tape.append(data, ref, time, earlier)
+        if stream.data_connection is not None and not stream.opened_inside:
+            shadow = stream.shadows[side]
+            shadow.append(data, ref, time, earlier)
+            stream.held += stream.data_connection.feed(side, shadow)
+        if stream.conversation is None:
+            if not self._settle(stream, side) and not self._begins_tls(stream, side, data):
+                return
+            for other in (0, 1):
+                self._feed(stream, other)
+        else:
+            self._feed(stream, side)
+
+    def _settle(self, stream: _Stream, side: int) -> bool:
+        """Decides, if the first bytes allow it, which protocol this stream speaks."""
+        tape = stream.tapes[side]
+        module = self._recogniser.stream(bytes(tape.data[:HEAD]), stream.ports)
+        if module is not None:
+            stream.conversation = module.Conversation(stream.context)
+            return True
+        stream.tries += 1
+        if stream.midway:
+            tape.skip(len(tape))       # the next segment may begin a message
+        if stream.tries >= TRIES or len(tape) >= HEAD:
+            self._give_up(stream)
+        return False
+
+    def _begins_tls(self, stream: _Stream, side: int, data: bytes) -> bool:
+        """TLS may begin behind words of a protocol nobody here reads (STARTTLS of SMTP, MySQL, LDAP)."""
+        module = decode.decoder("tls")
+        if stream.given_up or data[:1] != b"\x16" or not module.likely(data[:HEAD], stream.ports):
+            return False
+        stream.conversation = module.Conversation(stream.context)
+        stream.tapes[side].skip(len(stream.tapes[side]) - len(data))
+        other = stream.tapes[1 - side]
+        other.skip(len(other))
+        return True
+
+    def _give_up(self, stream: _Stream) -> None:
+        stream.given_up = stream.data_connection is None
+        for tape in stream.tapes:
+            tape.skip(len(tape))
+        if stream.connection is not None and stream.given_up:
+            stream.connection.dropped = True
+            self._undecoded[f"tcp/{stream.context.dst.port}"] += 1
+
+    def _feed(self, stream: _Stream, side: int) -> None:
+        tape = stream.tapes[side]
+        while tape:
+            before, speaker = len(tape), stream.conversation
+            self._take(speaker.feed(side, tape), stream)
+            if stream.conversation is speaker or len(tape) == before and stream.conversation is None:
+                break
+        if len(tape) > TAPE_LIMIT:
+            size = len(tape)
+            tape.skip(size)
+            self._lost(stream, side, size)
+
+    def _lost(self, stream: _Stream, side: int, size: int) -> None:
+        tape = stream.tapes[side]
+        if stream.conversation is None:
+            stream.midway = True
+        else:
+            self._take(stream.conversation.lost(side, size), stream)
+        tape.skip(len(tape))
+
+    def _end_side(self, stream: _Stream, side: int) -> None:
+        if side in stream.ended:
+            return
+        stream.ended.add(side)
+        if stream.conversation is not None:
+            self._take(stream.conversation.end(side), stream)
+        if stream.inner is not None:
+            self._end_side(stream.inner, side)
+        if stream.data_connection is not None:
+            stream.held += stream.data_connection.end(side)
+
+    def _close(self, stream: _Stream) -> None:
+        for side in (0, 1):
+            self._end_side(stream, side)
+        if stream.held and not stream.opened_inside:
+            held, stream.held = stream.held, []
+            self._take(held, stream)
+
+    # ------------------------------------------------------------------------------------------ what decoders give
+
+    def _take(self, items: Iterable[Any] | None, stream: _Stream) -> None:
+        for item in items or ():
+            kind = type(item)
+            if kind is Inner:
+                self._inner(stream, item)
+            elif kind is Switch:
+                stream.conversation = decode.decoder(item.protocol).Conversation(stream.context) if item.protocol else None
+            else:
+                self._found(item)
+
+    def _inner(self, stream: _Stream, item: Inner) -> None:
+        if stream.inner is None:
+            ends = (stream.context.src, stream.context.dst)
+            context = replace(item.context, src=ends[0], dst=ends[1], exchange=None)
+            stream.inner = _Stream(context, None, midway=stream.midway)
+            if stream.expected is not None:
+                stream.opened_inside = True
+                stream.inner.conversation = decode.decoder("ftp").DataConversation(context, stream.expected.note)
+        if item.context.missing and not item.data:            # a hole in the sealed stream is one in the clear one
+            self._lost(stream.inner, item.side, item.context.missing)
+        elif not stream.inner.given_up:
+            frames = item.context.frames
+            self._data(stream.inner, item.side, item.data, frames[-1], item.context.time, frames[:-1])
+
+
+class _Stream:
+    """One TCP connection, or the clear stream inside a TLS one (then `connection` is None)."""
+
+    __slots__ = ("context", "connection", "tapes", "conversation", "tries", "midway", "given_up", "ended", "inner",
+                 "expected", "data_connection", "shadows", "held", "opened_inside", "last", "ports")
+
+    def __init__(self, context: Context, connection: Any, midway: bool):
+        self.context, self.connection, self.midway = context, connection, midway
+        self.ports = (context.src.port, context.dst.port)
+        back = replace(context, src=context.dst, dst=context.src)
+        self.tapes = (Tape(context), Tape(back))
+        self.shadows = (Tape(context), Tape(back))
+        self.conversation: Any = None
+        self.inner: _Stream | None = None
+        self.expected: Expect | None = None
+        self.data_connection: Any = None
+        self.held: list[Any] = []
+        self.opened_inside = False
+        self.last = context.time
+        self.tries, self.given_up, self.ended = 0, False, set()
