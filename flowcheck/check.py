@@ -12,6 +12,7 @@ from datetime import datetime, timezone
 from typing import Any
 
 from . import __version__
+from .conform.bringup import lacking
 from .conform.elsewhere import Elsewhere
 from .conform.judge import judge
 from .errors import UsageError
@@ -59,7 +60,8 @@ def judged(observation: Observation, book: Sequence[Rule], profile: Any, procedu
         attempts = judge(book, profile, timeline, procedures, today.date(), elsewhere) if timeline.device.id != "unknown" else ()
         device = timeline.device
         if attempts or device.identity:
-            devices.append(DeviceResult(device.id, device.identity, device.addresses, attempts, device.evidence))
+            devices.append(DeviceResult(device.id, device.identity, device.addresses, attempts, device.evidence,
+                                        lacking(book, attempts)))
     digest = hashlib.sha256("".join(sorted(rule.digest for rule in book)).encode()).hexdigest()
     tool = {"version": __version__, "rules": f"sha256:{digest}", "site": profile.name}
     return Result(observation.captures, tuple(devices), tool, command, int(today.timestamp() * 1e9), observation.opaque)

@@ -353,6 +353,7 @@ class DeviceResult:
     addresses: tuple[str, ...]
     attempts: tuple[AttemptResult, ...]
     evidence: tuple[str, ...] = ()
+    lacking: tuple[str, ...] = ()       # the procedures it still lacks for service, a line each
 
 
 @dataclass(frozen=True, slots=True)

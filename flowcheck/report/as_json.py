@@ -91,6 +91,7 @@ def _capture(capture: CaptureInfo, name: str) -> dict[str, Any]:
 
 def _device(device: DeviceResult, names: Names) -> dict[str, Any]:
     return {"id": device.id, "identity": dict(device.identity), "addresses": list(device.addresses), "evidence": list(device.evidence),
+            "lacking": list(device.lacking),
             "attempts": [_attempt(attempt, names) for attempt in device.attempts]}
 
 
@@ -164,7 +165,8 @@ def _read(data: Mapping[str, Any]) -> Result:
     return Result(captures=tuple(_read_capture(row) for row in data["captures"]),
                   devices=tuple(DeviceResult(id=row["id"], identity=row["identity"], addresses=tuple(row["addresses"]),
                                              attempts=tuple(_read_attempt(attempt, frames) for attempt in row["attempts"]),
-                                             evidence=tuple(row.get("evidence", ()))) for row in data["devices"]),
+                                             evidence=tuple(row.get("evidence", ())), lacking=tuple(row.get("lacking", ())))
+                                 for row in data["devices"]),
                   tool=data["tool"], command=data.get("command", ""), created=from_iso(data.get("created")),
                   opaque=tuple(_read_opaque(row, frames) for row in data.get("opaque", ())))
 
