@@ -1,13 +1,14 @@
 """What a finding code, a kind of finding, a step or a procedure means: the text behind `flowcheck explain`.
 
-A code is `procedure/step/kind[:detail]`. What the step asks and what to look at next comes from the rule; what the kind
-and the detail mean from the tables here, which cite where a registered code is defined.
+A code is `procedure/step/kind[:detail]`. What the step asks and what to look at next comes from the rule, what the kind
+means from the table here, what a registered code means and where it is defined from conform/codes.py.
 """
 
 from __future__ import annotations
 
 from collections.abc import Iterator, Mapping, Sequence
 
+from .conform.codes import meaning
 from .errors import UsageError
 from .model import FINDING_KINDS, STEP_STATES, VERDICTS
 from .rulebook.mistakes import did_you_mean
@@ -62,36 +63,6 @@ _NEXT = {                       # where the rule has no hint of its own
     "wrong-path": "Look at the device's routing and tunnel policy (traffic selectors).",
     "forbidden": "Look at what the device or server was told before.",
     "not-started": "Was the device switched on inside the capture, and is this the right interface?",
-}
-DETAILS = {                     # registered codes -> what they say and where they are defined
-    "NXDOMAIN": "the name does not exist (RFC 1035 4.1.1): the zone lacks it, or the device asks for a wrong name",
-    "SERVFAIL": "the server could not find out (RFC 1035 4.1.1): often its own upstream or DNSSEC",
-    "REFUSED": "the server will not answer this client (RFC 1035 4.1.1)",
-    "FORMERR": "the server does not understand the query (RFC 1035 4.1.1)",
-    "NOTIMP": "the server does not support this kind of query (RFC 1035 4.1.1)",
-    "AUTHENTICATION_FAILED": "credentials or certificate were not accepted (RFC 7296 2.21.2)",
-    "NO_PROPOSAL_CHOSEN": "no offered set of algorithms is acceptable (RFC 7296 2.7)",
-    "INVALID_KE_PAYLOAD": "another Diffie-Hellman group is wanted (RFC 7296 1.3)",
-    "TS_UNACCEPTABLE": "the traffic selectors do not fit (RFC 7296 2.9)",
-    "INTERNAL_ADDRESS_FAILURE": "the gateway has no inner address to give (RFC 7296 3.15.4)",
-    "FAILED_CP_REQUIRED": "the gateway requires a configuration request (RFC 7296 2.19)",
-    "INVALID_SYNTAX": "the message was malformed, or its keys differ (RFC 7296 3.10.1)",
-    "unknown_ca": "the peer's certificate is of an issuer that is not trusted (RFC 8446 6.2)",
-    "bad_certificate": "the peer's certificate does not verify (RFC 8446 6.2)",
-    "certificate_expired": "the peer's certificate is out of date, or the clock is wrong (RFC 8446 6.2)",
-    "certificate_unknown": "the peer's certificate is not accepted for a reason not given (RFC 8446 6.2)",
-    "handshake_failure": "no common security parameters (RFC 8446 6.2)",
-    "protocol_version": "no common TLS version (RFC 8446 6.2)",
-    "certificate_required": "the server wants a certificate of the client (RFC 8446 6.2)",
-    **{str(code): f"{text} (TR-069 A.5.1)" for code, text in {
-        9000: "method not supported", 9001: "request denied", 9002: "internal error", 9003: "invalid arguments",
-        9004: "resources exceeded", 9005: "invalid parameter name", 9006: "invalid parameter type",
-        9007: "invalid parameter value", 9008: "attempt to set a non-writable parameter",
-        9009: "notification request rejected", 9010: "file transfer failure", 9011: "upload failure",
-        9012: "file transfer server authentication failure", 9013: "unsupported protocol for file transfer"}.items()},
-    "401": "credentials wanted or not accepted (RFC 9110 15.5.2)", "403": "not allowed (RFC 9110 15.5.4)",
-    "404": "nothing there (RFC 9110 15.5.5)", "500": "the server failed (RFC 9110 15.6.1)",
-    "503": "the server is overloaded or down (RFC 9110 15.6.4)", "530": "not logged in (RFC 959 4.2)",
 }
 
 
@@ -149,8 +120,8 @@ def _step(rule: Rule, step: Step, kind: str, detail: str, timers: Mapping[str, f
     yield f"{rule.procedure}/{step.step}" + (f"/{kind}" if kind else "") + (f":{detail}" if detail else "")
     if kind:
         yield f"    means     {KINDS[kind]}"
-    if detail in DETAILS:
-        yield f"    {detail}: {DETAILS[detail]}"
+    if meant := _meaning(step, detail):
+        yield f"    {detail}: {meant[0]} ({meant[1]})"
     yield f"    clause    {rule.citation} ({rule.version}), step {step.cite}"
     yield f"    step      {step.title or _asks(step)}"
     if step.unchecked:
@@ -184,6 +155,12 @@ def _pattern(step: Step, detail: str) -> Pattern | None:
     """The refusal that the detail belongs to: the one that names it, else the only one, else the first with a hint."""
     naming = [p for p in step.refused_by if detail and any(detail in _texts(check.value) for check in p.where)]
     return next(iter(naming or [p for p in step.refused_by if p.hint] or step.refused_by), None)
+
+
+def _meaning(step: Step, detail: str) -> tuple[str, str] | None:
+    """Of the protocols that the step and its refusals speak, the first that knows the code."""
+    kinds = (*(kind for pattern in step.refused_by for kind in pattern.messages), *step.messages)
+    return next(filter(None, (meaning(kind.partition(".")[0], detail) for kind in kinds)), None)
 
 
 def _check(step: Step, detail: str) -> Check | None:

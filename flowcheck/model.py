@@ -293,6 +293,8 @@ class Finding:
     filter: str = ""                      # a Wireshark display filter that shows the evidence
     repair: str = ""                      # the one message that would have let the procedure go on
     waived: str = ""                      # the site profile's reason, where it waives this finding
+    why: str = ""                         # the reason behind it, as far as the capture shows one
+    also: str = ""                        # what may have to change instead of the side: "HNB certificate"
 
 
 @dataclass(frozen=True, slots=True)

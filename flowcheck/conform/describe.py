@@ -6,6 +6,10 @@ from collections.abc import Sequence
 
 from ..model import FAIL, PASS, Device, Finding, Message, StepResult
 from ..rulebook.rule import Rule
+from .parts import device_title
+from .phrases import short
+
+STOPPING = ("refused", "stopped", "no-answer", "not-started", "missing")   # kinds after which nothing of the step is there
 
 _SUMMARY = {
     "dns": ("qname", "qtype", "rcode", "answers.address"), "ike": ("exchange", "notify"), "tls": ("version", "sni", "description"),
@@ -15,25 +19,22 @@ _SUMMARY = {
 
 
 def diagnosis(rule: Rule, device: Device, verdict: str, steps: Sequence[StepResult], cause: Finding | None) -> str:
-    """Where it stopped, what was seen, and who should act."""
-    name = f"{_title(rule)} {device.id}"
-    done = [s for s in steps if s.state in ("seen", "late")]
+    """Where it stopped, what was seen, why, and who should act."""
+    name = f"{device_title(rule)} {short(device.id)}"
     if verdict == PASS:
         return f"{name} completed {rule.clause} ({rule.title})."
     if verdict == FAIL and cause is not None:
         where = f", frame {cause.frames[-1].number}" if cause.frames else ""
-        verb = "stopped at" if cause.kind in ("refused", "stopped", "no-answer", "not-started") else "deviated at"
-        tail = "" if cause.side in ("", "unknown") else f" Side: {cause.side}."
-        return f"{name} {verb} step {cause.cite} ({rule.clause}): {cause.observed}{where}; expected {cause.expected}.{tail}"
-    hidden = next((s for s in steps if s.state == "not_observable"), None)
+        verb = "stopped at" if cause.kind in STOPPING else "deviated at"
+        why = f"; {cause.why}" if cause.why else ""
+        expected = "" if cause.kind in STOPPING else f"; expected {cause.expected}"
+        side = "" if cause.side in ("", "unknown") else f" Side: {cause.side}{f' or {cause.also}' if cause.also else ''}."
+        return f"{name} {verb} step {cause.cite} ({rule.clause}): {cause.observed}{where}{expected}{why}.{side}"
+    hidden = [s for s in steps if s.state == "not_observable"]
+    done = [s for s in steps if s.state in ("seen", "late")]
     reached = f"seen up to step {done[-1].cite}" if done else "no step seen for certain"
-    why = f"; step {hidden.cite} cannot be judged: {hidden.reason}" if hidden is not None else ""
+    why = f"; step {hidden[0].cite} cannot be judged: {hidden[0].reason}" if hidden else ""
     return f"{name} is inconclusive for {rule.clause}: {reached}{why}."
-
-
-def _title(rule: Rule) -> str:
-    role = next((role for role in rule.roles if role.kind == "device"), None)
-    return (role.title or role.name.upper()) if role is not None else "Device"
 
 
 def summary(message: Message) -> str:

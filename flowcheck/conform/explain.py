@@ -21,11 +21,14 @@ from typing import Any
 from ..model import Finding, FrameRef, Message, StepResult
 from ..rulebook.rule import Check, Group, Reference, Rule, Step
 from .align import Move, Reading
+from . import codes, phrases
 from .checks import TESTS, Outcome, evaluate, holds_all
 from .conditions import holds
 from .fields import get_field
 from .forbidden import breaches
 from .matching import Matcher
+from .parts import Parts
+from .reasons import Evidence, Reason, reason
 from .several import excused, is_one
 from .visibility import Visibility
 
@@ -40,6 +43,7 @@ class Explanation:
 
     def __init__(self, rule: Rule, reading: Reading, matcher: Matcher, view: Visibility):
         self.rule, self.reading, self.matcher, self.view = rule, reading, matcher, view
+        self.parts = Parts(rule, matcher, reading.bound)
         self.findings: list[Finding] = []
         self.moves: dict[str, list[Move]] = defaultdict(list)
         self.reasons: dict[str, str] = {}
@@ -83,9 +87,9 @@ class Explanation:
                 self.beyond.append(message)
             if breach.messages:
                 message = breach.messages[-1]
-                self._add("forbidden", last, "", severity=last.severity, expected=f"no {_wanted(last)} here", hint=last.hint,
+                self._add("forbidden", last, "", severity=last.severity, expected=f"no {phrases.names(last.messages)} here", hint=last.hint,
                           frames=(ref for m in breach.messages for ref in m.frames),
-                          observed=f"{message.kind} from {message.src} to {message.dst}")
+                          observed=self.parts.way(message))
             else:
                 state = ("not_observable", breach.doubt) if breach.doubt else ("not_applicable", "did not happen, as it should be" if
                                                                                breach.reached else "the procedure did not get so far")
@@ -110,15 +114,18 @@ class Explanation:
     def _expectation(self, step: Step, outcome: Outcome, frames: tuple[FrameRef, ...], messages: Sequence[Message]) -> None:
         check = outcome.check
         kind = "field-absent" if outcome.absent else "field-wrong"
-        self._add(kind, step, outcome.target, severity=check.severity, frames=frames,
-                  expected=f"{outcome.target}: {outcome.expected}", observed=f"{outcome.target}: {outcome.observed}",
-                  hint=check.hint or step.hint, side=check.side or self._sender(step), clause=check.cite)
+        name = phrases.name(messages[0].kind)
+        meant = None if outcome.absent else codes.meaning(messages[0].protocol, str(outcome.observed))
+        self._add(kind, step, outcome.target, severity=check.severity, frames=frames, expected=f"{outcome.target}: {outcome.expected}",
+                  observed=f"{name} without {outcome.target}" if outcome.absent else f"{name} with {outcome.target}: {outcome.observed}",
+                  hint=check.hint or step.hint, side=check.side or self._sender(step), clause=check.cite,
+                  repair=f"{phrases.article(name)} with {outcome.target}: {outcome.expected}", reason=Reason(meant[0] if meant else ""))
 
     def _path(self, step: Step, message: Message) -> None:
         if step.should_be_inside and not any(LAYERS[name] & set(message.layers) for name in step.should_be_inside):
             self._add("wrong-path", step, "", severity="warning", frames=message.frames,
                       expected=f"inside {' or '.join(name.upper() for name in step.should_be_inside)}",
-                      observed=f"{message.kind} from {message.src} to {message.dst} in clear", side="device",
+                      observed=f"{self.parts.way(message)} runs in clear", side="device",
                       hint="It should run over a secured connection.")
         wanted = step.inside or ("ipsec" if any(r is not None and r.path == "tunnel" for r in (
             self.rule.role(n) for n in (step.src, step.dst) if n)) and step.perhaps_inside is None else None)
@@ -127,11 +134,12 @@ class Explanation:
         where = path_of(message, self.view)
         if wanted == "ipsec" and where == "direct":
             self._add("wrong-path", step, "", frames=message.frames, expected="inside the IPsec tunnel",
-                      observed=f"{message.kind} from {message.src} to {message.dst}, outside the tunnel", hint=step.hint,
-                      side="device")
+                      observed=f"{self.parts.way(message)} runs outside the tunnel", hint=step.hint, side="device",
+                      repair="the same message inside the IPsec tunnel")
         elif wanted == "tls" and not {"tls", "dtls"} & set(message.layers):
             self._add("wrong-path", step, "", frames=message.frames, expected="inside a TLS connection", severity=step.severity,
-                      observed=f"{message.kind} from {message.src} to {message.dst} in clear", hint=step.hint, side="device")
+                      observed=f"{self.parts.way(message)} runs in clear", hint=step.hint, side="device",
+                      repair="the same message inside a TLS connection")
 
     def _deadline(self, step: Step, message: Message) -> None:
         if step.within is None:
@@ -156,18 +164,25 @@ class Explanation:
             message.kind == "sctp.abort" and device and self._sender(step) == "network")
         kind = "no-answer" if gave_up else "refused"
         side = pattern.side or step.side or ("device" if device else "network")
-        observed = _saw(message, detail)
+        request = self._last_request(step, message.session)
+        if pattern.src or request is not None and request.dst.address == message.src.address:
+            sender = self.parts.playing(pattern.src or step.src, message.src, message)
+        else:
+            sender = self.parts.who(message.src, message)
+        observed = phrases.refusal(message, sender, detail, request)
         if message.kind == "cwmp.session_end":
+            observed = self.parts.recast(str(message.fields.get("reason")), message)
             left = "device" if message.fields.get("by") == "device" else "network"
-            request = self._last_request(step, message.session)
             waited = message.time - request.time if request is not None else 0
             if left != self._sender(step) and waited > IMPATIENT:
-                left, observed = self._sender(step), f"no answer to {request.kind} for {waited / 1e9:.1f} s; {observed}"
+                left, observed = self._sender(step), f"{self.parts.in_vain(step, request)} for {waited / 1e9:.1f} s; {observed}"
             side = pattern.side or left
+        elif gave_up and request is not None and device:
+            observed = f"{self.parts.in_vain(step, request)}; {observed}"
         another = excused(self.rule, self.reading, self.matcher, step, self._last_request(step) or message)
         self._add(kind, step, "" if gave_up else detail, severity="warning" if another else "error", frames=message.frames,
-                  expected=_wanted(step), observed=observed + (ANOTHER if another else ""), hint=pattern.hint or step.hint,
-                  side=side, repair=self._repair(step))
+                  expected=_asked_for(step), observed=observed + (ANOTHER if another else ""), hint=pattern.hint or step.hint,
+                  side=side, repair=self.parts.needed(step, message), reason=self._why(message, request, detail))
         self._failed = self._failed or not another
         self._matched_before.append(message)
 
@@ -192,27 +207,27 @@ class Explanation:
 
     def _missing(self, step: Step, move: Move, trailing: bool) -> None:
         elsewhere = [m for m in self.reading.moves if m.what == "extra" and self.matcher.fits(step, m.message, self.reading.bound)]
-        request = self._last_request(step)
+        request, why = self._last_request(step), Reason()
         if elsewhere and not trailing:
             kind, frames = "out-of-order", elsewhere[0].message.frames
-            observed = f"{elsewhere[0].message.kind} in frame {elsewhere[0].message.frames[-1].number}, out of its place"
+            observed = f"{phrases.name(elsewhere[0].message.kind)} in frame {elsewhere[0].message.frames[-1].number}, out of its place"
         elif step.answers is not None and request is not None:
             kind, frames = "no-answer", (*request.frames, *request.copies)
-            again = f", sent {request.repeats + 1} times" if request.repeats else ""
-            observed = f"no answer to {request.kind}{again}"
+            observed, why = self.parts.in_vain(step, request), self._why(None, request, "")
         else:
             kind = "stopped" if trailing else "missing"
             frames = self._around(move)
-            observed = "nothing more of the procedure" if trailing else f"no {' or '.join(step.messages)} between these frames"
+            sender = self.parts.at(step.src)
+            observed = f"no {phrases.names(step.messages)}{f' from {sender}' if sender else ''} {'follows' if trailing else 'between these frames'}"
         if trailing and self.view.gave_up:
-            observed += f"; {self.view.gave_up}"
+            observed += f"; {self.parts.recast(self.view.gave_up)}"
         another = kind == "no-answer" and excused(self.rule, self.reading, self.matcher, step, request)
         severity = "warning" if another else step.severity
         self._state(step, "missing", observed)
         side = "network" if kind == "no-answer" and self._sender(step) == "network" else self._sender(step)
-        self._add(kind, step, "", severity=severity, frames=frames, expected=_wanted(step),
+        self._add(kind, step, "", severity=severity, frames=frames, expected=_asked_for(step),
                   observed=observed + (ANOTHER if another else ""), hint=step.hint, side=step.side or side,
-                  repair=self._repair(step))
+                  repair=self.parts.needed(step, None), reason=why)
         if severity == "error":
             self._failed = True
 
@@ -236,7 +251,7 @@ class Explanation:
                      and holds_all(m.step.where, message, self.matcher.scope, self.reading.bound) is not False), None)
         if near is not None:
             self._add("unexpected", near, message.kind, severity="notice", frames=message.frames,
-                      expected="nothing of the kind here", observed=f"{message.kind} from {message.src} to {message.dst}")
+                      expected="nothing of the kind here", observed=self.parts.way(message))
 
     def _bypassed(self, move: Move) -> None:
         if move.step is not None and move.assumed:
@@ -293,17 +308,19 @@ class Explanation:
                    and session in (None, m.message.session)]
         return matched[-1] if matched else None
 
-    def _repair(self, step: Step) -> str:
-        return f"{_wanted(step)} would have let the procedure go on"
+    def _why(self, refusal: Message | None, request: Message | None, code: str) -> Reason:
+        return reason(Evidence(refusal, request, self.view.timeline.messages, self.parts.called), code)
 
     def _add(self, kind: str, step: Step, detail: str, *, severity: str = "error", frames: Iterable[FrameRef], expected: str,
-             observed: str, hint: str = "", side: str | None = None, clause: str | None = None, repair: str = "") -> None:
+             observed: str, hint: str = "", side: str | None = None, clause: str | None = None, repair: str = "",
+             reason: Reason = Reason()) -> None:
         code = f"{self.rule.procedure}/{step.step}/{kind}" + (f":{detail}" if detail else "")
         if any(f.code == code for f in self.findings):
             return
         frames = tuple(dict.fromkeys(frames))
         self.findings.append(Finding(code, kind, severity, step.step, step.cite, clause or self.rule.citation, frames, expected,
-                                     observed, hint, side or step.side or self._sender(step), display_filter(frames), repair))
+                                     observed, hint, side or step.side or self._sender(step), display_filter(frames), repair,
+                                     why=reason.text, also=reason.other))
 
     def steps(self) -> tuple[StepResult, ...]:
         """Every step of the rule with its state, in the order of the file."""
@@ -359,19 +376,13 @@ def _detail(message: Message, where: Sequence[Check]) -> str:
     return ""
 
 
-def _saw(message: Message, detail: str) -> str:
-    if message.kind == "cwmp.session_end":
-        return str(message.fields.get("reason"))
-    extra = ""
-    faults = message.fields.get("SetParameterValuesFault") or ()
-    if faults and isinstance(faults, (list, tuple)):
-        extra = "; " + ", ".join(f"{f.get('ParameterName')}: {f.get('FaultCode')} {f.get('FaultString') or ''}".strip()
-                                 for f in faults if isinstance(f, Mapping))
-    return f"{message.kind} {detail} from {message.src}".replace("  ", " ") + extra
-
-
 def _wanted(step: Step) -> str:
     return " or ".join(step.messages) or step.title
+
+
+def _asked_for(step: Step) -> str:
+    """What the clause asks for and the message it waits for."""
+    return f"{step.title} ({phrases.names(step.messages)})" if step.title and step.messages else step.title or phrases.names(step.messages)
 
 
 def _groups(items: Iterable[Step | Group]) -> Iterable[Group]:

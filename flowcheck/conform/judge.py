@@ -29,6 +29,7 @@ from .explain import Explanation
 from .facts import History
 from .fields import ABSENT
 from .matching import Matcher
+from .parts import role_at
 from .roles import find as find_roles, is_meant
 from .scope import Scope
 from .visibility import Visibility
@@ -180,24 +181,11 @@ def _events(rule: Rule, attempt: cutting.Attempt, reading: Any, matcher: Matcher
     events = []
     for message in sorted((*attempt.messages, *told.beyond), key=lambda m: m.time):
         step = told.at.get(id(message))
-        src, dst = (_role_at(rule, end, message, matcher, reading.bound) for end in (message.src, message.dst))
+        src, dst = (role_at(rule, end, message, matcher, reading.bound) for end in (message.src, message.dst))
         finding = next((blamed[ref] for ref in message.frames if ref in blamed), None) if step else None
         events.append(Event(message.time, message.kind, src, dst, message.frames, message.copies, message.layers,
                             summary(message), message.fields, step, finding, message.problems))
     return tuple(events)
-
-
-def _role_at(rule: Rule, end: Any, message: Message, matcher: Matcher, bound: Mapping[str, Any]) -> str:
-    other = message.dst if end is message.src else message.src
-    for role in rule.roles:
-        if role.kind == "dns_server":
-            if message.protocol == "dns" and end.port == 53 or end.address in matcher.scope.host(role.name, bound).addresses:
-                if role.path is None or (role.path == "tunnel") == ("esp" in message.layers or not {
-                        message.src.address, message.dst.address} & set(matcher.scope.device.outer)):
-                    return role.name
-        elif matcher.plays(role.name, end, other, bound) is True:
-            return role.name
-    return end.address
 
 
 def _hosts(rule: Rule, matcher: Matcher, bound: Mapping[str, Any]) -> tuple[tuple[str, str], ...]:

@@ -141,11 +141,15 @@ def _certificate(cursor: Cursor, place: Place, fields: dict[str, Any]) -> None:
     fields.setdefault("certificates", []).append(entry)
 
 
+_MOST_AUTHORITIES = 64
+
+
 def _certificate_request(cursor: Cursor, place: Place, fields: dict[str, Any]) -> None:
     encoding = cursor.u8()
     entry = {"encoding": names.CERTIFICATE_ENCODINGS.get(encoding) or str(encoding)}
     if encoding == 4 and cursor.left % 20 == 0:
         entry["authorities"] = cursor.left // 20       # SHA-1 of a CA's public key each (RFC 7296 3.7)
+        entry["key_sha1"] = [cursor.octets(20).hex() for _ in range(min(entry["authorities"], _MOST_AUTHORITIES))]
     fields.setdefault("certificate_requests", []).append(entry)
 
 

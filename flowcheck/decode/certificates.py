@@ -51,7 +51,8 @@ def describe(der: bytes) -> dict[str, Any]:
     """What a certificate says, in values that JSON can hold; {"error": text, ...} with what was read, where it is odd.
 
     `serial` is hexadecimal without leading zeros; `not_before` and `not_after` are ISO 8601 in UTC; `san` lists DNS
-    names, addresses, URIs and mail addresses as text; `key` is the key's algorithm and `key_size` its bits.
+    names, addresses, URIs and mail addresses as text; `key` is the key's algorithm and `key_size` its bits; `key_sha1` is
+    the SHA-1 of SubjectPublicKeyInfo, by which an IKE CERTREQ names a CA (RFC 7296 3.7).
     """
     if len(der) > _LARGEST:
         return {"error": "larger than a certificate may be", "size": len(der)}
@@ -110,7 +111,10 @@ def _read(certificate: Cursor, found: dict[str, Any]) -> None:
     found["self_signed"] = body.data[subject_at:body.offset] == issuer_der
     attributes = _der.attributes(subject)
     found.update(subject=_text(attributes), subject_cn=_common(attributes))
-    _key(_der.expect(body, _der.SEQUENCE), found)
+    key_at = body.offset
+    info = _der.expect(body, _der.SEQUENCE)
+    found["key_sha1"] = hashlib.sha1(body.data[key_at:body.offset], usedforsecurity=False).hexdigest()
+    _key(info, found)
     found["is_ca"] = False
     for tag, content in _der.elements(body):
         if tag == 0xA3:

@@ -113,7 +113,7 @@ def _finding(finding: Finding, names: Names) -> dict[str, Any]:
     return {"code": finding.code, "kind": finding.kind, "severity": finding.severity, "step": finding.step, "cite": finding.cite,
             "clause": finding.clause, "frames": _frames(finding.frames, names), "expected": finding.expected,
             "observed": finding.observed, "hint": finding.hint, "side": finding.side, "filter": finding.filter,
-            "repair": finding.repair, "waived": finding.waived}
+            "repair": finding.repair, "waived": finding.waived, "why": finding.why, "also": finding.also}
 
 
 def _event(event: Event, names: Names) -> dict[str, Any]:

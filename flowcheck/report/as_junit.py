@@ -77,18 +77,17 @@ def _case(device: DeviceResult, procedure: str, attempts: list[AttemptResult], v
 
 
 def _essence(attempt: AttemptResult, names: tuple[str, ...]) -> str:
-    reached = words.furthest(attempt)
+    reached, cause = words.furthest(attempt), words.cause(attempt)
     rows = [f"{attempt.verdict.upper()}: {block(attempt.diagnosis, _LONG)}", f"started: {iso(attempt.started)}",
             f"clause: {line(attempt.clause, 200)}"]
     if reached is not None:
         rows.append(f"furthest step reached: {line(reached.cite, 40)} {line(reached.title, 200)}")
     if attempt.verdict == FAIL:
-        rows.append(f"who should act: {words.SIDE_WORDS.get(attempt.side or 'unknown', 'unknown')}")
-    cause = words.cause(attempt)
+        rows.append(f"who should act: {words.side(cause) if cause is not None else words.SIDE_WORDS[attempt.side or 'unknown']}")
     if cause is not None:
         rows += [f"cause: {line(cause.code, 400)}", f"expected: {block(cause.expected, _LONG)}", f"observed: {block(cause.observed, _LONG)}"]
-        rows += [f"{name}: {value}" for name, value in (("evidence", words.frame_list(cause.frames, names)),
-                 ("Wireshark filter", line(cause.filter, _LONG)), ("look at", block(cause.hint, _LONG))) if value]
+        rows += [f"{name}: {value}" for name, value in (("why", block(cause.why, _LONG)), ("needed", block(cause.repair, _LONG)),
+                 ("evidence", words.frame_list(cause.frames, names)), ("Wireshark filter", line(cause.filter, _LONG)), ("look at", block(cause.hint, _LONG))) if value]
     rows += [f"also: {line(finding.code, 400)} ({finding.severity}{', waived' if finding.waived else ''})" for finding in attempt.findings
              if finding is not cause][:50]
     rows += [f"to decide: {block(text, _LONG)}" for text in attempt.advice]

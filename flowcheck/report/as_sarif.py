@@ -83,7 +83,7 @@ def _result(result: Result, device: DeviceResult, attempt: AttemptResult, findin
     observed, expected = block(finding.observed), block(finding.expected)
     row = {"ruleId": id, "kind": "fail", "level": _LEVELS[finding.severity],
            "message": {"text": f"{line(device.id, 200)}: expected {expected}; observed {observed}"
-                               f" (to act: {words.SIDE_WORDS.get(finding.side, finding.side)})"},
+                               f"{f'; {block(finding.why)}' if finding.why else ''} (to act: {words.side(finding)})"},
            "locations": _locations(result, finding.frames), "partialFingerprints": _fingerprint(device, finding.code),
            "properties": {"device": line(device.id, 200), "procedure": line(attempt.procedure, 80), "step": line(finding.step, 80),
                           "cite": line(finding.cite, 40), "side": finding.side, "filter": line(finding.filter), "cause": finding.code == attempt.cause,

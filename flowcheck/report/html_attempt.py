@@ -17,6 +17,8 @@ from flowcheck.report.markup import inline, lines
 from flowcheck.report.times import clock, iso, span
 from flowcheck.report.visible import line
 
+NEEDED = "One message that would have let it go on"
+
 
 @dataclass(frozen=True, slots=True)
 class Detail:
@@ -78,7 +80,8 @@ def side(one: AttemptResult) -> str:
     """Who should act; empty where nobody has to, or where an undecided attempt does not tell."""
     if one.verdict == PASS or (one.verdict == INCONCLUSIVE and one.side in (None, "unknown")):
         return ""
-    return words.SIDE_WORDS.get(one.side or "unknown", words.SIDE_WORDS["unknown"])
+    cause = words.cause(one)
+    return inline(words.side(cause)) if cause is not None else words.SIDE_WORDS.get(one.side or "unknown", words.SIDE_WORDS["unknown"])
 
 
 def step_words(step: StepResult | None) -> str:
@@ -156,8 +159,8 @@ def _finding(run: Run, finding: Finding, anchor: str, cause: bool) -> str:
     frames, filter = run.frames(finding.frames), inline(finding.filter)
     wire, act = ("", ' class="wire"'), (' class="act"', "")
     facts = [(wire, "Expected", lines(finding.expected)), (wire, "Observed", lines(finding.observed)),
-             (act, "Who should act", words.SIDE_WORDS.get(finding.side, finding.side)), (act, "Evidence", frames),
-             (("", ""), "Clause", f"{clause}, step {cite}"), (wire, "Would have let it go on", lines(finding.repair)),
+             (wire, "Why", lines(finding.why)), (act, "Who should act", inline(words.side(finding))), (act, "Evidence", frames),
+             (("", ""), "Clause", f"{clause}, step {cite}"), (wire, NEEDED, lines(finding.repair)),
              (wire, "Waived because", waived)]
     rows = "".join(f"    <div{of_row}><dt>{name}</dt><dd{of_value}>{value}</dd></div>\n" for (of_row, of_value), name, value in facts
                    if value or name in ("Expected", "Observed"))

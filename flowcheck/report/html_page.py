@@ -15,7 +15,7 @@ from pathlib import Path
 
 from flowcheck.model import FAIL, INCONCLUSIVE, PASS, AttemptResult, CaptureInfo, DeviceResult, Opaque, Result, worst
 from flowcheck.report import ladder, words
-from flowcheck.report.html_attempt import Run, side, step_words
+from flowcheck.report.html_attempt import NEEDED, Run, side, step_words
 from flowcheck.report.markup import inline, lines
 from flowcheck.report.times import clock, day, iso, span
 
@@ -167,6 +167,8 @@ def _first_screen(report: Report, result: Result, found: tuple[int, DeviceResult
     if cause:
         out.append(f'    <div><dt>Expected</dt><dd class="wire">{inline(cause.expected, _SENTENCE)}</dd></div>\n'
                    f'    <div><dt>Observed</dt><dd class="wire">{inline(cause.observed, _SENTENCE)}</dd></div>\n')
+        out += [f'    <div><dt>{name}</dt><dd class="wire">{inline(value, _SENTENCE)}</dd></div>\n'
+                for name, value in (("Why", cause.why), (NEEDED, cause.repair)) if value]
     grades = "; \n".join(f'      <a href="#limits">{name}: <span aria-hidden="true">{_GRADES.get(c.grade, "?")}</span> {inline(c.grade, 20)}'
                          f'{", cut short" if c.truncated else ""}</a>' for c, name in zip(result.captures, report.run.shown))
     out.append(f"    <div><dt>Clause</dt><dd>{inline(one.clause, 200)}{f', step {cite}' if cause else ''}</dd></div>\n"

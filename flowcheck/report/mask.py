@@ -93,8 +93,9 @@ def _finding(finding: Finding, clean: Callable[[str], str]) -> Finding:
     name = finding.code.rpartition(":")[2]
     if finding.kind == "field-wrong" and _is_secret(name):      # the finding is about the secret itself
         observed, expected = MASK, expected if expected.startswith("present") else MASK
+        finding = replace(finding, repair="")
     return replace(finding, observed=observed, expected=expected, hint=clean(finding.hint), filter=clean(finding.filter),
-                   repair=clean(finding.repair), waived=clean(finding.waived))
+                   repair=clean(finding.repair), waived=clean(finding.waived), why=clean(finding.why), also=clean(finding.also))
 
 
 def _event(event: Event, clean: Callable[[str], str]) -> Event:

@@ -42,8 +42,7 @@ def _attempt(device: DeviceResult, attempt: AttemptResult, names: tuple[str, ...
     cause = words.cause(attempt)
     if cause is not None:
         where = words.frame_list(cause.frames, names)
-        facts = [f"step {line(cause.cite, 20)}", f"to act: {words.SIDE_WORDS.get(attempt.side or cause.side, cause.side)}",
-                 line(where, _LINE), line(cause.code, 200)]
+        facts = [f"to act: {words.side(cause)}", line(where, _LINE), f"needed: {line(cause.repair, _LINE)}" if cause.repair else "", line(cause.code, 200)]
         lines.append(indent + "; ".join(fact for fact in facts if fact))
     if verbose:
         lines += [f"{indent}{words.SEVERITY_ICONS.get(f.severity, '')} {f.severity} at step {line(f.cite, 20)}: expected "

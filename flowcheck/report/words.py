@@ -7,6 +7,7 @@ from collections.abc import Iterable, Iterator, Sequence
 from functools import lru_cache
 
 from flowcheck.model import FAIL, INCONCLUSIVE, PASS, AttemptResult, CaptureInfo, DeviceResult, Finding, FrameRef, Result, StepResult
+from flowcheck.report.visible import line
 
 ICONS = {PASS: "✓", FAIL: "✗", INCONCLUSIVE: "?", None: "–"}
 WORDS = {PASS: "Pass", FAIL: "Fail", INCONCLUSIVE: "Inconclusive", None: "Nothing judged"}
@@ -18,6 +19,11 @@ SEVERITY_ICONS = {"error": "✗", "warning": "⚠", "notice": "ℹ"}
 REACHED = ("seen", "late", "refused")
 SIDE_WORDS = {"device": "the device", "network": "the network", "path": "the path between device and network",
               "unknown": "not known from this capture"}
+
+
+def side(finding: Finding) -> str:
+    """Who should act on it, and what else may have to change."""
+    return SIDE_WORDS.get(finding.side, finding.side) + (f", or {line(finding.also, 200)}" if finding.also else "")
 
 
 def capture_names(captures: tuple[CaptureInfo, ...]) -> tuple[str, ...]:

@@ -85,13 +85,13 @@ def test_a_session_that_was_broken_off_is_no_answer():
     ended = message("cwmp.session_end", 2, "hnb", "acs", code="x", complete=False,
                     reason="the device reset it", by="device")
     finding, = one(A, ended).findings
-    assert finding.code == "x-1/b/no-answer" and finding.observed == "the device reset it" and finding.side == "device"
+    assert finding.code == "x-1/b/no-answer" and finding.observed == "the HNB reset it" and finding.side == "device"
 
 
 def test_who_leaves_after_waiting_in_vain_is_not_at_fault():
     left = message("cwmp.session_end", 8, "hnb", "acs", code="x", complete=False, reason="the device closed it", by="device")
     finding, = one(A, left).findings
-    assert finding.side == "network" and finding.observed == "no answer to x.a for 7.0 s; the device closed it"
+    assert finding.side == "network" and finding.observed == "ACS 198.51.100.80 did not answer x.a for 7.0 s; the HNB closed it"
 
 
 def test_what_stopped_names_the_last_frame_before_it():
