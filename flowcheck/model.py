@@ -237,6 +237,17 @@ class Gap:
     capture: int | None = None
 
 
+class Link(NamedTuple):
+    """Two things that are one device's, and how that is known: an address, an IKE SA, a serial number, a MAC."""
+
+    one: str
+    other: str
+    why: str
+    frames: tuple[FrameRef, ...] = ()     # what shows it
+    since: int | None = None              # when it showed first
+    until: int | None = None              # when it ceased to hold, None where nothing in the capture ended it
+
+
 @dataclass(frozen=True, slots=True)
 class Device:
     """One HNB, HeNB, UE or M2ME. `identity` keys are those of the JSON contract (`oui`, `serial_number`, `imsi`, ...)."""
@@ -248,6 +259,7 @@ class Device:
     outer: tuple[str, ...] = ()           # those of the addresses its IPsec tunnels run from
     assumed: tuple[str, ...] = ()         # joins that no packet proves
     shared: tuple[str, ...] = ()          # those of the addresses that other devices speak from as well
+    links: tuple[Link, ...] = ()          # what `evidence` says, each with its frame and the time it holds
 
 
 @dataclass(frozen=True, slots=True)
@@ -262,6 +274,7 @@ class Timeline:
     links: frozenset[frozenset[str]] = frozenset()   # every two addresses the observation saw talking, the device's or not
     protocols: frozenset[str] = frozenset()   # every protocol it saw
     unseen: Mapping[str, str] = field(default_factory=dict)   # message kinds that nobody could look for, and why
+    nobodys: frozenset[str] = frozenset()  # protocols spoken at its shared addresses by who knows whom
 
 
 # ---------------------------------------------------------------------------------------------------- verdict

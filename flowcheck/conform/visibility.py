@@ -49,7 +49,7 @@ class Visibility:
         before = self.messages[index - 1].time if index else None
         after = self.messages[index].time if index < len(self.messages) else None
         return (self.timeline.unseen.get(step.messages[0]) or self._before_the_capture(index) or self._in_a_gap(before, after) or self._one_sided(step)
-                or self._implied(step, index)
+                or self._implied(step, index) or self._somebody_s(step)
                 or self.sealed(step, before, after) or self._after_the_capture(step, index)
                 or self._outcome_sealed(step, index) or self._out_of_reach(step))
 
@@ -117,6 +117,13 @@ class Visibility:
         return bool(open_names) and any({following.src.address, following.dst.address} & addresses
                                         for name, addresses in self.scope.resolved.items() if name not in open_names)
 
+    def _somebody_s(self, step: Step) -> str | None:
+        """At an address that devices share, what carries no name may be anybody's."""
+        protocol = step.messages[0].partition(".")[0]
+        if protocol not in self.timeline.nobodys or step.inside == "ipsec":
+            return None
+        return f"other devices share {', '.join(self.timeline.device.shared)}, and nothing says whose {protocol.upper()} messages are whose"
+
     def _out_of_reach(self, step: Step) -> str | None:
         """Of a role that may be beyond the taps: is anything of it in the capture, and anything of the link to it?"""
         roles = [role for name in (step.src, step.dst) if name and (role := self.rule.role(name)) is not None]
@@ -155,6 +162,8 @@ class Visibility:
         start = before if before is not None else self.timeline.window[0]
         end = after if after is not None else self.limit
         for name in layers:
+            if not self.timeline.nobodys.isdisjoint(kind for kind in LAYER_KINDS[name] if kind not in but):
+                return f"may be inside {LAYER_KINDS[name][0].upper()} traffic that nothing says whose it is of the devices at this address"
             for opaque in self.timeline.opaque:
                 if opaque.kind in LAYER_KINDS[name] and opaque.kind not in but and _active(opaque, start, end):
                     why = opaque.fields.get("keys") if isinstance(opaque.fields, dict) else None

@@ -15,7 +15,7 @@ from dataclasses import dataclass
 from ipaddress import ip_address
 
 from ..model import Device, Message
-from .devices import inner_addresses
+from .tunnels import inner_addresses
 
 OVERLAP = 10_000_000_000        # ns for which the old address may still be heard: make before break, last FINs
 SENDERS = frozenset(("dns.query", "tcp.syn", "sctp.init", "cwmp.Inform", "http.request", "tls.client_hello"))

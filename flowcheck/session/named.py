@@ -59,6 +59,7 @@ class Join:
     one: Node
     other: Node
     why: str
+    shown_by: Message
 
 
 class Names:
@@ -235,7 +236,7 @@ class Names:
                 table[key] = dict.fromkeys(map(settled, nodes))
         for key, nodes in self._by_message.items():
             self._by_message[key] = list(map(settled, nodes))
-        self.joins = [Join(settled(join.one), settled(join.other), join.why) for join in self.joins]
+        self.joins = [Join(settled(join.one), settled(join.other), join.why, join.shown_by) for join in self.joins]
 
     def _give_to_the_only_one(self) -> None:
         """A document that names no machine is about the only one that the others name."""
@@ -251,7 +252,7 @@ class Names:
 
     def _join(self, one: Node, other: Node, why: str, message: Message) -> None:
         if one != other:
-            self.joins.append(Join(one, other, f"{why} (frame {message.frames[-1].number})"))
+            self.joins.append(Join(one, other, f"{why} (frame {message.frames[-1].number})", message))
 
     def nodes(self) -> set[Hashable]:
         """Everybody that was named."""

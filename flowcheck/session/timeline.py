@@ -28,17 +28,28 @@ def timelines(messages: Sequence[Message], opaque: Sequence[Opaque], gaps: Seque
     if window is None:
         return []
     ordered, folded = sequence(messages, taps, gaps)
-    whose = devices.assign(ordered, folded.aliases, fields, bindings)
+    whose = devices.assign(ordered, folded.aliases, fields, bindings, opaque)
     links = frozenset(frozenset((item.src.address, item.dst.address)) for item in (*ordered, *opaque))
     protocols = frozenset(m.protocol for m in ordered)
     own: dict[str, list[Message]] = defaultdict(list)
     hidden: dict[str, list[Opaque]] = defaultdict(list)
+    nobodys: dict[str, set[str]] = defaultdict(set)        # address that devices share -> what they speak there, nobody knows who
     for message in ordered:
-        for device in whose.owners(message) or (UNKNOWN,):
+        owners = whose.owners(message)
+        for device in owners or (UNKNOWN,):
             own[device.id].append(message)
+        if not owners and whose.shared:
+            for address in whose.shared & {message.src.address, message.dst.address}:
+                nobodys[address].add(message.protocol)
     for item in opaque:
-        for device in whose.owners_of_opaque(item) or (UNKNOWN,):
+        owners = whose.owners_of_opaque(item)
+        for device in owners or (UNKNOWN,):
             hidden[device.id].append(item)
+        if not owners:
+            for address in whose.shared & {item.src.address, item.dst.address}:
+                nobodys[address].add(item.kind)
+    for address in whose.lookups_taken:
+        nobodys[address].add("dns")
     holes: dict[int | None, list[int]] = defaultdict(list)                     # stream -> places in `gaps`
     for place, gap in enumerate(gaps):
         holes[folded.streams.get(gap.stream, gap.stream) if gap.stream is not None else None].append(place)
@@ -48,5 +59,6 @@ def timelines(messages: Sequence[Message], opaque: Sequence[Opaque], gaps: Seque
             streams = {m.stream for m in own[device.id]}
             near = tuple(gaps[place] for place in sorted(place for stream in (None, *streams) for place in holes.get(stream, ())))
             found.append(Timeline(device, addresses.with_changes(own[device.id], device), tuple(hidden.get(device.id, ())),
-                                  window, near, links, protocols))
+                                  window, near, links, protocols,
+                                  nobodys=frozenset(kind for address in device.shared for kind in nobodys.get(address, ()))))
     return found
