@@ -12,29 +12,31 @@ message, then to the order of the rule file, so the same capture always gives th
 - A message that fits a step reachable without skipping a mandatory one is never called extra. Otherwise a refusal could be
   read away by passing over the optional group it happened in.
 - A step known to be hidden costs nothing to skip, and nothing that was seen is ever skipped over to get there.
+
+Many devices do the same. The search knows an attempt only by the answers to its questions (`questions.py`), so an attempt
+that gives the same answers as an earlier one is read as that one was, without a search.
 """
 
 from __future__ import annotations
 
-import heapq
-from collections.abc import Callable, Iterator, Sequence
+from collections.abc import Callable, Sequence
+from heapq import heappop, heappush
 from typing import Any, NamedTuple
 
 from ..model import Message
 from ..rulebook.rule import Pattern, Step
 from .automaton import Automaton
-from .checks import Outcome, evaluate
-from .conditions import holds
+from .checks import Outcome
 from .matching import Matcher
+from .questions import FITS, HIDDEN, STEP, WHEN, Questions
 
 Cost = tuple[int, int, int, int]
-FREE, MISSED, OPTIONAL = (0, 0, 0, 0, 0), (1, 0, 0, 0, 0), (0, 0, 0, 1, 0)     # the last decides ties: see `following`
-HIDDEN = (0, 0, 0, 2, 0)        # a step out of sight costs nothing that counts, but more than leaving out an optional part
 MAX_STATES = 200_000        # a bound against hostile captures; an attempt needs a few hundred
+_PART = 40                  # bits of a price that each of its parts has
 
 
 class Move(NamedTuple):
-    """`what` is "match", "refuse", "skip" or "extra"; `index` is the message it stands at."""
+    """`what` is "match", "refuse", "skip", "bypass" or "extra"; `index` is the message it stands at."""
 
     what: str
     step: Step | None
@@ -53,22 +55,21 @@ class Reading(NamedTuple):
     complete: bool                 # False where the search gave up at its bound
 
 
-class _Known:
-    """What has been bound and seen on the way to a node; equal situations are one object, compared by identity."""
+class Way(NamedTuple):
+    """A reading as the search leaves it: (what, step, index, situation or mark) for each move, and the situation at its end."""
 
-    __slots__ = ("bound", "seen")
-
-    def __init__(self, bound: dict[str, Any], seen: frozenset[str]):
-        self.bound, self.seen = bound, seen
+    moves: tuple[tuple, ...]
+    price: int
+    situation: int
 
 
 class _Node(NamedTuple):
     index: int
     state: int
-    known: _Known
+    situation: int                 # what has been bound and seen on the way here, by its number in `Questions`
     anchor: int                    # the state in which the last message was consumed
     parent: Any
-    move: Move | None
+    move: tuple | None
 
 
 def align(machine: Automaton, messages: Sequence[Message], matcher: Matcher, hidden: Callable[[Step, int], str | None],
@@ -77,142 +78,151 @@ def align(machine: Automaton, messages: Sequence[Message], matcher: Matcher, hid
 
     Steps named in `carried` were done by an earlier attempt that this one continues; skipping them is free.
     """
-    search = _Search(machine, messages, matcher, hidden, carried)
-    best = start = _Node(0, machine.start, search.situation({}, frozenset()), machine.start, None, None)
-    heap: list[tuple[tuple[int, ...], int, int, _Node]] = [(FREE, 0, 0, start)]
-    done: set[tuple[int, int, _Known, int]] = set()
-    order, last = 0, len(messages)
+    asked = Questions(machine, messages, matcher, hidden, carried)
+    way = asked.recall()
+    if way is None:
+        way, complete = _search(machine, asked)
+        if not complete:
+            return _reading(way, asked, False)
+        asked.remember(way)
+    return _reading(way, asked, True)
+
+
+def _search(machine: Automaton, asked: Questions) -> tuple[Way, bool]:
+    best = _Node(0, machine.start, 0, machine.start, None, None)
+    heap: list[tuple[int, int, int, _Node]] = [(0, 0, 0, best)]
+    done: set[tuple[int, int, int, int]] = set()
+    cheapest: dict[tuple[int, int, int, int], int] = {best[:4]: 0}
+    order, last = 0, len(asked.messages)
+    search = _Search(machine, asked)
     while heap:
-        cost, _, _, node = heapq.heappop(heap)
+        price, _, _, node = heappop(heap)
         key = node[:4]
         if key in done:
             continue
         done.add(key)
         best = node
         if node.index == last and node.state == machine.end:
-            return Reading(_moves(node), cost[:4], node.known.bound, True)
+            return _way(node, price), True
         if len(done) > MAX_STATES:
             break
-        for extra, following in search.following(node):
-            order += 1
-            total = tuple(map(sum, zip(cost, extra))) if any(extra) else cost
-            heapq.heappush(heap, (total, -following.index, order, following))
-    return Reading(_moves(best), (0, 0, 0, 0), best.known.bound, False)
+        for extra, index, state, situation, anchor, move in search.following(node):
+            key, total = (index, state, situation, anchor), price + extra
+            if cheapest.get(key, total + 1) > total:       # what was there before at this price goes first
+                cheapest[key] = total
+                order += 1
+                heappush(heap, (total, -index, order, _Node(index, state, situation, anchor, node, move)))
+    return _way(best, 0), False
+
+
+def _price(missed: int = 0, failed: int = 0, extra: int = 0, optional: int = 0, late: int = 0) -> int:
+    """A cost as one number, which compares and adds up like the tuple. The last part decides ties: see `following`."""
+    return (((missed << _PART | failed) << _PART | extra) << _PART | optional) << _PART | late
+
+
+FREE, MISSED, FAILED, EXTRA, OPTIONAL = 0, _price(1), _price(0, 1), _price(0, 0, 1), _price(0, 0, 0, 1)
+UNSEEN = _price(0, 0, 0, 2)     # a step out of sight costs nothing that counts, but more than leaving out an optional part
 
 
 class _Search:
-    """What the search asks, answered once: the same question comes up on many ways through the machine."""
+    """Which moves a node has, and what they cost."""
 
-    def __init__(self, machine: Automaton, messages: Sequence[Message], matcher: Matcher,
-                 hidden: Callable[[Step, int], str | None], carried: frozenset[str]):
-        self.machine, self.messages, self.matcher, self.carried = machine, messages, matcher, carried
-        self._ask_hidden = hidden
-        self._situations: dict[tuple, _Known] = {}
-        self._hidden: dict[tuple[str, int], str | None] = {}
-        self._musts: dict[tuple[int, int, _Known], bool] = {}
-        self._consumed: dict[tuple[str, int, _Known], Any] = {}
+    def __init__(self, machine: Automaton, asked: Questions):
+        self.machine, self.asked, self.messages, self.carried = machine, asked, asked.messages, asked.carried
+        self._musts: dict[tuple[int, int, int], bool] = {}
 
-    def situation(self, bound: dict[str, Any], seen: frozenset[str]) -> _Known:
-        return self._situations.setdefault((tuple(sorted(bound.items())), seen), _Known(bound, seen))
-
-    def following(self, node: _Node) -> Iterator[tuple[tuple[int, ...], _Node]]:
-        """The nodes one move away and what the move costs, in the order of the rule file.
+    def following(self, node: _Node) -> list[tuple[int, int, int, int, int, tuple | None]]:
+        """What a move costs and the node it leads to, in the order of the rule file.
 
         An earlier message left over costs more than a later one, so that ties go to the earlier message.
         """
-        index, state, known, anchor, _, _ = node
+        index, state, situation, anchor, _, _ = node
+        found: list[tuple[int, int, int, int, int, tuple | None]] = []
         message = self.messages[index] if index < len(self.messages) else None
         for step, target in self.machine.steps.get(state, ()):
-            if message is not None and (eaten := self._consume(step, index, message, known)) is not None:
-                price, then, move = eaten
-                yield price, _Node(index + 1, target, then, target, node, move)
-            reason = self._why_hidden(step, index)
-            yield HIDDEN if reason else _price(step), _Node(index, target, known, anchor, node, Move("skip", step, index, hidden=reason))
+            if message is not None and (eaten := self._as_step(step, index, situation, message)) is not None:
+                what, failed, then, _ = eaten
+                price = MISSED if what == "refuse" else failed * FAILED
+                found.append((price, index + 1, target, then, target, (what, step, index, situation)))
+            price = UNSEEN if self._is_hidden(step, index) else _skipped(step)
+            found.append((price, index, target, situation, anchor, ("skip", step, index, None)))
         for jump in self.machine.jumps.get(state, ()):
             assumed = False
             if jump.condition is not None:
-                value = holds(jump.condition, self.matcher.scope, known.bound, known.seen)
+                value = self.asked.answer((WHEN, jump.asks, situation))
                 if value is None:
-                    if not jump.wanted and self._any_fits(jump.inside, index, known.bound):
+                    if not jump.wanted and jump.inside and self.asked.answer((FITS, jump.inside[0].step, index, situation)):
                         continue
                     assumed = not jump.wanted
                 elif value is not jump.wanted:
                     continue
-            move = Move("bypass", jump.inside[0], index, assumed=assumed) if jump.inside else None
-            yield OPTIONAL if jump.optional else FREE, _Node(index, jump.target, known, anchor, node, move)
-        if message is not None and not self._must_match(index, anchor, known, message):
-            price = (0, 0, 1, 0, len(self.messages) - index)
-            yield price, _Node(index + 1, state, known, anchor, node, Move("extra", None, index, message))
+            move = ("bypass", jump.inside[0], index, assumed) if jump.inside else None
+            found.append((OPTIONAL if jump.optional else FREE, index, jump.target, situation, anchor, move))
+        if message is not None and not self._must_match(index, anchor, situation, message):
+            price = EXTRA + len(self.messages) - index
+            found.append((price, index + 1, state, situation, anchor, ("extra", None, index, None)))
+        return found
 
-    def _consume(self, step: Step, index: int, message: Message, known: _Known) -> tuple[Cost, _Known, Move] | None:
-        """The message as this step or its refusal: the price, what is known then, the move."""
-        key = (step.step, index, known)
-        if key not in self._consumed:
-            self._consumed[key] = self._as_step(step, index, message, known)
-        return self._consumed[key]
+    def _as_step(self, step: Step, index: int, situation: int, message: Message) -> tuple[str, int, int, bool] | None:
+        """The message as this step or its refusal: which of them, failed expectations, the situation then, assumed."""
+        return self.asked.answer((STEP, step.step, index, situation)) if message.kind in self.machine.kinds[step.step] else None
 
-    def _as_step(self, step: Step, index: int, message: Message, known: _Known) -> tuple[Cost, _Known, Move] | None:
-        matcher, bound, seen = self.matcher, known.bound, known.seen
-        pattern = matcher.refuses(step, message, bound)
-        if pattern is not None:
-            return MISSED, self.situation(bound, seen | {f"refused:{step.step}"}), Move("refuse", step, index, message, pattern=pattern)
-        fits = matcher.fits(step, message, bound)
-        if fits is False:
-            return None
-        bound = matcher.after(step, message, bound)
-        outcomes = tuple(outcome for check in step.expect if check.when is None or holds(check.when, matcher.scope, bound, seen)
-                         for outcome in evaluate(check, (message,), matcher.scope, bound))
-        failed = sum(1 for o in outcomes if o.holds is False and o.check.severity == "error")
-        return (0, failed, 0, 0, 0), self.situation(bound, seen | {step.step}), Move("match", step, index, message, outcomes,
-                                                                                 assumed=fits is None)
+    def _is_hidden(self, step: Step, index: int) -> bool:
+        return step.step in self.carried or self.asked.answer((HIDDEN, step.step, index))
 
-    def _why_hidden(self, step: Step, index: int) -> str | None:
-        if step.step in self.carried:
-            return "carried over from an earlier attempt"
-        key = (step.step, index)
-        if key not in self._hidden:
-            self._hidden[key] = self._ask_hidden(step, index)
-        return self._hidden[key]
-
-    def _must_match(self, index: int, anchor: int, known: _Known, message: Message) -> bool:
-        key = (index, anchor, known)
+    def _must_match(self, index: int, anchor: int, situation: int, message: Message) -> bool:
+        key = (index, anchor, situation)
         if key not in self._musts:
-            self._musts[key] = self._fits_what_is_due(index, anchor, known, message)
+            self._musts[key] = self._fits_what_is_due(index, anchor, situation, message)
         return self._musts[key]
 
-    def _fits_what_is_due(self, index: int, anchor: int, known: _Known, message: Message) -> bool:
+    def _fits_what_is_due(self, index: int, anchor: int, situation: int, message: Message) -> bool:
         """Does the message fit a step that could be reached, since the last one seen, without skipping a mandatory one?"""
-        matcher, todo, visited = self.matcher, [anchor], set()
+        todo, visited = [anchor], set()
         while todo:
             state = todo.pop()
             if state in visited:
                 continue
             visited.add(state)
             for step, target in self.machine.steps.get(state, ()):
-                if matcher.refuses(step, message, known.bound) is not None or matcher.fits(step, message, known.bound):
+                eaten = self._as_step(step, index, situation, message)
+                if eaten is not None and not eaten[3]:
                     return True
-                if step.optional or self._why_hidden(step, index):                   # free to skip
+                if step.optional or self._is_hidden(step, index):                   # free to skip
                     todo.append(target)
             for jump in self.machine.jumps.get(state, ()):
-                if jump.condition is None or holds(jump.condition, matcher.scope, known.bound, known.seen) in (None, jump.wanted):
+                if jump.condition is None or self.asked.answer((WHEN, jump.asks, situation)) in (None, jump.wanted):
                     todo.append(jump.target)
         return False
 
-    def _any_fits(self, steps: tuple[Step, ...], index: int, bound: dict[str, Any]) -> bool:
-        """Is there a message still to come that the passed-over steps are plainly about?"""
-        return any(self.matcher.fits(step, message, bound) for step in steps[:1] for message in self.messages[index:])
 
-
-def _price(step: Step) -> Cost:
+def _skipped(step: Step) -> int:
     if step.optional:
         return OPTIONAL
-    return MISSED if step.severity == "error" else (0, 1, 0, 0, 0)
+    return MISSED if step.severity == "error" else FAILED
 
 
-def _moves(node: _Node) -> tuple[Move, ...]:
-    moves = []
+def _way(node: _Node, price: int) -> Way:
+    moves, situation = [], node.situation
     while node is not None:
         if node.move is not None:
             moves.append(node.move)
         node = node.parent
-    return tuple(reversed(moves))
+    return Way(tuple(reversed(moves)), price, situation)
+
+
+def _reading(way: Way, asked: Questions, complete: bool) -> Reading:
+    cost = tuple(way.price >> _PART * place & (1 << _PART) - 1 for place in (4, 3, 2, 1))
+    return Reading(tuple(_move(asked, *move) for move in way.moves), cost, asked.bound(way.situation), complete)
+
+
+def _move(asked: Questions, what: str, step: Step | None, index: int, rest: Any) -> Move:
+    match what:
+        case "skip":
+            return Move(what, step, index, hidden=asked.why_hidden(step, index))
+        case "bypass":
+            return Move(what, step, index, assumed=rest)
+        case "extra":
+            return Move(what, None, index, asked.messages[index])
+    found = asked.consumed[step.step, index, rest]
+    return Move(what, step, index, asked.messages[index], found.outcomes, found.pattern, assumed=found.assumed)

@@ -9,7 +9,7 @@ from __future__ import annotations
 
 from dataclasses import dataclass, field
 from functools import lru_cache
-from typing import NamedTuple
+from typing import Any, NamedTuple
 
 from ..rulebook.rule import Condition, Group, Rule, Step
 
@@ -20,15 +20,21 @@ class Jump(NamedTuple):
     wanted: bool = True               # the value the condition must have
     optional: bool = False            # counts as an optional part left out
     inside: tuple[Step, ...] = ()     # bypass: the steps that are passed over
+    asks: int = -1                    # the number of the condition in the machine
 
 
 @dataclass(slots=True)
 class Automaton:
+    rule: Rule
     start: int = 0
     end: int = 1
     steps: dict[int, list[tuple[Step, int]]] = field(default_factory=dict)
     jumps: dict[int, list[Jump]] = field(default_factory=dict)
     size: int = 2
+    conditions: list[Condition] = field(default_factory=list)
+    kinds: dict[str, frozenset[str]] = field(default_factory=dict)       # step -> what it, or its refusal, may be
+    found: dict[Any, Any] = field(default_factory=dict)                  # the readings found so far: see questions.py
+    remembered: int = 0                                                  # questions in them
 
     def node(self) -> int:
         self.size += 1
@@ -41,7 +47,7 @@ class Automaton:
 @lru_cache(maxsize=64)
 def automaton(rule: Rule) -> Automaton:
     """The state machine of a rule; built once and shared."""
-    machine = Automaton()
+    machine = Automaton(rule)
     _sequence(machine, rule.items, machine.start, machine.end)
     return _without_detours(machine)
 
@@ -61,7 +67,13 @@ def _without_detours(machine: Automaton) -> Automaton:
         return [jump for jump in dict.fromkeys(led) if jump != Jump(state)]
 
     steps = {state: [(step, onward(target)) for step, target in ways] for state, ways in machine.steps.items()}
-    return Automaton(onward(machine.start), machine.end, steps, {s: once(ways, s) for s, ways in machine.jumps.items()}, machine.size)
+    jumps = {state: once(ways, state) for state, ways in machine.jumps.items()}
+    conditions = list({id(jump.condition): jump.condition for ways in jumps.values() for jump in ways if jump.condition}.values())
+    numbers = {id(condition): number for number, condition in enumerate(conditions)}
+    jumps = {state: [jump._replace(asks=numbers.get(id(jump.condition), -1)) for jump in ways] for state, ways in jumps.items()}
+    kinds = {step.step: frozenset((*step.messages, *(kind for pattern in step.refused_by for kind in pattern.messages)))
+             for step in machine.rule.steps()}
+    return Automaton(machine.rule, onward(machine.start), machine.end, steps, jumps, machine.size, conditions, kinds)
 
 
 def _sequence(machine: Automaton, items: tuple[Step | Group, ...], start: int, end: int) -> None:

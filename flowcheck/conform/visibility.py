@@ -7,9 +7,11 @@ a layer that is sealed here, does its deadline lie beyond the capture's end. Eac
 
 from __future__ import annotations
 
-from collections.abc import Collection, Sequence
+from bisect import bisect_left
+from collections.abc import Callable, Collection, Hashable, Sequence
 from dataclasses import dataclass, field
 from functools import lru_cache
+from typing import Any
 
 from ..model import Message, Opaque, Timeline
 from ..rulebook.rule import Reference, Rule, Step
@@ -42,7 +44,13 @@ class Visibility:
     gave_up: str                # how somebody ended the attempt, empty where nobody did
     limit: int                  # the attempt's place in time ends here: the next attempt, or the end of the capture
     entered: bool = False       # the capture started inside the attempt, at a step that neither opens nor resumes it
-    _asked: dict[str, bool] = field(default_factory=dict, init=False, repr=False, compare=False)   # of the attempt as a whole
+    _known: dict[Hashable, Any] = field(default_factory=dict, init=False, repr=False, compare=False)   # see `_once`
+
+    def _once(self, question: Hashable, answer: Callable[..., Any], *arguments: Any) -> Any:
+        """The search asks of every step in every interval; what does not depend on both is worked out once."""
+        if question not in self._known:
+            self._known[question] = answer(*arguments)
+        return self._known[question]
 
     def hidden(self, step: Step, index: int) -> str | None:
         """Why the step, skipped before message `index`, cannot be expected in the capture; None if it can."""
@@ -57,7 +65,14 @@ class Visibility:
         return "before the capture began, or outside what it could see" if index == 0 and self.midway else None
 
     def _in_a_gap(self, before: int | None, after: int | None) -> str | None:
-        start, end = before if before is not None else self.timeline.window[0], after if after is not None else self.limit
+        if not self.timeline.gaps:
+            return None
+        return self._once(("gap", before, after), self._gap, *self._interval(before, after))
+
+    def _interval(self, before: int | None, after: int | None) -> tuple[int, int]:
+        return self.timeline.window[0] if before is None else before, self.limit if after is None else after
+
+    def _gap(self, start: int, end: int) -> str | None:
         for gap in self.timeline.gaps:
             if gap.end >= start and gap.start <= end:
                 return f"packets are missing from the capture here: {gap.reason}"
@@ -67,9 +82,8 @@ class Visibility:
         """Of a connection that only one direction was captured of, no answer and no end can be expected."""
         if step.messages[0].partition(".")[0] not in STREAMS:
             return None
-        if "one sided" not in self._asked:
-            self._asked["one sided"] = self._has_one_side()
-        return "only one direction of the connection is in the capture" if self._asked["one sided"] else None
+        one_sided = self._once("one sided", self._has_one_side)
+        return "only one direction of the connection is in the capture" if one_sided else None
 
     def _has_one_side(self) -> bool:
         """Is there a connection of the attempt with several HTTP messages, all of them going one way?"""
@@ -84,27 +98,39 @@ class Visibility:
 
     def _implied(self, step: Step, index: int) -> str | None:
         request = self._request(step, index)
-        if request is not None and any(m.stream == request.stream and m.time > request.time and m.protocol != "dns"
-                                       and m.protocol in STREAMS and m.kind not in ENDS and m.answers != request.transaction
-                                       for m in self.timeline.messages):
-            if request.protocol in ("tcp", "tls"):
-                return "the connection was used, so the answer was lost by the capture"
+        if request is not None and self._once(("used", id(request)), self._connection_was_used, request):
+            return "the connection was used, so the answer was lost by the capture"
         if index >= len(self.messages):
             return None
         following = self.messages[index]
-        if following.answers is None and any(other.answers == step.step and following.kind in other.messages
-                                             for other in self.rule.steps()):
+        if following.answers is None and following.kind in _kinds_of_answers(self.rule, step.step):
             return "its answer is in the capture, so the message itself was lost by the capture"
         protocol = step.messages[0].partition(".")[0]
-        if protocol in SEQUENCED and any(m.protocol == protocol and m.kind not in ENDS and _same_peers(m, request)
-                                         for m in self.messages[index:]):
+        if protocol in SEQUENCED and self._goes_on(protocol, request, index):
             return "later messages of the same exchange are there, so this one was lost by the capture"
         if step.answers is not None and protocol in DATAGRAMS and following.kind not in ENDS \
                 and not _proves_nothing(protocol, following):
-            if any(m.kind in self.rule.step(step.answers).messages for m in self.messages[:index]) \
+            if self._once(("asked", step.answers), self._first_of, self.rule.step(step.answers).messages) < index \
                     and not self._with_another(step, request, following, index):
                 return "the procedure went on, so the answer was lost by the capture"
         return None
+
+    def _connection_was_used(self, request: Message) -> bool:
+        """Was more sent over the connection that the request should open, than its answer and its end?"""
+        return request.protocol in ("tcp", "tls") and any(
+            m.stream == request.stream and m.time > request.time and m.protocol != "dns" and m.protocol in STREAMS
+            and m.kind not in ENDS and m.answers != request.transaction for m in self.timeline.messages)
+
+    def _goes_on(self, protocol: str, request: Message | None, index: int) -> bool:
+        """Is there a later message of the protocol between the same peers that is no end of it?"""
+        places = self._once(("of", protocol), self._places, protocol)
+        return any(place >= index and _same_peers(self.messages[place], request) for place in reversed(places))
+
+    def _places(self, protocol: str) -> list[int]:
+        return [place for place, m in enumerate(self.messages) if m.protocol == protocol and m.kind not in ENDS]
+
+    def _first_of(self, kinds: Collection[str]) -> int:
+        return next((place for place, m in enumerate(self.messages) if m.kind in kinds), len(self.messages))
 
     def _with_another(self, step: Step, request: Message | None, following: Message, index: int) -> bool:
         """Did the procedure go on with another host than the one asked, or than the one whose name was asked for?"""
@@ -149,18 +175,14 @@ class Visibility:
     def sealed(self, step: Step, before: int | None, after: int | None, but: Collection[str] = ()) -> str | None:
         """Which sealed traffic of this interval may hide the step; layers named in `but` were captured in clear as well."""
         layer = step.inside or step.perhaps_inside or next(iter(step.should_be_inside), None)
-        if layer is None and "tls" not in (step.inside, step.perhaps_inside):
-            layers: tuple[str, ...] = ()
-        else:
-            layers = (layer,) if layer == "tls" else ("ipsec", "tls")
-        if not layers:
+        if layer is None:
             return None
-        if "ipsec" in layers and "empty tunnel" not in self._asked:
-            self._asked["empty tunnel"] = self._tunnel_is_empty()
-        if "ipsec" in layers and self._asked["empty tunnel"]:
+        layers = (layer,) if layer == "tls" else ("ipsec", "tls")
+        return self._once((layers, before, after, *but), self._sealed_in, layers, *self._interval(before, after), but)
+
+    def _sealed_in(self, layers: tuple[str, ...], start: int, end: int, but: Collection[str]) -> str | None:
+        if "ipsec" in layers and self._once("empty tunnel", self._tunnel_is_empty):
             return "no packet of the tunnel is in the capture"
-        start = before if before is not None else self.timeline.window[0]
-        end = after if after is not None else self.limit
         for name in layers:
             if not self.timeline.nobodys.isdisjoint(kind for kind in LAYER_KINDS[name] if kind not in but):
                 return f"may be inside {LAYER_KINDS[name][0].upper()} traffic that nothing says whose it is of the devices at this address"
@@ -242,11 +264,21 @@ class Visibility:
         """The last message before `index` that the step would answer; one without an answer first."""
         if step.answers is None:
             return None
-        asked = self.rule.step(step.answers)
-        requests = [m for m in reversed(self.messages[:index]) if m.kind in asked.messages
-                    and holds_all(asked.where, m, self.scope, {}) is not False]
+        places, requests = self._once(("requests", step.answers), self._requests, self.rule.step(step.answers))
+        earlier = bisect_left(places, index)
+        return requests[earlier - 1] if earlier else None
+
+    def _requests(self, asked: Step) -> tuple[list[int], list[Message]]:
+        """The places of all messages that are this step, and what `_request` says after each of them."""
         answered = {m.answers for m in self.messages if m.answers is not None}
-        return next((m for m in requests if m.transaction not in answered), requests[0] if requests else None)
+        places, requests, unanswered = [], [], None
+        for place, message in enumerate(self.messages):
+            if message.kind in asked.messages and holds_all(asked.where, message, self.scope, {}) is not False:
+                if message.transaction not in answered:
+                    unanswered = message
+                places.append(place)
+                requests.append(message if unanswered is None else unanswered)
+        return places, requests
 
 
 def _same_peers(message: Message, request: Message | None) -> bool:
@@ -261,6 +293,12 @@ def _proves_nothing(protocol: str, following: Message) -> bool:
     """Does this message come whether or not an answer came before it: another lookup, upkeep or the end of a tunnel?"""
     return (following.kind.endswith(".query") or following.protocol == protocol == "dns"
             or following.kind.startswith(("ike.informational.", "ike.create_child_sa.")))
+
+
+@lru_cache(maxsize=1024)
+def _kinds_of_answers(rule: Rule, name: str) -> frozenset[str]:
+    """The message kinds that answer this step."""
+    return frozenset(kind for step in rule.steps() if step.answers == name for kind in step.messages)
 
 
 @lru_cache(maxsize=4)

@@ -182,6 +182,28 @@ def test_the_cost_is_that_of_brute_force(seed):
         assert [m.message for m in reading.moves if m.message is not None] == list(messages), "each is read once"
 
 
+@pytest.mark.parametrize("seed", range(4))
+def test_a_reading_recalled_is_the_one_that_a_search_would_find(seed):
+    """Many attempts of one rule, each read by a machine that remembers all earlier ones and by a new one."""
+    chance = random.Random(seed)
+    recalled = 0
+    for _ in range(8):
+        of = random_rule(chance)
+        for _ in range(40):
+            messages = tuple(message(f"x.{chance.choice(['a', 'b', 'c', 'no'])}", at, v=chance.randint(1, 2))
+                             for at in range(chance.randint(0, 4)))
+            unseen = {(step.step, index) for step in of.steps() for index in range(5) if chance.random() < 0.1}
+            carried = frozenset(step.step for step in of.steps() if chance.random() < 0.1)
+
+            def hidden(step, index):
+                return f"hidden at {index}" if (step.step, index) in unseen else None
+            remembered = automaton(of).remembered
+            reading = read(of, messages, hidden, carried)
+            assert reading == align(automaton.__wrapped__(of), messages, matcher(of), hidden, carried)
+            recalled += automaton(of).remembered == remembered
+    assert recalled > 40
+
+
 # ------------------------------------------------------------------------------------------------ single readings
 
 ABC = '''

@@ -1,0 +1,136 @@
+"""What the search for a reading asks of an attempt, and the readings found for the same answers before.
+
+Nothing but these questions tells the search of the messages, so it is a decision tree: what it asks next follows from the
+answers so far, and so does the reading at its end. Each rule keeps the tree as far as it has been walked. An attempt is
+led down by its own answers; where it reaches a leaf the reading is known, where the tree ends the search goes on and adds
+a branch. The answers themselves always come from the attempt at hand.
+"""
+
+from __future__ import annotations
+
+from collections.abc import Callable, Mapping, Sequence
+from typing import Any, NamedTuple
+
+from ..model import Message
+from ..rulebook.rule import Pattern, Step
+from .automaton import Automaton
+from .checks import Outcome, evaluate
+from .conditions import holds
+from .matching import Matcher
+
+STEP, HIDDEN, WHEN, FITS = range(4)         # the first item of a question; the others are names and numbers
+MOST_MESSAGES = 256         # longer attempts are one of a kind, and their trees large
+MOST_QUESTIONS = 100_000    # that a rule remembers
+
+
+class Consumed(NamedTuple):
+    """What it means to take a message for a step or its refusal."""
+
+    outcomes: tuple[Outcome, ...] = ()
+    pattern: Pattern | None = None
+    assumed: bool = False
+
+
+class Questions:
+    """One attempt, as the search sees it. Every question is answered once."""
+
+    def __init__(self, machine: Automaton, messages: Sequence[Message], matcher: Matcher,
+                 hidden: Callable[[Step, int], str | None], carried: frozenset[str]):
+        self.machine, self.messages, self.matcher, self.carried = machine, messages, matcher, carried
+        self.consumed: dict[tuple[str, int, int], Consumed] = {}
+        self._ask_hidden = hidden
+        self._reasons: dict[tuple[str, int], str | None] = {}
+        self._situations: list[tuple[dict[str, Any], frozenset[str]]] = []
+        self._numbers: dict[tuple, int] = {}
+        self._answers: dict[tuple, Any] = {}                  # in the order in which they were asked
+        self._situation({}, frozenset())
+
+    # ------------------------------------------------------------------------------------------ answers
+
+    def answer(self, question: tuple) -> Any:
+        try:
+            return self._answers[question]
+        except KeyError:
+            found = self._answers[question] = self._ASK[question[0]](self, *question[1:])
+            return found
+
+    def why_hidden(self, step: Step, index: int) -> str | None:
+        """Why the step, skipped before this message, could not be seen."""
+        if step.step in self.carried:
+            return "carried over from an earlier attempt"
+        key = step.step, index
+        if key not in self._reasons:
+            self._reasons[key] = self._ask_hidden(step, index)
+        return self._reasons[key]
+
+    def bound(self, situation: int) -> dict[str, Any]:
+        return self._situations[situation][0]
+
+    def _situation(self, bound: dict[str, Any], seen: frozenset[str]) -> int:
+        """The number of a situation: what has been bound and seen so far. Equal ones have the same."""
+        number = self._numbers.setdefault((tuple(sorted(bound.items())), seen), len(self._situations))
+        if number == len(self._situations):
+            self._situations.append((bound, seen))
+        return number
+
+    def _step(self, name: str, index: int, situation: int) -> tuple[str, int, int, bool] | None:
+        """The message as the step or its refusal: "match" or "refuse", failed expectations, the situation then, assumed."""
+        matcher, step, message = self.matcher, self.machine.rule.step(name), self.messages[index]
+        bound, seen = self._situations[situation]
+        pattern = matcher.refuses(step, message, bound)
+        if pattern is not None:
+            self.consumed[name, index, situation] = Consumed(pattern=pattern)
+            return "refuse", 0, self._situation(bound, seen | {f"refused:{name}"}), False
+        fits = matcher.fits(step, message, bound)
+        if fits is False:
+            return None
+        bound = matcher.after(step, message, bound)
+        outcomes = tuple(outcome for check in step.expect if check.when is None or holds(check.when, matcher.scope, bound, seen)
+                         for outcome in evaluate(check, (message,), matcher.scope, bound))
+        failed = sum(1 for o in outcomes if o.holds is False and o.check.severity == "error")
+        self.consumed[name, index, situation] = Consumed(outcomes, assumed=fits is None)
+        return "match", failed, self._situation(bound, seen | {name}), fits is None
+
+    def _hidden(self, name: str, index: int) -> bool:
+        """May the step have happened before this message, out of sight?"""
+        return bool(self.why_hidden(self.machine.rule.step(name), index))
+
+    def _when(self, number: int, situation: int) -> bool | None:
+        return holds(self.machine.conditions[number], self.matcher.scope, *self._situations[situation])
+
+    def _fits(self, name: str, index: int, situation: int) -> bool:
+        """Is there a message still to come that the step is plainly about?"""
+        step, bound = self.machine.rule.step(name), self.bound(situation)
+        return any(self.matcher.fits(step, message, bound) for message in self.messages[index:])
+
+    _ASK = (_step, _hidden, _when, _fits)
+
+    # ------------------------------------------------------------------------------------------ readings found before
+
+    def recall(self) -> Any:
+        """The reading of an attempt that gave the same answers, None where there was none."""
+        node = self.machine.found.get(self._outline())
+        while type(node) is _Branch:
+            node = node.ways.get(self.answer(node.question))
+        return node
+
+    def remember(self, reading: Any) -> None:
+        """Keeps the reading under the answers that led to it."""
+        if len(self.messages) > MOST_MESSAGES or self.machine.remembered > MOST_QUESTIONS:
+            return
+        ways, at = self.machine.found, self._outline()
+        for question, answer in self._answers.items():
+            if at not in ways:
+                ways[at] = _Branch(question, {})
+                self.machine.remembered += 1
+            ways, at = ways[at].ways, answer
+        ways[at] = reading
+
+    def _outline(self) -> tuple:
+        """What the search sees of an attempt without asking."""
+        return self.carried, tuple(m.kind for m in self.messages) if len(self.messages) <= MOST_MESSAGES else None
+
+
+class _Branch(NamedTuple):
+    question: tuple
+    ways: dict[Any, Any]           # answer -> the next branch, or the reading
