@@ -42,14 +42,18 @@ def trials(paths: Sequence[str | Path] | None = None) -> list[Trial]:
 
 def differences(trial: Trial) -> list[str]:
     """What came out otherwise than the rule says, in words; empty where all is as it should be."""
-    directory, sample = samples_dir(trial.rule.path), trial.sample
     try:
-        site = load_site(directory / sample.site if sample.site else None)
-        keys = key_ring([str(directory / path) for path in sample.keys])
-        observation = observe([str(directory / path) for path in sample.captures], keys)
+        return compare(trial.rule, trial.sample, result(trial))
     except FlowcheckError as error:
         return str(error).splitlines()
-    return compare(trial.rule, sample, judged(observation, trial.book, site))
+
+
+def result(trial: Trial) -> Result:
+    """The sample judged. Raises FlowcheckError where a file of it cannot be read."""
+    directory, sample = samples_dir(trial.rule.path), trial.sample
+    site = load_site(directory / sample.site if sample.site else None)
+    keys = key_ring([str(directory / path) for path in sample.keys])
+    return judged(observe([str(directory / path) for path in sample.captures], keys), trial.book, site)
 
 
 def compare(rule: Rule, sample: Sample, result: Result) -> list[str]:

@@ -33,7 +33,7 @@ def diagnosis(rule: Rule, device: Device, verdict: str, steps: Sequence[StepResu
     hidden = [s for s in steps if s.state == "not_observable"]
     done = [s for s in steps if s.state in ("seen", "late")]
     reached = f"seen up to step {done[-1].cite}" if done else "no step seen for certain"
-    why = f"; step {hidden[0].cite} cannot be judged: {hidden[0].reason}" if hidden else ""
+    why = f"; step {hidden[0].cite} ({hidden[0].title}) cannot be judged: {hidden[0].reason}" if hidden else ""
     return f"{name} is inconclusive for {rule.clause}: {reached}{why}."
 
 

@@ -20,6 +20,7 @@ from ..rulebook.rule import Reference, Rule, Site, Step
 from ..rulebook.site import effective
 from ..session import lookups
 from . import attempts as cutting
+from .advice import advice, to_look_inside
 from .align import align
 from .automaton import automaton
 from .bindings import taken
@@ -150,7 +151,7 @@ def _judge_attempt(rule: Rule, attempt: cutting.Attempt, timeline: Timeline, mat
                            cause.code if cause else None, cause.side if cause else None,
                            diagnosis(rule, timeline.device, verdict, steps, cause),
                            tuple(dict.fromkeys((*assumed, *told.assumed, *told.doubts, *timeline.device.assumed))), events,
-                           _hosts(rule, matcher, reading.bound), _advice(hidden))
+                           _hosts(rule, matcher, reading.bound), advice(view, told.parts, steps, told.doubts, reading.complete))
     used = {id(m.message) for m in reading.moves if m.what in ("match", "refuse") and m.message.protocol not in ("dns", "ike", "tcp", "tls")}
     return result, _left_behind(reading, matcher), used
 
@@ -199,23 +200,6 @@ def _hosts(rule: Rule, matcher: Matcher, bound: Mapping[str, Any]) -> tuple[tupl
     return tuple(shown)
 
 
-def _advice(hidden: Sequence[StepResult]) -> tuple[str, ...]:
-    """What would decide an inconclusive verdict: where to capture, for how long, with which keys."""
-    advice: dict[str, None] = {}
-    for step in hidden:
-        reason = step.reason or ""
-        if "cannot open" in reason or "sealed" in reason:
-            advice["Give the IPsec or TLS keys with --keys, or capture inside the tunnel as well."] = None
-        elif "capture ends" in reason:
-            advice[f"Let the capture run on: {reason}."] = None
-        elif "missing from the capture" in reason or "lost by the capture" in reason:
-            advice["Capture without loss (larger kernel buffer, `tcpdump -B 65536`, a capture filter)."] = None
-        elif "before the capture began" in reason:
-            advice["Start the capture before the device is switched on, and at its outer interface as well: "
-                   "`udp port 53 or udp port 500 or udp port 4500 or esp`."] = None
-    return tuple(advice)
-
-
 def _not_started(rule: Rule, timeline: Timeline) -> AttemptResult:
     first: Step = next(step for step in rule.steps() if step.messages)
     sealed = bool(timeline.opaque)
@@ -229,4 +213,5 @@ def _not_started(rule: Rule, timeline: Timeline) -> AttemptResult:
     verdict = INCONCLUSIVE if sealed else FAIL
     return AttemptResult(rule.procedure, rule.title, rule.citation, verdict, timeline.window[0], timeline.window[1], steps,
                          () if sealed else (finding,), None if sealed else code, None if sealed else "unknown",
-                         diagnosis(rule, timeline.device, verdict, steps, None if sealed else finding))
+                         diagnosis(rule, timeline.device, verdict, steps, None if sealed else finding),
+                         advice=to_look_inside(timeline.opaque))

@@ -187,7 +187,7 @@ class Visibility:
             if not self.timeline.nobodys.isdisjoint(kind for kind in LAYER_KINDS[name] if kind not in but):
                 return f"may be inside {LAYER_KINDS[name][0].upper()} traffic that nothing says whose it is of the devices at this address"
             for opaque in self.timeline.opaque:
-                if opaque.kind in LAYER_KINDS[name] and opaque.kind not in but and _active(opaque, start, end):
+                if opaque.kind in LAYER_KINDS[name] and opaque.kind not in but and active(opaque, start, end):
                     why = opaque.fields.get("keys") if isinstance(opaque.fields, dict) else None
                     tail = f"; the keys given {why}" if why else ""
                     return f"may be inside {opaque.kind.upper()} traffic that this capture cannot open{self._sizes(opaque)}{tail}"
@@ -219,17 +219,24 @@ class Visibility:
         if self.gave_up and (request is not None or self.gave_up in (TUNNEL_DELETED, BEGAN_ANEW)
                              or self.gave_up.startswith(ENDED_BY)):
             return None
-        if request is not None:
-            if request.repeats:
-                return None
-            since, patience = request.time, self.seconds(step)
-        else:
-            since = self._begun(step)
-            patience = self.seconds(step) if step.within else self.scope.site.timers.get("follow_up", 600.0)
+        if request is not None and request.repeats:
+            return None
+        since, patience = self._patience(step, request)
         left = (self.timeline.window[1] - since) / 1e9
         if left < patience:
-            return f"the capture ends {left:.1f} s later, before the {patience:.0f} s this may take"
+            return f"the capture ends {left:.1f} s later, and this may take {patience:.0f} s"
         return None
+
+    def _patience(self, step: Step, request: Message | None) -> tuple[int, float]:
+        """Since when the step is waited for (ns), and how many seconds."""
+        if request is not None:
+            return request.time, self.seconds(step)
+        return self._begun(step), self.seconds(step) if step.within else self.scope.site.timers.get("follow_up", 600.0)
+
+    def due(self, step: Step) -> int:
+        """When a step that the capture's end hides would have had to come, ns."""
+        since, patience = self._patience(step, self._request(step, len(self.messages)))
+        return since + round(patience * 1e9)
 
     def _left_open(self, request: Message) -> bool:
         """Was the request sent over a connection that the capture shows no end of?"""
@@ -307,7 +314,7 @@ def _addresses_of(links: frozenset[frozenset[str]]) -> frozenset[str]:
     return frozenset(address for link in links for address in link)
 
 
-def _active(opaque: Opaque, start: int, end: int) -> bool:
+def active(opaque: Opaque, start: int, end: int) -> bool:
     """Does the sealed traffic flow in this interval?"""
     bursts = opaque.fields.get("bursts") or [(opaque.start, opaque.end)]
     spans = ((burst["start"], burst["end"]) if isinstance(burst, dict) else burst[:2] for burst in bursts)

@@ -30,13 +30,15 @@ class _SA:
     """What is known of one direction of one SA at this place."""
 
     __slots__ = ("spi", "src", "dst", "layers", "stream", "first", "last", "packets", "size", "lowest", "highest",
-                 "bursts", "quiet", "holes", "skipped", "late", "seen", "null", "time", "keys")
+                 "bursts", "quiet", "holes", "skipped", "late", "seen", "null", "time", "keys",
+                 "cut")
 
     def __init__(self, spi: int | None, context: Context, sequence: int):
         self.spi, self.src, self.dst = spi, context.src, context.dst
         self.layers, self.stream = context.layers, context.stream
         self.first = self.last = context.frames[-1]
         self.packets = self.size = self.skipped = self.late = self.seen = 0
+        self.cut = 0                              # sealed packets that the snap length shortened: no key opens them
         self.lowest = self.highest = sequence
         self.bursts: list[list[int]] = []
         self.quiet = _QUIET
@@ -115,6 +117,7 @@ class Flow:
                 opened = self._open(sa, data, context)
                 if opened is not None:
                     return opened
+        sa.cut += context.missing > 0
         sa.sealed(context.time, len(data) + context.missing, context.frames[-1])
         return ()
 
@@ -164,6 +167,8 @@ class Flow:
         if sa.spi is not None:
             fields |= {"spi": f"0x{sa.spi:08x}", "lowest_sequence": sa.lowest, "highest_sequence": sa.highest,
                        "missing": max(0, sa.skipped - sa.late)}
+        if sa.cut:
+            fields["cut"] = sa.cut
         if sa.keys:
             fields |= {"keys": "do not fit", "keys_reason": sa.keys}
         layers = (*sa.layers, "esp") if self._carried else sa.layers
