@@ -69,6 +69,7 @@ class _Cutter:
         self.quiet = int(_seconds(rule, matcher) * 1e9)
         self.open: Attempt | None = None
         self.closed: list[Attempt] = []
+        self.requests: dict[int, Message] | None = None      # of the whole timeline, by transaction; made when asked for
 
     def take(self, message: Message) -> None:
         relevant = [step for step in self.steps_for.get(message.kind, ()) if self.matcher.could_be(step, message)]
@@ -167,7 +168,17 @@ class _Cutter:
         return holds(step.when, scope, {}, frozenset()) is not False
 
     def _sure(self, step: Step, message: Message) -> bool:
-        return step.src is not None and step.dst is not None and self.matcher.fits(step, message, {}) is True
+        """Is the message this step for certain? An answer is not where its request, or that this applies, says otherwise."""
+        if step.src is None or step.dst is None or self.matcher.fits(step, message, {}) is not True:
+            return False
+        if step.answers is None:
+            return self._applies(step, message)
+        asked = self.rule.step(step.answers)
+        if self.requests is None:
+            self.requests = {m.transaction: m for m in self.timeline.messages if m.transaction is not None}
+        request = self.requests.get(message.answers)
+        return self._applies(step, message) and self._applies(asked, message) and (
+            request is None or self.matcher.fits(asked, request, {}) is not False)
 
     def _ends(self, message: Message) -> bool:
         return self.open is not None and message.kind in ("cwmp.session_end", "tcp.reset", "tcp.fin") and any(

@@ -17,6 +17,8 @@ TOGETHER = 1_000_000_000    # ns between the questions of one lookup
 RESOLVER_TIMEOUT = 15_000_000_000   # ns within which an unanswered question is asked again (RFC 1123 6.1.3.3 wants 5 s at least)
 NEIGHBOUR = 60_000_000_000  # ns between a lookup without an address and the one it is folded into
 ADDRESS_TYPES = frozenset(("A", "AAAA"))
+BEGINNINGS = frozenset(("tcp.syn", "tls.client_hello", "sctp.init", "ike.sa_init.request", "http.request", "coap.request",
+                        "cwmp.Inform", "ftp.command", "ssh.version"))
 
 
 @dataclass(slots=True)
@@ -47,10 +49,26 @@ def fold(messages: Sequence[Message]) -> list[Message]:
         else:
             # half of a lookup: that this type has no address says nothing of the other one
             out.append(message.but(incomplete=message.incomplete or not message.fields.get("answers.address")))
+    went_on = _last_beginnings(messages)
+    asks_for = _types_asked(finished)
     for lookup in _without_empty(finished):
-        out += _outcome(lookup)
+        asker = lookup.queries[0].src.address
+        out += _outcome(lookup, len(asks_for[asker]) == 1 and went_on.get(asker, -1) < lookup.queries[0].time)
     out.sort(key=lambda m: (m.time, m.frames[-1]))
     return out
+
+
+def _last_beginnings(messages: Sequence[Message]) -> dict[str, int]:
+    """When each host last began something with another one."""
+    return {message.src.address: message.time for message in messages if message.kind in BEGINNINGS}
+
+
+def _types_asked(lookups: Sequence[_Lookup]) -> dict[str, set[str]]:
+    """Which types of address each host ever asks for."""
+    types: dict[str, set[str]] = defaultdict(set)
+    for lookup in lookups:
+        types[lookup.queries[0].src.address].update(str(q.fields.get("qtype")) for q in lookup.queries)
+    return types
 
 
 def _without_empty(lookups: list[_Lookup]) -> list[_Lookup]:
@@ -87,7 +105,12 @@ def _belongs(query: Message, lookup: _Lookup) -> bool:
     return query.time - lookup.queries[-1].time <= (RESOLVER_TIMEOUT if waiting else TOGETHER)
 
 
-def _outcome(lookup: _Lookup) -> list[Message]:
+def _outcome(lookup: _Lookup, decided: bool) -> list[Message]:
+    """The lookup as one query and at most one response.
+
+    `decided`: its asker only ever asks for one type of address, and began nothing afterwards. Then an answer without an
+    address is the end of the matter; otherwise the question for the other type may be missing from the capture.
+    """
     queries, responses = lookup.queries, lookup.responses
     best = min(responses, key=_rank, default=None)
     asked = next((q for q in queries if best is not None and q.transaction == best.answers), queries[0])
@@ -95,9 +118,9 @@ def _outcome(lookup: _Lookup) -> list[Message]:
     query = asked.but(time=queries[0].time, copies=_refs([q for q in queries if q is not asked], asked),
                       repeats=max(again, *(q.repeats for q in queries)))
     answered = {r.answers for r in responses}
-    if best is not None and best.fields.get("rcode") == "NOERROR" and not best.fields.get("answers.address") and len(
+    if best is not None and not decided and best.fields.get("rcode") == "NOERROR" and not best.fields.get("answers.address") and len(
             {q.fields.get("qtype") for q in queries}) == 1:
-        best = best.but(incomplete=True)     # the question of the other address type may be missing from the capture
+        best = best.but(incomplete=True)
     if best is None or best.fields.get("rcode") == "NOERROR" and not best.fields.get("answers.address") and any(
             q.transaction not in answered for q in queries):
         return [query]                  # the answer that would have decided is missing

@@ -112,6 +112,22 @@ def test_two_failed_attempts_are_not_stitched_into_a_pass():
     assert [codes(a) for a in found] == [["done/no-answer"], ["set/stopped"]]
 
 
+ANSWERED = rule('''
+roles: {hnb: {kind: device}, acs: {kind: acs, host: 198.51.100.80}}
+attempt: {opens_at: [set]}
+steps:
+  - {step: set, cite: "1", message: cwmp.SetParameterValues, from: acs, to: hnb, when: {expected: x-1}}
+  - {step: done, cite: "2", message: cwmp.SetParameterValuesResponse, from: hnb, to: acs, answers: set, where: [{field: Status, equals: 0}]}
+''')
+
+
+@pytest.mark.parametrize("expected, with_request, found", [((), True, 0), ((), False, 0), (("x-1",), False, 1), (("x-1",), True, 1)])
+def test_an_answer_alone_is_no_attempt_of_what_does_not_apply(expected, with_request, found):
+    request = message("cwmp.SetParameterValues", 1, "acs", "hnb", transaction=5)
+    answer = message("cwmp.SetParameterValuesResponse", 2, answers=5, Status=0)
+    assert len(judged(ANSWERED, *[request][:with_request], answer, expected=expected)) == found
+
+
 def test_the_first_message_of_a_capture_that_began_late_opens_an_attempt():
     found, = cut(*run("asr", 5))
     assert found.midway and found.opened_by == "accept"

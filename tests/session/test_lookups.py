@@ -24,6 +24,7 @@ def outcomes(*messages):
 
 GOOD = [("query", None, None, False), ("response", "NOERROR", ["192.0.2.9"], False)]
 REFUSED = [("query", None, None, False), ("response", "NXDOMAIN", None, False)]
+EMPTY = [("query", None, None, False), ("response", "NOERROR", None, False)]
 UNANSWERED = [("query", None, None, False)]
 
 
@@ -40,10 +41,19 @@ UNANSWERED = [("query", None, None, False)]
     ([asked(0, 1), asked(5, 2, server="gw"), told(6, 2, server="gw", address="192.0.2.9")], GOOD),
     ([asked(0, 1), told(1, 1, truncated=True), asked(1.1, 2), told(1.2, 2, address="192.0.2.9")], GOOD),
     ([asked(0, 1), asked(0, 2, "AAAA"), told(.1, 2, "AAAA")], UNANSWERED),        # the deciding answer is missing
-    ([asked(0, 1), told(1, 1)], [UNANSWERED[0], ("response", "NOERROR", None, True)]),
+    ([asked(0, 1), told(1, 1)], EMPTY),
 ])
 def test_outcomes(messages, expected):
     assert outcomes(*messages) == expected
+
+
+@pytest.mark.parametrize("more", [
+    [message("tcp.syn", 2, "hnb", "acs")],                                                      # it has an address
+    [asked(40, 2, "AAAA", "b.example"), told(41, 2, "AAAA", "b.example", address="2001:db8::1")],    # it knows AAAA too
+])
+def test_of_one_type_alone_an_empty_answer_may_be_half_the_truth(more):
+    _, response = outcomes(asked(0, 1), told(1, 1), *more)[:2]
+    assert response == ("response", "NOERROR", None, True)
 
 
 def test_to_ask_again_after_a_failure_is_a_new_try():
