@@ -122,6 +122,13 @@ def _first(pattern: Pattern, role: Role, matcher: Matcher, messages: Sequence[Me
     return next(fitting, None)
 
 
+def _certain(name: str, matcher: Matcher) -> frozenset[str]:
+    """The addresses that belong to a role and no other: by the site profile, or of a host that its own name shows."""
+    host = matcher.scope.roles[name]
+    by_name = host.source == "inferred" and host.names and not host.addresses
+    return matcher.scope.host(name, {}).addresses if by_name else host.addresses if host.source == "site" else frozenset()
+
+
 def _fits(pattern: Pattern, free: str | None, matcher: Matcher, message: Message) -> bool:
     """The pattern, with the role that is being looked for left open; another role in it has to be known and right."""
     if message.kind not in pattern.messages:
@@ -131,8 +138,8 @@ def _fits(pattern: Pattern, free: str | None, matcher: Matcher, message: Message
             continue
         role = matcher.rule.role(name)
         if name == free:
-            taken_by_other = any(end.address in host.addresses for r, host in matcher.scope.roles.items()
-                                 if r != name and host.source == "site" and matcher.rule.role(r).kind == role.kind)
+            taken_by_other = any(end.address in _certain(r, matcher) for r in matcher.scope.roles
+                                 if r != name and matcher.rule.role(r).kind == role.kind)
             if taken_by_other or end.address in matcher.scope.device.addresses:
                 return False
         elif matcher.plays(name, end, other, {}) is not True:

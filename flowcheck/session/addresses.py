@@ -38,6 +38,7 @@ def with_changes(messages: Sequence[Message], device: Device) -> tuple[Message, 
 def _changes(messages: Sequence[Message], device: Device) -> Iterator[Message]:
     if len(device.addresses) < 2:
         return
+    inside = _shown_inside(messages, device)
     last_used = {m.src.address: m.time for m in messages if m.kind in SENDERS}
     informed: dict[str, list[str]] = {}
     current: dict[int, _Address] = {}            # IP version -> address inside
@@ -46,7 +47,7 @@ def _changes(messages: Sequence[Message], device: Device) -> Iterator[Message]:
         spi = message.fields.get("spi_i") if message.protocol == "ike" else None
         if spi is not None:
             found = [(text, "ike") for text in inner_addresses(message)]
-        elif message.kind in SENDERS and _inside(message, device):
+        elif message.kind in SENDERS and (message.src.address in inside or _inside(message, device)):
             found = [(message.src.address, "traffic")]
         else:
             continue
@@ -78,11 +79,28 @@ def _inside(message: Message, device: Device) -> bool:
     address = message.src.address
     if address not in device.addresses or address in device.outer:
         return False
-    if "esp" in message.layers or device.outer:
-        return True
-    listed = message.fields.get("ParameterList") if message.kind == "cwmp.Inform" else None
-    return isinstance(listed, dict) and any(value == address and (".Tunnel." in name or ".IPsec." in name)
-                                            for name, value in listed.items())
+    return "esp" in message.layers or bool(device.outer)
+
+
+def _shown_inside(messages: Sequence[Message], device: Device) -> frozenset[str]:
+    """Where no outer address is known: the addresses that Informs show to be inside the tunnel.
+
+    An Inform may name an address of the device as the tunnel's, rightly or not; and an HMS that is reached from there is
+    inside, so whatever else the device informs it from is inside as well.
+    """
+    if device.outer:
+        return frozenset()
+    informs = [m for m in messages if m.kind == "cwmp.Inform" and m.src.address in device.addresses]
+    named = {address for m in informs for address in _tunnel_addresses(m) if address in device.addresses}
+    reached = {m.dst.address for m in informs if m.src.address in named}
+    return frozenset(named | {m.src.address for m in informs if m.dst.address in reached})
+
+
+def _tunnel_addresses(inform: Message) -> Iterator[str]:
+    listed = inform.fields.get("ParameterList")
+    for name, value in listed.items() if isinstance(listed, dict) else ():
+        if ".Tunnel." in name or ".IPsec." in name:
+            yield str(value)
 
 
 def _version(text: str) -> int | None:

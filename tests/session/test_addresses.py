@@ -68,6 +68,15 @@ def test_without_ike_only_the_device_itself_can_say_that_its_address_is_inside_a
     assert changes(*told, device=NO_TUNNEL) == [(FIRST, SECOND_ONE)]
 
 
+@pytest.mark.parametrize("named", [SECOND_ONE, FIRST])
+def test_an_hms_that_is_reached_inside_is_inside(named):
+    """Only one of two Informs to the same HMS names an address of the tunnel, the new one or still the old one."""
+    later = inform(9, SECOND_ONE, Device__FAP__Tunnel__IKESA__1__IPAddress=named)
+    assert changes(inform(0, FIRST), later, device=NO_TUNNEL) == [(FIRST, SECOND_ONE)]
+    elsewhere = replace(inform(0, FIRST), dst=Endpoint(ADDRESSES["acs2"], 7547))
+    assert changes(elsewhere, later, device=NO_TUNNEL) == []
+
+
 def test_the_change_says_who_was_informed_from_the_old_address_and_how_the_new_one_is_written():
     told = with_changes((assigned(0, "a", FIRST), inform(1, FIRST), assigned(9, "b", SECOND_ONE)), DEVICE)
     change = told[-1]
