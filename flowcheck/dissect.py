@@ -16,8 +16,10 @@ from struct import unpack_from
 from types import ModuleType
 from typing import Any
 
+from .capture.bypass import Bypass
 from .capture.network import Network
 from .model import Context, Endpoint, Expect, Frame, FrameRef, Gap, Message, Opaque, Packet, Payload, Secrets
+from .passing import CAPTURE_SHIFT, Sealed, Tunnel, Unread, ref
 from .recognition import Recogniser
 from .streams import Streams
 
@@ -25,8 +27,6 @@ TRIES = 8                   # datagrams, before a flow is given up
 EXPIRE_EVERY = 0xFFF        # packets between two looks for silent connections
 NESTING = 16                # Payloads within Payloads; deeper ones are an attack
 TAP_SHIFT = 32
-CAPTURE_SHIFT = 40          # frame numbers inside a tap carry the capture's index above this bit
-_NUMBER = (1 << CAPTURE_SHIFT) - 1
 _REINJECTED = {"ip", "eth", "ppp"}
 _PROTOCOL_NAMES = {1: "icmp", 6: "tcp", 17: "udp", 50: "esp", 51: "ah", 58: "icmpv6", 132: "sctp"}
 
@@ -40,11 +40,15 @@ class Dissector:
         self.gaps: list[Gap] = []
         self.undecoded: Counter[str] = Counter()
         self.network = Network()
+        self.bypass = Bypass()
+        self._scanner = self.bypass.scanner
         self._secrets = secrets
         self._recogniser = Recogniser(decode_as)
-        self._streams = Streams(self._recogniser, secrets, self._identifier, self._found, self.gaps, self.undecoded)
+        self._streams = Streams(self._recogniser, secrets, self._identifier, self._found, self.gaps, self.undecoded,
+                                self.bypass)
         self._flows: dict[Any, _Flow] = {}
         self._inner_flows: dict[tuple[int, str], Any] = {}
+        self._unread: list[Unread] = []                # flows that were given up
         self._next_id = (tap << TAP_SHIFT) + 1         # stream numbers are unique within the observation
         self._depth = 0
         self._count = 0
@@ -61,14 +65,25 @@ class Dissector:
         for packet in self.network.packets(frame):
             self._packet(packet)
         self._count += 1
-        if not self._count & EXPIRE_EVERY:
+        scanner = self._scanner
+        upto = self._count + scanner.passed & EXPIRE_EVERY
+        scanner.limit = scanner.passed + EXPIRE_EVERY - upto
+        if not upto:
             self._streams.expire(frame.time)
+
+    def settle(self) -> None:
+        """Counts what passed by so far, as far as that is nobody's but the dissector's."""
+        for unread in self._unread:
+            unread.settle(self.undecoded)
 
     def finish(self) -> None:
         """What was still under way when the capture ended."""
+        self.settle()
         self._streams.finish()
         for flow in self._flows.values():
             if flow.state is not None:
+                if flow.passing is not None:
+                    flow.passing.settle()
                 self._take(flow.state.end())
         for inner in self._inner_flows.values():
             self._take(inner.end())
@@ -108,6 +123,10 @@ class Dissector:
             flow = self._flows[key] = _Flow(self._identifier(), self._recogniser.forced("udp", (sport, dport)))
         if flow.tries >= TRIES:
             self.undecoded[flow.label] += 1
+            if flow.passing is None:
+                flow.passing = Unread(self.bypass, flow.label)
+                self._unread.append(flow.passing)
+            flow.passing.open(packet.layers, src, dst, data[:4])
             return
         payload = data[8:length] if 8 <= length < len(data) else data[8:]
         if flow.module is None:
@@ -123,6 +142,10 @@ class Dissector:
         context = Context(packet.time, _refs(packet.frames), Endpoint(src, sport), Endpoint(dst, dport),
                           (*packet.layers, "udp"), flow.id, missing, secrets=self._secrets)
         self._datagram(flow, payload, context)
+        if hasattr(flow.module, "TUNNEL"):
+            if flow.passing is None:
+                flow.passing = Tunnel(self.bypass)
+            flow.passing.open(packet.layers, src, dst, data[:4])
 
     def _datagram(self, flow: _Flow, data: bytes, context: Context) -> None:
         state = flow.state
@@ -131,7 +154,16 @@ class Dissector:
                 self._take(flow.module.decode(data, context))
                 return
             state = flow.state = flow.module.Flow(context)
+            if hasattr(state, "steady") and not self._secrets:        # keys could open what comes
+                flow.passing = Sealed(self.bypass, state)
+        passing = flow.passing
+        if passing is not None:
+            passing.settle()
         self._take(state.datagram(data, context))
+        if passing is not None:
+            steady = state.steady(data, context)
+            if steady is not None:
+                passing.aim(steady, context)
 
     # ------------------------------------------------------------------------------------------ what decoders give
 
@@ -184,16 +216,15 @@ class Dissector:
 class _Flow:
     """One UDP flow, or the traffic of one IP protocol between two hosts."""
 
-    __slots__ = ("id", "module", "state", "tries", "label")
+    __slots__ = ("id", "module", "state", "tries", "label", "passing")
 
     def __init__(self, identifier: int, module: ModuleType | None = None):
         self.id, self.module, self.state, self.tries, self.label = identifier, module, None, 0, ""
+        self.passing: Any = None         # what becomes of its packets that pass by: Unread, Sealed, Tunnel
 
 
 def _refs(numbers: tuple[int, ...]) -> tuple[FrameRef, ...]:
-    if len(numbers) == 1:
-        return (FrameRef(numbers[0] >> CAPTURE_SHIFT, numbers[0] & _NUMBER),)
-    return tuple([FrameRef(number >> CAPTURE_SHIFT, number & _NUMBER) for number in numbers])
+    return (ref(numbers[0]),) if len(numbers) == 1 else tuple(map(ref, numbers))
 
 
 def _numbers(context: Context) -> tuple[int, ...]:

@@ -190,6 +190,25 @@ class Switch(NamedTuple):
     protocol: str
 
 
+class Skip(NamedTuple):
+    """The decoder of a stream wants none of the next octets of `side`, only their number, frames and time.
+
+    Instead of being fed they may be told to its `skipped(side, size, frames, time)`, in as many parts as there are.
+    """
+
+    side: int
+    octets: int
+
+
+class Steady(NamedTuple):
+    """What a decoder expects of the next packet of ESP if it is to be counted only. It is told to its `passed`."""
+
+    spi: bytes
+    sequence: int             # of the next packet
+    last: int                 # time of the latest packet
+    quiet: int                # ns that may lie between two packets
+
+
 class Expect(NamedTuple):
     """A connection to `endpoint` announced in another one (FTP passive mode): it speaks `protocol`."""
 

@@ -18,7 +18,7 @@ from typing import Any, NamedTuple
 
 from .capture.network import Network
 from .capture.reader import open_capture
-from .dissect import Dissector
+from .dissect import CAPTURE_SHIFT, Dissector
 from .errors import CaptureError
 from .model import CaptureInfo, Frame, Gap, Message, Opaque
 from .quality import Facts, graded
@@ -30,6 +30,7 @@ CLOCK_STEP = 1_000_000_000          # ns by which time may run backwards without
 OPENING = 256                       # packets of a file that are compared with the beginning of others
 _MOST_RECORDINGS = 64               # taps of one evidence capture
 MARK, MARKED = 48, 128              # by their last octets, which no link layer and no NAT changes; short packets are too alike
+_PROGRESS = 1 << 14                 # packets from one notice to the next
 LINK_CHANGE_LIMIT = 60_000_000_000  # ns: files further apart than this are not one rotation
 
 
@@ -178,9 +179,13 @@ def _hosts(frames: Sequence[Frame]) -> set[str]:
 
 
 def _read(file: _File, tap: _Tap, keys: Any, progress: Any) -> _Span:
-    packets = back = 0
-    first = last = None
-    dissect, index, known = tap.dissector.frame, file.index, 0
+    packets = back = known = 0
+    first = None
+    due = _PROGRESS
+    dissect, index, scanner = tap.dissector.frame, file.index, tap.dissector.bypass.scanner
+    scanner.base, before = index << CAPTURE_SHIFT, scanner.passed
+    if not file.apart:
+        file.capture.scanner = scanner
     for frame in chain(file.opening, file.frames):
         if keys is not None and len(file.capture.secrets) > known:
             for kind, secret in file.capture.secrets[known:]:
@@ -189,18 +194,21 @@ def _read(file: _File, tap: _Tap, keys: Any, progress: Any) -> _Span:
         packets += 1
         time = frame.time
         if first is None:
-            first = last = time
-        elif time > last:
-            last = time
+            first = scanner.latest = time
+        elif time > scanner.latest:
+            scanner.latest = time
         else:
-            back += time < last - CLOCK_STEP
+            back += time < scanner.latest - CLOCK_STEP
             first = min(first, time)
         dissect(frame, index)
-        if progress is not None and not packets & 0x3FFF:
-            progress(file.path, packets)
-    if last is not None:
-        tap.last = max(tap.last, last)
-    return _Span(packets, first, last, back)
+        if progress is not None and packets + scanner.passed - before >= due:
+            due = packets + scanner.passed - before + _PROGRESS
+            progress(file.path, due - _PROGRESS)
+    tap.dissector.settle()
+    if first is None:
+        return _Span(0, None, None, 0)
+    tap.last = max(tap.last, scanner.latest)
+    return _Span(packets + scanner.passed - before, first, scanner.latest, back)
 
 
 def _info(file: _File, facts: _Span, undecoded: Counter[str], tap: _Tap,

@@ -9,14 +9,16 @@ given up and from then on only counted.
 from __future__ import annotations
 
 from collections import Counter
-from collections.abc import Callable, Iterable
+from collections.abc import Callable, Iterable, Sequence
 from dataclasses import replace
 from typing import Any
 
 from . import decode
-from .capture.tcp import Connections, Data, Finished, Handshake, Lost, Opened, Reset
+from .capture.bypass import Bypass
+from .capture.tcp import Connections, Data, Finished, Handshake, Lost, Opened, Reset, way_key
 from .decode.wire import Tape
-from .model import Context, Expect, FrameRef, Gap, Inner, Message, Packet, Secrets, Switch
+from .model import Context, Expect, FrameRef, Gap, Inner, Message, Packet, Secrets, Skip, Switch
+from .passing import Stretch
 from .recognition import Recogniser
 
 TRIES = 32                  # segments of a stream seen from the middle, before it is given up
@@ -28,19 +30,28 @@ class Streams:
     """All TCP connections of one tap. What is found in them goes to `found`, in order."""
 
     def __init__(self, recogniser: Recogniser, secrets: Secrets | None, identifier: Callable[[], int],
-                 found: Callable[[Any], None], gaps: list[Gap], undecoded: Counter[str]):
+                 found: Callable[[Any], None], gaps: list[Gap], undecoded: Counter[str], bypass: Bypass):
         self._recogniser, self._secrets, self._identifier = recogniser, secrets, identifier
-        self._found, self._gaps, self._undecoded = found, gaps, undecoded
+        self._found, self._gaps, self._undecoded, self._bypass = found, gaps, undecoded, bypass
         self._connections = Connections()
         self._streams: dict[int, _Stream] = {}
         self._expected: dict[tuple[str, int | None], Expect] = {}
+        self._passing: dict[tuple, _Stream] = {}             # by direction, those of which octets pass by
+        self._begun: list[_Stream] = []                      # of which octets shall pass by from the next segment on
         self._events: dict[type, Callable[[Any], None]] = {
             Data: self._bytes, Opened: self._opened, Handshake: self._handshake, Lost: self._hole,
             Finished: self._ended, Reset: self._ended}
 
     def segment(self, packet: Packet, refs: tuple[FrameRef, ...]) -> None:
+        passing = self._passing.get(way_key(packet)) if self._passing else None
+        if passing is not None:
+            self._settle_passing(passing)
         for event in self._connections.segment(packet, refs):
             self._events[type(event)](event)
+        if passing is not None:
+            self._aim(passing)
+        if self._begun:
+            self._begin_passing()
 
     def expect(self, item: Expect) -> None:
         """A connection that another one announced."""
@@ -48,14 +59,21 @@ class Streams:
 
     def expire(self, now: int) -> None:
         """Lets go of what has been silent for long, so that memory grows only with what is under way."""
+        passing = dict.fromkeys(self._passing.values())
+        for stream in passing:
+            self._settle_passing(stream)
         for event in self._connections.expire(now):
             self._events[type(event)](event)
         for number, stream in list(self._streams.items()):
             if stream.connection.closed:
                 self._close(stream)
                 del self._streams[number]
+        for stream in passing:
+            self._aim(stream)
 
     def finish(self) -> None:
+        for stream in dict.fromkeys(self._passing.values()):
+            self._settle_passing(stream)
         for event in self._connections.finish():
             self._events[type(event)](event)
         for stream in list(self._streams.values()):
@@ -112,10 +130,43 @@ class Streams:
         self._found(Message(kind, event.time, (event.ref,), ends[side], ends[1 - side],
                             stream.context.stream if stream else 0, tuple(connection.layers), fields))
 
+    # ------------------------------------------------------------------------------------------ what passes by
+
+    def _begin_passing(self) -> None:
+        for stream in self._begun:
+            if stream.passing is None:
+                stream.passing = Stretch(self._bypass, stream.connection)
+                for key in stream.connection.keys:
+                    self._passing[key] = stream
+            self._aim(stream)
+        self._begun.clear()
+
+    def _settle_passing(self, stream: _Stream) -> None:
+        stream.passing.settle(lambda side, size, frames, time: self._passed(stream, side, size, frames, time))
+
+    def _passed(self, stream: _Stream, side: int, size: int, frames: Sequence[FrameRef], time: int) -> None:
+        if not stream.given_up:
+            stream.last = max(stream.last, time)
+            stream.skip[side] -= size
+            stream.conversation.skipped(side, size, frames, time)
+
+    def _aim(self, stream: _Stream) -> None:
+        if not stream.passing.aim(stream.skip):
+            for key in stream.connection.keys:
+                if self._passing.get(key) is stream:
+                    del self._passing[key]
+
     # ------------------------------------------------------------------------------------------ bytes to decoders
 
     def _data(self, stream: _Stream, side: int, data: bytes, ref: FrameRef, time: int,
               earlier: tuple[FrameRef, ...] = ()) -> None:
+        if stream.skip[side]:
+            size = min(len(data), stream.skip[side])
+            stream.skip[side] -= size
+            stream.conversation.skipped(side, size, (*earlier, ref), time)
+            data = data[size:]
+            if not data:
+                return
         tape = stream.tapes[side]
         tape.append(data, ref, time, earlier)
         if stream.data_connection is not None and not stream.opened_inside:
@@ -161,6 +212,7 @@ class Streams:
             tape.skip(len(tape))
         if stream.connection is not None and stream.given_up:
             stream.connection.dropped = True
+            self._begun.append(stream)
             self._undecoded[f"tcp/{stream.context.dst.port}"] += 1
 
     def _feed(self, stream: _Stream, side: int) -> None:
@@ -177,6 +229,7 @@ class Streams:
 
     def _lost(self, stream: _Stream, side: int, size: int) -> None:
         tape = stream.tapes[side]
+        stream.skip[side] = 0                      # whether more of it is unwanted has to be said anew
         if stream.conversation is None:
             stream.midway = True
         else:
@@ -208,10 +261,20 @@ class Streams:
             kind = type(item)
             if kind is Inner:
                 self._inner(stream, item)
+            elif kind is Skip:
+                self._skip(stream, item)
             elif kind is Switch:
                 stream.conversation = decode.decoder(item.protocol).Conversation(stream.context) if item.protocol else None
+                stream.skip = [0, 0]
             else:
                 self._found(item)
+
+    def _skip(self, stream: _Stream, item: Skip) -> None:
+        if stream.data_connection is not None:     # who counts a data connection wants to see all of it
+            return
+        stream.skip[item.side] = item.octets
+        if stream.connection is not None:
+            self._begun.append(stream)
 
     def _inner(self, stream: _Stream, item: Inner) -> None:
         if stream.inner is None:
@@ -232,7 +295,7 @@ class _Stream:
     """One TCP connection, or the clear stream inside a TLS one (then `connection` is None)."""
 
     __slots__ = ("context", "connection", "tapes", "conversation", "tries", "midway", "given_up", "ended", "inner",
-                 "expected", "data_connection", "shadows", "held", "opened_inside", "last", "ports")
+                 "expected", "data_connection", "shadows", "held", "opened_inside", "last", "ports", "skip", "passing")
 
     def __init__(self, context: Context, connection: Any, midway: bool):
         self.context, self.connection, self.midway = context, connection, midway
@@ -246,5 +309,7 @@ class _Stream:
         self.data_connection: Any = None
         self.held: list[Any] = []
         self.opened_inside = False
+        self.skip = [0, 0]                         # octets of each side that its decoder left out
+        self.passing: Stretch | None = None
         self.last = context.time
         self.tries, self.given_up, self.ended = 0, False, set()

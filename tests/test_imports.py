@@ -18,8 +18,9 @@ MAY_IMPORT = {
     "model": set(), "errors": set(), "documents": set(),
     "capture": {"errors", "model"}, "decode": {"errors", "model"}, "decrypt": {"errors", "model"},
     "recognition": {"decode"},
-    "streams": {"capture", "decode", "model", "recognition"},
-    "dissect": {"capture", "model", "recognition", "streams"},
+    "passing": {"capture", "model"},
+    "streams": {"capture", "decode", "model", "passing", "recognition"},
+    "dissect": {"capture", "model", "passing", "recognition", "streams"},
     "quality": {"model"},
     "observation": {"capture", "dissect", "errors", "model", "quality", "session.clocks"},
     "rulebook": {"decode", "errors", "model"},                       # the message kinds that decoders declare

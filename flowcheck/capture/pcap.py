@@ -143,6 +143,13 @@ class _Records(Pieces):
             block, at, end, trusted = self.block, self.at, len(self.block), self.second
             last = end - size
             while at <= last:
+                if capture.scanner:
+                    before = at
+                    at, number = capture.scanner.records(block, at, number, header.order, size, scale, largest, link)
+                    if at > before:
+                        trusted = capture.scanner.latest // _NANO
+                        if at > last:
+                            break
                 second, fraction, captured, original = unpack(block, at)
                 if swapped:
                     captured, original = original, captured

@@ -5,6 +5,7 @@ from __future__ import annotations
 from dataclasses import dataclass
 
 from .compression import Source
+from .lanes import Scanner
 
 _MOST_REMARKS = 20      # about damage; the rest is counted
 RECORDING = "flowcheck recording "        # in the description of an evidence capture's interface, in front of a number
@@ -38,6 +39,7 @@ class Account:
         self.truncated = False                           # ends in the middle of a packet, or was damaged
         self.packets = 0                                 # read so far
         self.cut = 0                                     # of them shortened by the snap length
+        self.scanner: Scanner | None = None              # passes what need not be looked at; may be set at any time
         self._notes: list[str] = []
         self._damages = 0
         self._counts: dict[str, int] = {}

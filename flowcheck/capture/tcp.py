@@ -236,6 +236,11 @@ class Connections:
             self._waiting.pop(connection.id, None)
 
 
+def way_key(packet: Packet) -> tuple:
+    """By which the connection of a TCP packet is known in this direction: one of `Connection.keys`."""
+    return packet.src, packet.dst, packet.data[:4], _tunnel(packet.layers)
+
+
 def _tunnel(layers: tuple[str, ...]) -> tuple[str, ...]:
     """The layers from the outermost IP header on: link types, VLAN tags and labels do not tell connections apart."""
     for index, name in enumerate(layers):

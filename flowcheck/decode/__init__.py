@@ -19,7 +19,9 @@ What a module may define, all optional but `KINDS`:
                 one stream; `feed(side, tape)` takes whole messages from a Tape and yields what it found,
                 `lost(side, size)` says that bytes are missing (the tape is empty then: wait for a boundary that can
                 be trusted), `end(side)` that no more will come. Side 0 is the client's direction, 1 the server's.
-                All three yield Message, Payload, Inner, Switch, Expect or Opaque.
+                All three yield Message, Payload, Inner, Switch, Expect or Opaque; `feed` also Skip, where there is
+                `skipped(side, size, frames, time)` to be told what was left out.
+    TUNNEL      what of a datagram is a plain tunnel header, so that capture/lanes.py may look for the packet inside
 
 A decoder never opens a file, logs, asks the clock or keeps state between streams. Two failures, two meanings: a peer
 that broke its protocol is a Problem on the Message; bytes that are missing make the Message `incomplete`.

@@ -11,7 +11,7 @@ from __future__ import annotations
 from collections.abc import Iterator
 from struct import unpack_from
 
-from ..model import Context, FrameRef, Gap, Opaque, Payload
+from ..model import Context, FrameRef, Gap, Opaque, Payload, Steady
 
 KINDS: dict[str, tuple[str, ...]] = {}
 PROTOCOLS = {50}
@@ -22,6 +22,7 @@ _QUIET = 1_000_000_000        # ns without a packet that end a burst; doubled wh
 _HOLES = 64                   # kept per SA
 _NULL_TRIES = 3               # packets of an SA that are examined for NULL encryption
 _ICV_SIZES = (12, 16, 24, 32, 8, 0)
+_RESERVED = 255               # RFC 4303 2.1: SPIs up to it stand for no SA
 _DUMMY = 59                   # next header of traffic flow confidentiality packets (RFC 4303 2.6)
 _IN_IP = {4: "ip", 41: "ip", 97: "eth"}
 
@@ -84,6 +85,15 @@ class _SA:
             if len(bursts) > _BURSTS:
                 self._merge()
 
+    def passed(self, packets: int, octets: int, time: int, frame: FrameRef) -> None:
+        """That many packets in sequence came and stayed closed, after no pause."""
+        self.highest += packets
+        self.seen += packets
+        self.packets += packets
+        self.size += octets
+        self.time = self.bursts[-1][1] = time
+        self.last = frame
+
     def _merge(self) -> None:
         while len(self.bursts) > _BURSTS // 2:
             self.quiet *= 2
@@ -120,6 +130,17 @@ class Flow:
         sa.cut += context.missing > 0
         sa.sealed(context.time, len(data) + context.missing, context.frames[-1])
         return ()
+
+    def steady(self, data: bytes, context: Context) -> Steady | None:
+        """What the packets behind this one may be so that nobody need look into them, where there are no keys at all."""
+        sa = self._sas.get((data[:4], context.dst.address))
+        if sa is None or not (sa.spi or 0) > _RESERVED or sa.null or sa.seen < _NULL_TRIES or not sa.bursts:
+            return None
+        return Steady(data[:4], sa.highest + 1, sa.time, sa.quiet) if sa.time == sa.bursts[-1][1] else None
+
+    def passed(self, spi: bytes, dst: str, packets: int, octets: int, time: int, frame: FrameRef) -> None:
+        """Packets as `steady` described them went by."""
+        self._sas[spi, dst].passed(packets, octets, time, frame)
 
     def _new(self, key: tuple[bytes, str], context: Context, sequence: int) -> _SA:
         if len(self._sas) >= _SAS:

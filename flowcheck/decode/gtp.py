@@ -50,6 +50,7 @@ _FIELDS = ("message_type", "teid", "sequence", "imsi", "cause", "cause_text", "t
 KINDS = {f"gtp.{name}": _FIELDS for name in (*TYPES.values(), "unknown")}
 PORTS = {2123, 2152, 3386}
 _CHARGING = 3386
+TUNNEL = "G-PDU"
 
 # TS 29.060 7.7.1: 192 and above are rejections
 CAUSES = {

@@ -12,10 +12,11 @@ from __future__ import annotations
 
 import re
 from collections import deque
-from collections.abc import Iterator
+from collections.abc import Iterator, Sequence
 from typing import Any, NamedTuple
 
-from ..model import Context, FrameRef, Message, Payload, Problem, Switch
+from ..model import Context, FrameRef, Message, Payload, Problem, Skip, Switch
+from . import payload_decoders
 from ._http_head import (LARGEST_BODY, LARGEST_HEAD, Head, chunk_size, content_type, framing, inflate, is_envelope,
                          looks_like_start, may_become_start, parse_head, path_and_query)
 from .wire import Tape
@@ -33,8 +34,11 @@ _LONGEST_LINE = 4096             # of a chunk's size, or a trailer
 _MOST_TRAILERS = 64
 _MOST_OUTSTANDING = 256
 _MOST_FRAMES = 20_000            # named by one message
+_BEGINNING = 4096                # octets of a body by which a SOAP envelope is known
+_WORTH = 1 << 16                 # octets to come that are worth leaving out
+_ENDLESS = 1 << 62
 
-Found = Message | Payload | Switch
+Found = Message | Payload | Switch | Skip
 
 
 def likely(head: bytes, ports: tuple[int, int]) -> bool:
@@ -96,13 +100,28 @@ class Conversation:
         here = self._sides[side]
         here.tape = tape
         while tape.data or here.head is not None:
-            if here.head is None and not self._begin(here, side) or not _read_body(here):
+            if here.head is None and not self._begin(here, side):
+                return
+            if not _read_body(here):
+                octets = _unwanted(here)
+                if octets:
+                    yield Skip(side, octets)
                 return
             head, asked = here.head, here.asked
             yield from self._emit(here)
             if head.status == 101 or asked.method == "CONNECT" and 200 <= head.status < 300:
                 yield Switch("")
                 return
+
+    def skipped(self, side: int, size: int, frames: Sequence[FrameRef], time: int) -> None:
+        """Octets of a body that nobody wants."""
+        here = self._sides[side]
+        here.counted += size
+        if here.plan != "close":
+            here.left -= size
+        here.time = max(here.time, time)
+        if len(here.frames) < _MOST_FRAMES:
+            here.frames += frames
 
     def lost(self, side: int, size: int) -> Iterator[Found]:
         """A hole of `size` octets follows what was fed."""
@@ -223,7 +242,7 @@ class Conversation:
         incomplete = incomplete or here.missing > 0
         if here.at:
             context = tape.place(here.at)
-            time, frames = context.time, context.frames
+            time, frames = max(here.time, context.time), context.frames
             if here.frames:
                 frames = tuple(sorted({*here.frames, *frames}))
             tape.skip(here.at)
@@ -326,6 +345,37 @@ def _read_body(here: _Direction) -> bool:
     return done
 
 
+def _unwanted(here: _Direction) -> int:
+    """How many octets to come need not be kept: of a body too large, or that no decoder reads. The last octet of a body or
+    chunk is left, so that what follows it is read as ever."""
+    if here.plan == "close":
+        ahead = _ENDLESS
+    elif here.plan == "length" or here.chunk == "data":
+        ahead = here.left - (len(here.tape) - here.at) - 1
+    else:
+        return 0
+    if ahead < _WORTH:
+        return 0
+    if not here.over and not here.missing:                   # else what comes is only counted in any case
+        if not _nobody_reads(here):
+            return 0
+        here.over = True
+        here.body.clear()
+    _read_available(here)
+    return ahead
+
+
+def _nobody_reads(here: _Direction) -> bool:
+    """Is there no decoder for this content, whatever comes? SOAP is known by its beginning."""
+    headers = here.head.headers
+    coding = f"{headers.get('transfer-encoding', '')},{headers.get('content-encoding', '')}".lower()
+    if coding not in (",", "chunked,", ",identity"):
+        return False
+    beginning = (bytes(here.body[:_BEGINNING]) + bytes(here.tape.data[here.at:here.at + _BEGINNING]))[:_BEGINNING]
+    media = content_type(headers)
+    return len(beginning) == _BEGINNING and "/" in media and media not in payload_decoders() and not is_envelope(beginning)
+
+
 def _read_chunks(here: _Direction) -> bool:
     """RFC 9112 7.1."""
     data = here.tape.data
@@ -399,7 +449,7 @@ def _spill(here: _Direction) -> None:
     if not here.at:
         return
     context = here.tape.place(here.at)
-    here.time = context.time
+    here.time = max(here.time, context.time)
     if len(here.frames) < _MOST_FRAMES:
         here.frames += context.frames
     here.tape.skip(here.at)

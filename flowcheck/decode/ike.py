@@ -10,7 +10,7 @@ from collections.abc import Iterator
 from struct import Struct
 from typing import Any
 
-from ..model import Context, Message, Opaque, Payload, Problem
+from ..model import Context, FrameRef, Message, Opaque, Payload, Problem, Steady
 from . import _ike_names as names
 from . import esp
 from ._ike_payloads import Place, chain, read, read_v1
@@ -99,6 +99,12 @@ class Flow:
         if len(data) < 28 or 500 not in (context.src.port, context.dst.port) and not _exact(data, 0):
             return self._esp.datagram(data, context) if len(data) >= 8 else iter(())
         return self._message(data, context)
+
+    def steady(self, data: bytes, context: Context) -> Steady | None:
+        return None if 500 in (context.src.port, context.dst.port) else self._esp.steady(data, context)
+
+    def passed(self, spi: bytes, dst: str, packets: int, octets: int, time: int, frame: FrameRef) -> None:
+        self._esp.passed(spi, dst, packets, octets, time, frame)
 
     def end(self) -> Iterator[Opaque]:
         return self._esp.end()

@@ -1,0 +1,143 @@
+"""Flows that pass by: what the lanes of capture/bypass.py counted comes back to connections and decoders.
+
+Before anything else of a flow takes the full way, its sums are settled, so that whoever reads it next finds everything as
+if each packet had come to him. Then its lanes are aimed at what comes next.
+"""
+
+from __future__ import annotations
+
+from collections import Counter
+from collections.abc import Callable
+from typing import Any
+
+from .capture.bypass import Bypass, Key
+from .capture.lanes import COUNTED, ENDLESS, SEALED, SHUT, STREAM, TUNNEL, Lane
+from .capture.tcp import Connection
+from .model import Context, FrameRef, Steady
+
+_MASK = 0xFFFFFFFF
+_UDP, _TCP = 17, 6
+CAPTURE_SHIFT = 40          # frame numbers inside a tap carry the capture's index above this bit
+_NUMBER = (1 << CAPTURE_SHIFT) - 1
+
+
+def ref(number: int) -> FrameRef:
+    return FrameRef(number >> CAPTURE_SHIFT, number & _NUMBER)
+
+
+class Unread:
+    """One UDP flow that was given up: both directions count in one lane."""
+
+    def __init__(self, bypass: Bypass, label: str):
+        self._bypass, self._label, self._lane = bypass, label, Lane(COUNTED)
+        self._keys: set[Key] = set()
+
+    def open(self, layers: tuple[str, ...], src: str, dst: str, ports: bytes) -> None:
+        for key in (self._bypass.key(layers, _UDP, src, dst, ports),
+                    self._bypass.key(layers, _UDP, dst, src, ports[2:] + ports[:2])):
+            if key is not None and key not in self._keys and self._bypass.open(key, self._lane):
+                self._keys.add(key)
+
+    def settle(self, undecoded: Counter[str]) -> None:
+        if self._lane.packets:
+            undecoded[self._label] += self._lane.packets
+            self._lane.reset()
+
+
+class Sealed:
+    """The ESP of one flow: a lane for each way it takes, aimed at the SA that was last seen there."""
+
+    def __init__(self, bypass: Bypass, state: Any):
+        self._bypass, self._state = bypass, state
+        self._lanes: dict[Key, tuple[Lane, str]] = {}        # and the receiver
+
+    def settle(self) -> None:
+        for lane, dst in self._lanes.values():
+            if lane.packets:
+                self._state.passed(lane.spi.to_bytes(4, "big"), dst, lane.packets, lane.octets, lane.last, ref(lane.number))
+                lane.reset()
+
+    def aim(self, steady: Steady, context: Context) -> None:
+        """`context` is that of the packet behind which `steady` holds."""
+        src, dst = context.src, context.dst
+        if src.port is None:
+            key = self._bypass.key(context.layers[:-1], 50, src.address, dst.address, steady.spi)
+        else:
+            key = self._bypass.key(context.layers[:-1], _UDP, src.address, dst.address,
+                                   src.port.to_bytes(2, "big") + dst.port.to_bytes(2, "big"))
+        if key is None:
+            return
+        held = self._lanes.get(key)
+        if held is None:
+            held = Lane(SEALED), dst.address
+            if not self._bypass.open(key, held[0]):
+                return
+            self._lanes[key] = held
+        lane = held[0]
+        lane.spi = int.from_bytes(steady.spi, "big")
+        lane.next, lane.last, lane.quiet = steady.sequence, steady.last, steady.quiet
+
+
+class Tunnel:
+    """One UDP flow of GTP-U, whose inner packets may pass by."""
+
+    def __init__(self, bypass: Bypass):
+        self._bypass, self._lane = bypass, Lane(TUNNEL)
+        self._known: set[tuple[tuple[str, ...], str]] = set()
+
+    def open(self, layers: tuple[str, ...], src: str, dst: str, ports: bytes) -> None:
+        if (layers, src) in self._known:
+            return
+        self._known.add((layers, src))
+        key = self._bypass.key(layers, _UDP, src, dst, ports)
+        if key is not None:
+            self._bypass.open(key, self._lane)
+
+
+class Stretch:
+    """One TCP connection of which octets pass by: all of them where it was given up, else what its decoder left out."""
+
+    def __init__(self, bypass: Bypass, connection: Connection):
+        self.connection = connection
+        self._bypass = bypass
+        self._lanes = (Lane(SHUT), Lane(SHUT))
+        self._lanes[0].peer, self._lanes[1].peer = self._lanes[1], self._lanes[0]
+        client, server = connection.client, connection.server
+        ports = client.port.to_bytes(2, "big"), server.port.to_bytes(2, "big")
+        layers = connection.layers[:-1]
+        keys = (bypass.key(layers, _TCP, client.address, server.address, ports[0] + ports[1]),
+                bypass.key(layers, _TCP, server.address, client.address, ports[1] + ports[0]))
+        self._keys = [key for key, lane in zip(keys, self._lanes, strict=True) if key is not None and bypass.open(key, lane)]
+
+    def settle(self, told: Callable[[int, int, list[FrameRef], int], None]) -> None:
+        """`told` hears of side, octets, frames and time of what passed."""
+        connection = self.connection
+        for side, lane in enumerate(self._lanes):
+            if lane.packets:
+                connection.packets += lane.packets
+                connection.last = max(connection.last, lane.last)
+                if lane.octets:
+                    half = connection.halves[side]
+                    half.bytes += lane.octets
+                    half.next += lane.octets
+                    half.tail = b""
+                    told(side, lane.octets, [ref(number) for number in lane.frames()], lane.said)
+                lane.reset()
+            lane.kind = SHUT
+
+    def aim(self, skips: tuple[int, int] | list[int]) -> bool:
+        """Lets pass what is wanted of neither side. False: the connection is over, and so is this."""
+        connection = self.connection
+        if connection.closed or not self._keys:
+            self.close()
+            return False
+        if connection.calm:
+            for lane, half, skip in zip(self._lanes, connection.halves, skips, strict=True):
+                lane.kind, lane.next = STREAM, half.next & _MASK
+                lane.left, lane.keep = (ENDLESS, False) if connection.dropped else (skip, True)
+        return True
+
+    def close(self) -> None:
+        for key in self._keys:
+            self._bypass.close(key)
+        self._keys.clear()
