@@ -55,11 +55,12 @@ def sessions(messages: Sequence[Message], holes: frozenset[int] = frozenset()) -
     http: dict[tuple[int, int | None], Message] = {(m.stream, m.exchange): m for m in out if m.kind == "http.response"
                                                     and (m.fields.get("status") or 0) >= 200}
     requests: dict[tuple[int, int | None], Message] = {(m.stream, m.exchange): m for m in out if m.kind == "http.request"}
+    informs: dict[tuple[int, int | None], Message] = {(m.stream, m.exchange): m for m in out if m.kind == "cwmp.Inform"}
     gone: set[int] = set()
     for index, message in enumerate(out):
         kind, protocol = message.kind, message.protocol
         if protocol == "cwmp":
-            session = _session_of(message, live, requests)
+            session = _session_of(message, live, requests, informs)
             if kind == "cwmp.Inform":
                 reply = http.get((message.stream, message.exchange))
                 repeated = session is not None and session.inform is not None and _same_inform(out[session.inform], message)
@@ -100,7 +101,7 @@ def sessions(messages: Sequence[Message], holes: frozenset[int] = frozenset()) -
                 # an earlier request left open here was answered in packets that the capture does not hold
                 complete = asked is None or (asked.stream, asked.exchange) != (message.stream, message.exchange)
                 ends.append(_end(session, message.time, message, complete, f"HTTP {status} without a message"))
-        elif kind == "http.request" and (session := _session_of(message, live, requests)) is not None:
+        elif kind == "http.request" and (session := _session_of(message, live, requests, informs)) is not None:
             out[index] = message.but(session=session.number)
             live.touch(session, message)
         elif kind in ("tcp.fin", "tcp.reset") and (session := live.on(message)) is not None:
@@ -230,18 +231,25 @@ class _Live:
         return self._between[key]
 
 
-def _session_of(message: Message, live: _Live, requests: dict) -> _Session | None:
-    """The session a message goes on with: its connection's, else one its cookie or its hosts point at."""
+def _session_of(message: Message, live: _Live, requests: dict, informs: dict) -> _Session | None:
+    """The session a message goes on with: its connection's, else one its cookie or its hosts point at.
+
+    Hosts point at nothing where several devices hold sessions from one address, as behind a NAT.
+    """
     found = live.on(message)
     if found is not None:
         return found
     request = message if message.kind == "http.request" else requests.get((message.stream, message.exchange))
     client, server = (request.src, request.dst) if request is not None else (message.src, message.dst)
     cookies = _cookies(request, "cookie") if request is not None else set()
-    near = [s for s in live.between(client.address, server) if message.time - s.last <= IDLE and s.streams <= s.closed]
-    if message.kind == "cwmp.Inform":
-        near = [s for s in near if s.device == device_of(message)]
+    held = [s for s in live.between(client.address, server) if message.time - s.last <= IDLE]
+    near = [s for s in held if s.streams <= s.closed]
+    inform = informs.get((message.stream, message.exchange))
+    if inform is not None:
+        near = [s for s in near if s.device == device_of(inform)]
     named = [s for s in near if cookies & s.cookies]
+    if not named and inform is None and len({s.device for s in held}) > 1:
+        return None
     chosen = named or [s for s in near if not s.cookies or not cookies]
     if len(chosen) != 1:
         return None
