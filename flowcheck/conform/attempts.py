@@ -11,7 +11,7 @@ attempt takes over what the earlier one had achieved. Silence longer than `quiet
 from __future__ import annotations
 
 from collections.abc import Callable, Collection, Mapping, Sequence
-from dataclasses import dataclass, field, replace
+from dataclasses import dataclass, field
 from functools import lru_cache
 from typing import Any
 
@@ -27,6 +27,7 @@ from .several import side_by_side
 BEGAN_ANEW = "the device began anew"
 ENDED_BY = "ended by"       # and the message of the rule's `given_up_by`
 TUNNEL_DELETED = "the tunnel was deleted"
+ENDS = frozenset(("cwmp.session_end", "tcp.reset", "tcp.fin"))    # they belong to an attempt whose connection they end
 
 
 @dataclass(slots=True)
@@ -56,8 +57,10 @@ def attempts(rule: Rule, timeline: Timeline, matcher: Matcher,
              known: Callable[[Message], Mapping[str, Any]] = lambda message: {}) -> list[Attempt]:
     """The attempts of one procedure on one device's timeline, in order. `known` are the facts that hold at a message."""
     cutter = _Cutter(rule, matcher, timeline, known)
+    concerned = _concerned(rule)
     for message in timeline.messages:
-        cutter.take(message)
+        if message.kind in concerned:
+            cutter.take(message)
     return cutter.finish()
 
 
@@ -67,11 +70,14 @@ class _Cutter:
         self.steps = [step for step in rule.steps() if step.messages and not step.forbidden]
         self.steps_for = _steps_by_kind(rule)
         self.quiet = int(_seconds(rule, matcher) * 1e9)
+        self.beginnings = beginnings(rule)
         self.open: Attempt | None = None
         self.closed: list[Attempt] = []
         self.requests: dict[int, Message] | None = None      # of the whole timeline, by transaction; made when asked for
 
     def take(self, message: Message) -> None:
+        if self.open is None and message.kind not in self.beginnings:
+            return
         relevant = [step for step in self.steps_for.get(message.kind, ()) if self.matcher.could_be(step, message)]
         if not relevant and not self._ends(message):
             return
@@ -164,7 +170,7 @@ class _Cutter:
         """A step that its `when` rules out opens nothing."""
         if step.when is None:
             return True
-        scope = replace(self.matcher.scope, now=message.time, remembered=self.known(message))
+        scope = self.matcher.scope.but(now=message.time, remembered=self.known(message))
         return holds(step.when, scope, {}, frozenset()) is not False
 
     def _sure(self, step: Step, message: Message) -> bool:
@@ -181,7 +187,7 @@ class _Cutter:
             request is None or self.matcher.fits(asked, request, {}) is not False)
 
     def _ends(self, message: Message) -> bool:
-        return self.open is not None and message.kind in ("cwmp.session_end", "tcp.reset", "tcp.fin") and any(
+        return self.open is not None and message.kind in ENDS and any(
             message.stream == m.stream for m in self.open.messages[-8:])
 
     def _note_end(self, now: Attempt, message: Message) -> None:
@@ -224,7 +230,8 @@ class _Cutter:
         """A message of `requires` proves that this procedure is meant; without one, a message of `unless` denies it."""
         opening = self.rule.attempt
         since = max(attempt.started - self.quiet, attempt.after)
-        near = [m for m in self.timeline.messages if since <= m.time <= attempt.ended]
+        until, deciding = attempt.ended, _deciding(self.rule)
+        near = [m for m in self.timeline.messages if m.kind in deciding and since <= m.time <= until]
         if any(self.matcher.pattern(p, m) for p in opening.requires for m in near):
             return True
         return not any(self.matcher.pattern(p, m) for p in opening.unless for m in near)
@@ -248,14 +255,38 @@ def _finished(items: tuple[Step | Group, ...], done: Collection[str]) -> bool | 
 
 
 @lru_cache(maxsize=64)
-def _steps_by_kind(rule: Rule) -> dict[str, list[Step]]:
-    """Message kind -> the steps that it could be, or could be the refusal of, in the order of the file."""
+def _steps_by_kind(rule: Rule, forbidden: bool = False) -> dict[str, list[Step]]:
+    """Message kind -> the steps that it could be, or could be the refusal of, in the order of the file.
+
+    What is `forbidden` is no part of an attempt, unless asked for.
+    """
     found: dict[str, list[Step]] = {}
     for step in rule.steps():
-        if step.messages and not step.forbidden:
+        if forbidden or step.messages and not step.forbidden:
             for kind in dict.fromkeys((*step.messages, *(kind for pattern in step.refused_by for kind in pattern.messages))):
                 found.setdefault(kind, []).append(step)
     return found
+
+
+@lru_cache(maxsize=64)
+def beginnings(rule: Rule) -> frozenset[str]:
+    """The kinds of message that an attempt can begin with: of the opening and resuming steps, and of those that a
+    capture which started inside an attempt may show first."""
+    named = [rule.step(name) for name in (*rule.attempt.opens_at, *rule.attempt.resumes_at)]
+    sure = [step for step in rule.steps() if not step.forbidden and step.src is not None and step.dst is not None]
+    return frozenset(kind for step in (*named, *sure) for kind in step.messages)
+
+
+@lru_cache(maxsize=64)
+def _concerned(rule: Rule) -> frozenset[str]:
+    """The kinds of message that an attempt of the rule may consist of."""
+    return frozenset((*_steps_by_kind(rule), *ENDS))
+
+
+@lru_cache(maxsize=64)
+def _deciding(rule: Rule) -> frozenset[str]:
+    """The kinds of message that say whether this procedure is meant."""
+    return frozenset(kind for pattern in (*rule.attempt.requires, *rule.attempt.unless) for kind in pattern.messages)
 
 
 def _all_answered(now: Attempt, message: Message) -> bool:
@@ -275,5 +306,6 @@ def _seconds(rule: Rule, matcher: Matcher) -> float:
 
 def relevant(attempt: Attempt, rule: Rule, matcher: Matcher) -> Sequence[Message]:
     """The attempt's messages that some step could ever match; the others were never in the sequence."""
-    own = tuple(m for m in attempt.messages if any(matcher.could_be(step, m) for step in rule.steps()))
+    steps = _steps_by_kind(rule, True)
+    own = tuple(m for m in attempt.messages if any(matcher.could_be(step, m) for step in steps.get(m.kind, ())))
     return side_by_side(own, rule, matcher)

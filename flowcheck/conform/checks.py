@@ -7,16 +7,19 @@ cut, the field sealed, the reference not yet known. None never becomes a finding
 from __future__ import annotations
 
 import re
-from collections.abc import Iterable, Mapping
+from collections.abc import Callable, Iterable, Mapping
 from dataclasses import dataclass
-from functools import lru_cache
+from functools import lru_cache, partial
 from typing import Any
 
 from ..model import Message
 from ..rulebook.rule import Check, Reference
 from .ages import age
-from .fields import ABSENT, document_values, listed, of_message, parameters, part_of, partly_hidden
+from .fields import ABSENT, document_values, listed, of_message, parameters, part_of, partly_hidden, reader
 from .scope import Scope
+
+
+SHARED = frozenset(("src.shared", "dst.shared"))
 
 
 @dataclass(frozen=True, slots=True)
@@ -31,11 +34,8 @@ class Outcome:
     absent: bool = False
 
 
-def evaluate(check: Check, messages: Iterable[Message], scope: Scope, bound: Mapping[str, Any], in_words: bool = True) -> list[Outcome]:
-    """One Outcome per name that the check lists (`fields`), or one for all patterns together (`parameters`).
-
-    Without `in_words` only `holds` is worked out: a `where` is asked of every message and never shown.
-    """
+def evaluate(check: Check, messages: Iterable[Message], scope: Scope, bound: Mapping[str, Any]) -> list[Outcome]:
+    """One Outcome per name that the check lists (`fields`), or one for all patterns together (`parameters`)."""
     messages = tuple(messages)
     blind = any(partly_hidden(m) for m in messages)
     names = scope.resolve(check.names, bound) if isinstance(check.names, Reference) else check.names
@@ -56,12 +56,12 @@ def evaluate(check: Check, messages: Iterable[Message], scope: Scope, bound: Map
         value = list(found.values()) if found else ABSENT
         if check.test == "no_older_than":
             return [_timely(check, label, found, messages[-1], wanted)]
-        return [_outcome(check, label, value, wanted, blind, found, in_words)]
+        return [_outcome(check, label, value, wanted, blind, found)]
     outcomes = []
     for name in names:
         values = [v for m in messages if (v := _seen_by(scope, m, name)) is not ABSENT]
         value = ABSENT if not values else values[0] if len(values) == 1 else [x for v in values for x in listed(v)]
-        outcomes.append(_outcome(check, name, value, wanted, blind, None, in_words))
+        outcomes.append(_outcome(check, name, value, wanted, blind, None))
     return outcomes
 
 
@@ -69,10 +69,10 @@ def holds_all(checks: Iterable[Check], message: Message, scope: Scope, bound: Ma
     """Do all of a `where` hold? False wins over unknown."""
     unknown = False
     for check in checks:
-        for outcome in evaluate(check, (message,), scope, bound, in_words=False):
-            if outcome.holds is False:
-                return False
-            unknown |= outcome.holds is None
+        holds = (check.asked or _asked(check))(message, scope, bound)
+        if holds is False:
+            return False
+        unknown |= holds is None
     return None if unknown else True
 
 
@@ -86,7 +86,7 @@ def _timely(check: Check, label: str, found: Mapping[str, Any], message: Message
 
 def _seen_by(scope: Scope, message: Message, name: str) -> Any:
     """A field of a message; besides those of `of_message`, whether other devices speak from an end's address as well."""
-    if name in ("src.shared", "dst.shared"):
+    if name in SHARED:
         return (message.src if name[0] == "s" else message.dst).address in scope.device.shared
     return of_message(message, name)
 
@@ -117,24 +117,146 @@ def _unique(check: Check, label: str, values: list[Any], messages: tuple[Message
     return Outcome(check, True, label)
 
 
-def _outcome(check: Check, label: str, value: Any, wanted: Any, blind: bool, found: Mapping[str, Any] | None,
-             in_words: bool = True) -> Outcome:
-    expected, shown = (_expected(check, wanted), _shown(value, found)) if in_words else ("", "")
+def _outcome(check: Check, label: str, value: Any, wanted: Any, blind: bool, found: Mapping[str, Any] | None) -> Outcome:
+    holds = _holds(check, value, wanted, blind, found)
+    if holds is not False:
+        return Outcome(check, holds, label)
     empty = value is ABSENT or value is None or value == "" or value == [] or value == {} or (found is not None and not any(
         v not in (None, "") for v in found.values()))
-    if value is ABSENT and (blind or check.test == "certifies"):
-        return Outcome(check, None, label, expected, "cut or sealed" if blind else "no certificate")
-    if wanted is ABSENT:
-        return Outcome(check, None, label, expected, shown)
+    return Outcome(check, holds, label, _expected(check, wanted), _shown(value, found), empty)
+
+
+def _holds(check: Check, value: Any, wanted: Any, blind: bool, found: Mapping[str, Any] | None) -> bool | None:
+    """`found` are the parameters whose values these are; `blind`: some of the message is out of sight."""
+    if value is ABSENT and (blind or check.test == "certifies") or wanted is ABSENT:
+        return None
     if found is not None and value is not ABSENT and check.test not in ("present", "at_least", "at_most"):
         results = [TESTS[check.test](v, wanted) for v in found.values()]
-        holds: bool | None = all(results) if check.test == "not" else any(results)
+        holds = all(results) if check.test == "not" else any(results)
     else:
         holds = TESTS[check.test](value, wanted)
     if holds is False and blind and check.test in ("at_least", "present", "in", "equals") and check.target.startswith("param"):
-        return Outcome(check, None, label, expected, "cut or sealed")
-    return Outcome(check, holds, label, expected, shown, empty)
+        return None
+    return holds
 
+
+# ------------------------------------------------------------------------------------------------- as functions
+
+Asked = Callable[[Message, Scope, Mapping[str, Any]], bool | None]
+
+
+def _asked(check: Check) -> Asked:
+    """The check as a function of one message, made when it is first asked and kept with it.
+
+    A `where` is asked of every message of every device: names, constants and the values of the site profile are looked up
+    here, once, and nothing is put into words.
+    """
+    if check.target in ("field", "fields") and isinstance(check.names, tuple):
+        made = _all([_field_asked(check, name) for name in check.names])
+    elif check.target in ("parameter", "parameters") and check.test != "no_older_than":
+        made = _parameters_asked(check)
+    else:
+        def made(message: Message, scope: Scope, bound: Mapping[str, Any]) -> bool | None:
+            return _together(outcome.holds for outcome in evaluate(check, (message,), scope, bound))
+    object.__setattr__(check, "asked", made)
+    return made
+
+
+def _all(parts: list[Asked]) -> Asked:
+    if len(parts) == 1:
+        return parts[0]
+    return lambda message, scope, bound: _together(part(message, scope, bound) for part in parts)
+
+
+def _together(answers: Iterable[bool | None]) -> bool | None:
+    unknown = False
+    for answer in answers:
+        if answer is False:
+            return False
+        unknown |= answer is None
+    return None if unknown else True
+
+
+def _field_asked(check: Check, name: str) -> Asked:
+    certifies = check.test == "certifies"
+    if name in SHARED:
+        def read(message: Message, scope: Scope) -> Any:
+            return _seen_by(scope, message, name)
+    else:
+        of_message = reader(name)
+
+        def read(message: Message, scope: Scope) -> Any:
+            return of_message(message)
+    if _is_constant(check.value):
+        test = _test_against(check.test, tuple(check.value) if isinstance(check.value, list) else check.value)
+
+        def asked(message: Message, scope: Scope, bound: Mapping[str, Any]) -> bool | None:
+            value = read(message, scope)
+            return None if value is ABSENT and (certifies or partly_hidden(message)) else test(value)
+    else:
+        wanted_by = _resolver(check.value)
+
+        def asked(message: Message, scope: Scope, bound: Mapping[str, Any]) -> bool | None:
+            value = read(message, scope)
+            return _holds(check, value, wanted_by(scope, bound), value is ABSENT and partly_hidden(message), None)
+    return asked
+
+
+def _parameters_asked(check: Check) -> Asked:
+    names_by, wanted_by = _resolver(check.names), _resolver(check.value)
+
+    def asked(message: Message, scope: Scope, bound: Mapping[str, Any]) -> bool | None:
+        names = names_by(scope, bound)
+        if names is ABSENT:
+            return None
+        found = parameters(message.fields, (names,) if isinstance(names, str) else names)
+        value = list(found.values()) if found else ABSENT
+        return _holds(check, value, wanted_by(scope, bound), partly_hidden(message), found)
+    return asked
+
+
+def _is_constant(value: Any) -> bool:
+    return not isinstance(value, Reference) and not (isinstance(value, (list, tuple)) and any(isinstance(v, Reference) for v in value))
+
+
+def _resolver(value: Any) -> Callable[[Scope, Mapping[str, Any]], Any]:
+    """What a value of a rule stands for, as a function. A site profile stays the same for many devices."""
+    if _is_constant(value):
+        constant = tuple(value) if isinstance(value, list) else value
+        return lambda scope, bound: constant
+    if not isinstance(value, Reference):
+        parts = tuple(map(_resolver, value))
+        return lambda scope, bound: tuple(part(scope, bound) for part in parts)
+    if value.path[0] != "site":
+        return lambda scope, bound: scope.resolve(value, bound)
+    last: tuple[Any, Any] = (None, None)
+
+    def of_site(scope: Scope, bound: Mapping[str, Any]) -> Any:
+        nonlocal last
+        site, found = last
+        if site is not scope.site:
+            found = scope.resolve(value, bound)
+            last = scope.site, found
+        return found
+    return of_site
+
+
+def _test_against(test: str, wanted: Any) -> Callable[[Any], bool]:
+    """One of TESTS against a constant. Most checks compare with words, which are brought into their form here, once."""
+    if test not in ("equals", "in", "not") or not all(type(one) is str for one in listed(wanted)):
+        return partial(_turned, TESTS[test], wanted)
+    forms, wrong = frozenset(map(_form, listed(wanted))), test == "not"
+
+    def compared(value: Any) -> bool:
+        return (_form(value) in forms if type(value) is str else equals(value, wanted)) is not wrong
+    return compared
+
+
+def _turned(test: Callable[[Any, Any], bool], wanted: Any, value: Any) -> bool:
+    return test(value, wanted)
+
+
+# ------------------------------------------------------------------------------------------------- tests
 
 def _present(value: Any, wanted: Any) -> bool:
     there = not (value is ABSENT or value is None or value == "" or value == [] or value == {})
@@ -201,7 +323,12 @@ def _same(one: Any, other: Any) -> bool:
     if isinstance(one, bool) or isinstance(other, bool):
         return str(one).lower() in ("true", "1") and str(other).lower() in ("true", "1") or \
             str(one).lower() in ("false", "0") and str(other).lower() in ("false", "0")
-    return str(one).strip().rstrip(".").lower() == str(other).strip().rstrip(".").lower()
+    return _form(one) == _form(other)
+
+
+def _form(value: Any) -> str:
+    """A value as it is compared with others."""
+    return str(value).strip().rstrip(".").lower()
 
 
 def _expected(check: Check, wanted: Any) -> str:

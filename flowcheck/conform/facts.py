@@ -11,10 +11,11 @@ from bisect import bisect_right
 from collections.abc import Iterable, Mapping
 from typing import Any, NamedTuple
 
-from ..model import FrameRef, Message, Timeline
+from ..model import FrameRef, Message
 from ..rulebook.rule import Fact, Rule
 from .bindings import parameter_values, taken
 from .fields import ABSENT
+from .kinds import Kinds
 from .matching import Matcher
 
 
@@ -30,10 +31,11 @@ class History:
     def __init__(self) -> None:
         self._entries: dict[str, list[_Entry]] = {}
 
-    def learn(self, rule: Rule, timeline: Timeline, matcher: Matcher) -> None:
-        """Adds what the rule's facts find on the timeline."""
+    def learn(self, rule: Rule, messages: Kinds, matcher: Matcher) -> bool:
+        """Adds what the rule's facts find among the messages. Was there anything?"""
+        before = sum(map(len, self._entries.values()))
         for fact in rule.facts:
-            for shown, message in _established(fact, timeline.messages, matcher):
+            for shown, message in _established(fact, messages, matcher):
                 frame = shown.frames[-1] if shown.frames else None
                 for binding in fact.remember:
                     value = parameter_values(binding, message, matcher.scope) if binding.each \
@@ -42,6 +44,7 @@ class History:
                         self._add(binding.name, _Entry(shown.time, frame, value))
                 for name in fact.forget:
                     self._add(name, _Entry(shown.time, frame, ABSENT))
+        return sum(map(len, self._entries.values())) > before
 
     def _add(self, name: str, entry: _Entry) -> None:
         series = self._entries.setdefault(name, [])
@@ -66,10 +69,10 @@ class History:
                 for name, series in self._entries.items()}
 
 
-def _established(fact: Fact, messages: Iterable[Message], matcher: Matcher) -> Iterable[tuple[Message, Message]]:
+def _established(fact: Fact, messages: Kinds, matcher: Matcher) -> Iterable[tuple[Message, Message]]:
     """(the message that confirms it, the message it is taken from)"""
     asked: dict[int, Message] = {}
-    for message in messages:
+    for message in messages.of((*fact.pattern.messages, *(fact.answered_by.messages if fact.answered_by else ()))):
         if matcher.pattern(fact.pattern, message):
             if fact.answered_by is None:
                 yield message, message

@@ -5,9 +5,10 @@ ABSENT is what a message does not hold; None is a value like any other.
 
 from __future__ import annotations
 
-from collections.abc import Iterable, Mapping
+from collections.abc import Callable, Iterable, Mapping
 from functools import lru_cache
 from ipaddress import ip_address, ip_network
+from operator import attrgetter
 from typing import Any
 from urllib.parse import urlsplit
 
@@ -22,15 +23,22 @@ ABSENT = object()
 def of_message(message: Message, name: str) -> Any:
     """A field of a message; besides the protocol's own there are `layers`, the CWMP `session`, and of either end the
     `address`, its `scope` and the `port`."""
+    return reader(name)(message)
+
+
+@lru_cache(maxsize=1024)
+def reader(name: str) -> Callable[[Message], Any]:
+    """What takes this field out of a message."""
     if name == "layers":
-        return list(message.layers)
+        return lambda message: list(message.layers)
     if name == "session":
-        return ABSENT if message.session is None else message.session
+        return lambda message: ABSENT if message.session is None else message.session
     end, _, part = name.partition(".")
-    if end in ("src", "dst") and part in ("scope", "address", "port"):
-        endpoint = message.src if end == "src" else message.dst
-        return address_scope(endpoint.address) if part == "scope" else getattr(endpoint, part)
-    return get_field(message.fields, name)
+    if end in ("src", "dst") and part in ("address", "port"):
+        return attrgetter(name)
+    if end in ("src", "dst") and part == "scope":
+        return lambda message: address_scope((message.src if end == "src" else message.dst).address)
+    return lambda message: get_field(message.fields, name)
 
 
 @lru_cache(maxsize=4096)
@@ -52,8 +60,8 @@ def get_field(fields: Mapping[str, Any], name: str) -> Any:
     if name in fields:
         return fields[name]
     value: Any = fields
-    for part in name.split("."):
-        if isinstance(value, Mapping):
+    for part in _parts(name):
+        if type(value) is dict or isinstance(value, Mapping):
             value = value.get(part, ABSENT)
         elif isinstance(value, (list, tuple)):
             value = [held for item in value if isinstance(item, Mapping) and part in item for held in listed(item[part])] or ABSENT
@@ -62,6 +70,11 @@ def get_field(fields: Mapping[str, Any], name: str) -> Any:
         if value is ABSENT:
             return ABSENT
     return value
+
+
+@lru_cache(maxsize=4096)
+def _parts(name: str) -> tuple[str, ...]:
+    return tuple(name.split("."))
 
 
 def parameters(fields: Mapping[str, Any], patterns: Iterable[str]) -> dict[str, Any]:
@@ -73,14 +86,25 @@ def parameters(fields: Mapping[str, Any], patterns: Iterable[str]) -> dict[str, 
         found = {str(item.get("Name") if isinstance(item, Mapping) else item): item for item in listed}
     else:
         return {}
-    wanted = tuple(patterns)
-    return {name: value for name, value in found.items() if _is_one_of(wanted, name)}
+    wanted = _named_by(tuple(patterns))
+    return {name: value for name, value in found.items() if wanted[name]}
 
 
-@lru_cache(maxsize=1 << 16)
-def _is_one_of(patterns: tuple[str, ...], name: str) -> bool:
-    """Devices of one kind name the same parameters, so the answers come again and again."""
-    return any_matches(patterns, name)
+class _Names(dict[str, bool]):
+    """Which names the patterns name. Devices of one kind name the same parameters, so the answers come again and again."""
+
+    def __init__(self, patterns: tuple[str, ...]):
+        self.patterns = patterns
+
+    def __missing__(self, name: str) -> bool:
+        if len(self) >= _MOST_NAMES:
+            self.clear()
+        self[name] = answer = any_matches(self.patterns, name)
+        return answer
+
+
+_MOST_NAMES = 1 << 14
+_named_by = lru_cache(maxsize=256)(_Names)
 
 
 def partly_hidden(message: Message) -> bool:

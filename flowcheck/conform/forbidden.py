@@ -10,7 +10,6 @@ the breach nor its absence is proven.
 from __future__ import annotations
 
 from collections.abc import Callable, Iterator, Mapping, Sequence
-from dataclasses import replace
 from typing import Any, NamedTuple
 
 from ..model import Message
@@ -61,7 +60,7 @@ def _judged(item: Step | Group, steps: tuple[Step, ...], place: int, order: Mapp
     def applies(message: Message) -> bool | None:
         if item.when is None:
             return True
-        scope = replace(matcher.scope, now=message.time, remembered=known(message))
+        scope = matcher.scope.but(now=message.time, remembered=known(message))
         return holds(item.when, scope, reading.bound, seen)
 
     doubt = ""

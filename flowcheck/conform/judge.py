@@ -29,6 +29,7 @@ from .elsewhere import Elsewhere
 from .explain import Explanation
 from .facts import History
 from .fields import ABSENT
+from .kinds import Kinds
 from .matching import Matcher
 from .parts import role_at
 from .roles import find as find_roles, is_meant
@@ -55,24 +56,33 @@ def judge(rules: Sequence[Rule], site: Site, timeline: Timeline, expected: Itera
     history = History()
     results: list[AttemptResult] = []
     taken: dict[str, set[int]] = {}
+    messages = Kinds(timeline.messages)
+
+    def roles_of(rule: Rule) -> tuple[Scope, tuple[str, ...]]:
+        return find_roles(rule, site, timeline.device, messages, {**history.ever(), **remembered}, resolved, names)
+
     for rule in in_order(rules):
-        scope, assumed = find_roles(rule, site, timeline, {**history.ever(), **remembered}, resolved, names)
-        if rule.facts:
-            history.learn(rule, timeline, Matcher(rule, scope))
-            scope, assumed = find_roles(rule, site, timeline, {**history.ever(), **remembered}, resolved, names)
-        scope = is_meant(rule, scope, timeline.messages)
+        begins = messages.any_of(cutting.beginnings(rule))
+        if not begins and not rule.facts:
+            continue
+        scope, assumed = roles_of(rule)
+        if rule.facts and history.learn(rule, messages, Matcher(rule, scope)):
+            scope, assumed = roles_of(rule)
+        scope = is_meant(rule, scope, messages) if begins else None
         if scope is None or not _can_open(rule, scope):
             continue
-        scope = replace(scope, remembered=remembered, expected=frozenset(expected), elsewhere=elsewhere)
+        scope = scope.but(remembered=remembered, expected=frozenset(expected), elsewhere=elsewhere)
         matcher = Matcher(rule, scope)
         # what an earlier procedure of the chain is made of cannot be the next one as well
-        free = replace(timeline, messages=tuple(m for m in timeline.messages if id(m) not in taken.get(rule.procedure, ())))
+        free, gone = timeline, taken.get(rule.procedure)
+        if gone:
+            free = replace(timeline, messages=tuple(m for m in timeline.messages if id(m) not in gone))
 
         def known(message: Message) -> dict[str, Any]:
             return {**history.at(message), **remembered}
 
         for attempt in cutting.attempts(rule, free, matcher, known):
-            then = replace(scope, remembered=known(attempt.messages[0]))
+            then = scope.but(remembered=known(attempt.messages[0]))
             result, left, used = _judge_attempt(rule, attempt, free, Matcher(rule, then), assumed, known, today)
             if result is not None:
                 remembered.update(left)

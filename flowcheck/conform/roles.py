@@ -6,51 +6,58 @@ that end of it. What was inferred is said in the report under `assumed`.
 
 from __future__ import annotations
 
-from collections.abc import Mapping, Sequence
-from dataclasses import replace
+from collections.abc import Mapping
+from functools import lru_cache
 from typing import Any
 
-from ..model import Message, Timeline
+from ..model import Device, Message
 from ..rulebook.rule import Pattern, Reference, Role, Rule, Site
 from .checks import holds_all
 from .conditions import holds
 from .fields import ABSENT, get_field
+from .kinds import Kinds
 from .matching import Matcher
-from .scope import Host, Scope
+from .scope import NOBODY, Host, Scope
 
 
-def find(rule: Rule, site: Site, timeline: Timeline, remembered: Mapping[str, Any], resolved: Mapping[str, frozenset[str]],
-         names: Mapping[str, set[str]]) -> tuple[Scope, tuple[str, ...]]:
+def find(rule: Rule, site: Site, device: Device, messages: Kinds, remembered: Mapping[str, Any],
+         resolved: Mapping[str, frozenset[str]], names: Mapping[str, set[str]]) -> tuple[Scope, tuple[str, ...]]:
     """The roles of a rule on one device's timeline, and what had to be assumed about them."""
-    known = {role.name: _declared(role, site, remembered) for role in rule.roles}
-    scope = Scope(site, timeline.device, dict(known), remembered, resolved=resolved)
+    declared = _declared_by(site, rule)
+    known = {role.name: declared.get(role.name) or _declared(role, site, remembered) for role in rule.roles}
+    scope = Scope(site, device, dict(known), remembered, resolved=resolved)
+    open_roles = [role for role in rule.roles if role.kind != "device" and role.infer and not known[role.name]]
     assumed: list[str] = []
-    for last_resort in (False, False, True, True):   # a pattern may rest on a role that a later one finds
-        for role in rule.roles:
-            if role.kind == "device" or known[role.name] or not role.infer:
-                continue
-            host = _inferred(role, rule, scope, timeline.messages, names, known, last_resort)
-            if host:
-                known[role.name] = host
-                scope = Scope(site, timeline.device, dict(known), remembered, resolved=resolved)
-                shown = ", ".join(sorted(host.names or host.addresses))
-                assumed.append(f"{role.title or role.name} is {shown}, inferred from the traffic")
+    for last_resort in (False, True):
+        for _ in range(2):                           # a pattern may rest on a role that a later one finds
+            before = len(assumed)
+            for role in open_roles:
+                if known[role.name]:
+                    continue
+                host = _inferred(role, Matcher(rule, scope), messages, names, known, last_resort)
+                if host:
+                    known[role.name] = host
+                    scope = scope.knowing(dict(known))
+                    shown = ", ".join(sorted(host.names or host.addresses))
+                    assumed.append(f"{role.title or role.name} is {shown}, inferred from the traffic")
+            if len(assumed) == before:
+                break
     for role in rule.roles:
         if role.several_hosts:
-            known[role.name] = _with_all_its_hosts(role, rule, scope, timeline.messages)
-            scope = replace(scope, roles=dict(known))
+            known[role.name] = _with_all_its_hosts(role, rule, scope, messages)
+            scope = scope.knowing(dict(known))
     return scope, tuple(assumed)
 
 
-def _with_all_its_hosts(role: Role, rule: Rule, scope: Scope, messages: Sequence[Message]) -> Host:
+def _with_all_its_hosts(role: Role, rule: Rule, scope: Scope, messages: Kinds) -> Host:
     """What is known of the role, and every host that one of its patterns shows to play it."""
-    open_scope = replace(scope, roles={**scope.roles, role.name: Host()})
-    matcher, known = Matcher(rule, open_scope), scope.roles[role.name]
-    shown = {(m.src if p.src == role.name else m.dst).address for p in role.infer for m in messages if _fits(p, role.name, matcher, m)}
+    matcher, known = Matcher(rule, scope.knowing({**scope.roles, role.name: NOBODY})), scope.roles[role.name]
+    shown = {(m.src if p.src == role.name else m.dst).address for p in role.infer for m in messages.of(p.messages)
+             if _fits(p, role.name, matcher, m)}
     return Host(known.names, known.addresses | shown, known.source or ("inferred" if shown else ""))
 
 
-def is_meant(rule: Rule, scope: Scope, messages: Sequence[Message]) -> Scope | None:
+def is_meant(rule: Rule, scope: Scope, messages: Kinds) -> Scope | None:
     """Is the device of the kind that the rule is for? None where not; where a message shows it, the role is then known.
 
     A role of kind `device` may say by `infer` which messages show it, by `unless` which show another kind, and by `when`
@@ -60,14 +67,28 @@ def is_meant(rule: Rule, scope: Scope, messages: Sequence[Message]) -> Scope | N
         if role.kind != "device" or not (role.infer or role.unless or role.when):
             continue
         matcher = Matcher(rule, scope)
-        if any(matcher.pattern(pattern, m) for pattern in role.infer for m in messages):
-            known = {**scope.roles, role.name: Host(frozenset((scope.device.id.lower(),)), frozenset(), "inferred")}
-            scope = replace(scope, roles=known)
-        elif any(matcher.pattern(pattern, m) for pattern in role.unless for m in messages):
+        if any(matcher.pattern(pattern, m) for pattern in role.infer for m in messages.of(pattern.messages)):
+            itself = Host(frozenset((scope.device.id.lower(),)), frozenset(), "inferred")
+            scope = scope.knowing({**scope.roles, role.name: itself})
+        elif any(matcher.pattern(pattern, m) for pattern in role.unless for m in messages.of(pattern.messages)):
             return None
         elif role.when is not None and holds(role.when, scope, {}, frozenset()) is False:
             return None
     return scope
+
+
+def _declared_by(site: Site, rule: Rule) -> dict[str, Host]:
+    """The roles that a site profile and the rule alone say all of, kept as long as devices come with the same profile."""
+    last = _of_site(rule)
+    if last.get("site") is not site:
+        last.update(site=site, hosts={role.name: _declared(role, site, {}) for role in rule.roles if not any(
+            isinstance(reference, Reference) and reference.path[0] == "device" for reference in role.hosts)})
+    return last["hosts"]
+
+
+@lru_cache(maxsize=64)
+def _of_site(rule: Rule) -> dict[str, Any]:
+    return {}
 
 
 def _declared(role: Role, site: Site, remembered: Mapping[str, Any]) -> Host:
@@ -92,10 +113,9 @@ def _declared(role: Role, site: Site, remembered: Mapping[str, Any]) -> Host:
     return Host(frozenset(names), frozenset(addresses), source)
 
 
-def _inferred(role: Role, rule: Rule, scope: Scope, messages: Sequence[Message], names: Mapping[str, set[str]],
+def _inferred(role: Role, matcher: Matcher, messages: Kinds, names: Mapping[str, set[str]],
               known: Mapping[str, Host], last_resort: bool) -> Host:
     """`unless_known` marks what is only believed when nothing better speaks for another role."""
-    matcher = Matcher(rule, scope)
     for pattern in role.infer:
         if pattern.unless_known and (not last_resort or any(known.get(other) for other in pattern.unless_known)):
             continue
@@ -107,19 +127,19 @@ def _inferred(role: Role, rule: Rule, scope: Scope, messages: Sequence[Message],
             return Host(frozenset((str(value).lower().rstrip("."),)), frozenset(), "inferred")
         address = (found.src if pattern.src == role.name else found.dst).address
         return Host(frozenset(names.get(address, ())), frozenset((address,)), "inferred")
-    return Host()
+    return NOBODY
 
 
-def _first(pattern: Pattern, role: Role, matcher: Matcher, messages: Sequence[Message]) -> Message | None:
+def _first(pattern: Pattern, role: Role, matcher: Matcher, messages: Kinds) -> Message | None:
     """The message that names the role: the first that fits, or the last before the one the pattern says it comes before."""
     until = None
     if pattern.before is not None:
-        until = next((m.time for m in messages if _fits(pattern.before, None, matcher, m)), None)
+        until = next((m.time for m in messages.of(pattern.before.messages) if _fits(pattern.before, None, matcher, m)), None)
         if until is None:
             return None
-    fitting = (m for m in (messages if until is None else reversed(messages)) if m.kind in pattern.messages
-               and (until is None or m.time <= until) and _fits(pattern, role.name, matcher, m))
-    return next(fitting, None)
+    own = messages.of(pattern.messages)
+    return next((m for m in (own if until is None else reversed(own))
+                 if (until is None or m.time <= until) and _fits(pattern, role.name, matcher, m)), None)
 
 
 def _certain(name: str, matcher: Matcher) -> frozenset[str]:

@@ -5,9 +5,10 @@ from __future__ import annotations
 import re
 from collections.abc import Mapping
 from dataclasses import dataclass, field
+from functools import lru_cache
 from typing import Any
 
-from ..model import Device
+from ..model import Device, sealed
 from ..rulebook.rule import Reference, Site
 from .elsewhere import Elsewhere
 from .fields import ABSENT, listed
@@ -25,7 +26,10 @@ class Host:
         return bool(self.names or self.addresses)
 
 
-@dataclass(frozen=True, slots=True)
+NOBODY = Host()
+
+
+@sealed
 class Scope:
     """Everything a rule may refer to, apart from what an attempt binds on its way."""
 
@@ -37,12 +41,23 @@ class Scope:
     now: int | None = None                                          # the time at which a condition is asked
     resolved: Mapping[str, frozenset[str]] = field(default_factory=dict)   # DNS name -> addresses in this capture
     elsewhere: Elsewhere | None = None                              # what other devices were told
+    hosts: dict[Any, Host] = field(default_factory=dict, repr=False, compare=False)   # what `host` found; goes with `roles`
+
+    def knowing(self, roles: Mapping[str, Host]) -> Scope:
+        """The same with other roles."""
+        return self.but(roles=roles, hosts={})
 
     def host(self, role: str, bound: Mapping[str, Any]) -> Host:
         """The role's names and addresses, with what the attempt has bound and the DNS has answered."""
-        known = self.roles.get(role, Host())
-        names = known.names | _strings(bound.get(f"{role}.name"))
-        addresses = known.addresses | _strings(bound.get(f"{role}.address"))
+        key = (role, bound.get(f"{role}.name"), bound.get(f"{role}.address")) if bound else role
+        found = self.hosts.get(key)
+        if found is None:
+            found = self.hosts[key] = self._host(role, bound.get(f"{role}.name"), bound.get(f"{role}.address"))
+        return found
+
+    def _host(self, role: str, name: Any, address: Any) -> Host:
+        known = self.roles.get(role, NOBODY)
+        names, addresses = known.names | _strings(name), known.addresses | _strings(address)
         literal = {name for name in names if _is_address(name)}
         addresses |= literal
         names -= literal
@@ -79,5 +94,6 @@ def _strings(value: Any) -> frozenset[str]:
     return frozenset(str(v).lower().rstrip(".") for v in listed(value))
 
 
+@lru_cache(maxsize=4096)
 def _is_address(text: str) -> bool:
     return bool(re.fullmatch(r"\d+(\.\d+){3}", text)) or ":" in text

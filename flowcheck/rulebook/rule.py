@@ -43,6 +43,7 @@ class Check:
     when: Condition | None = None    # judged only where this holds
     take: str | None = None          # what of the value is tested, as in Binding
     place: Place | None = None
+    asked: Any = field(default=None, init=False, repr=False, compare=False)   # as a function, which conform/checks.py makes once
 
 
 @dataclass(frozen=True, slots=True)
@@ -218,15 +219,17 @@ class Rule:
     _steps: tuple[Step, ...] = field(init=False, repr=False, compare=False)
     _by_name: Mapping[str, Step] = field(init=False, repr=False, compare=False)
     _role_by_name: Mapping[str, Role] = field(init=False, repr=False, compare=False)
+    _hash: int = field(init=False, repr=False, compare=False)      # what is made of a rule is kept under it, and often asked for
 
     def __post_init__(self) -> None:
         steps = tuple(_steps(self.items))
         for name, value in (("_steps", steps), ("_by_name", {step.step: step for step in reversed(steps)}),
-                            ("_role_by_name", {role.name: role for role in reversed(self.roles)})):
+                            ("_role_by_name", {role.name: role for role in reversed(self.roles)}),
+                            ("_hash", hash((self.procedure, self.digest)))):
             object.__setattr__(self, name, value)
 
     def __hash__(self) -> int:
-        return hash((self.procedure, self.digest))
+        return self._hash
 
     @property
     def citation(self) -> str:

@@ -2,8 +2,9 @@
 
 from dataclasses import replace
 
-from literals import ADDRESSES, message, rule, timeline
+from literals import ADDRESSES, HNB, message, rule, timeline
 
+from flowcheck.conform.kinds import Kinds
 from flowcheck.conform.roles import find
 from flowcheck.rulebook.rule import Host as Declared
 from flowcheck.rulebook.site import load_site
@@ -32,7 +33,7 @@ INFORM = message("cwmp.Inform", 2, "inner", "acs", boot=1)
 
 
 def roles(*messages, site=None, remembered=None, names=None):
-    found, assumed = find(RULE, site or load_site(), timeline(*messages), remembered or {}, {}, names or {})
+    found, assumed = find(RULE, site or load_site(), HNB, Kinds(timeline(*messages).messages), remembered or {}, {}, names or {})
     return found.roles, assumed
 
 
