@@ -6,7 +6,7 @@ import re
 from collections.abc import Iterator
 from datetime import datetime, timedelta
 
-from .wire import Cursor, Short
+from .wire import Cursor, Short, remembered
 
 INTEGER, BIT_STRING, OCTET_STRING, OID, SEQUENCE, SET = 0x02, 0x03, 0x04, 0x06, 0x30, 0x31
 _UTC_TIME, _GENERALIZED_TIME = 0x17, 0x18
@@ -23,13 +23,15 @@ _ATTRIBUTES = {"2.5.4.3": "CN", "2.5.4.4": "SN", "2.5.4.5": "serialNumber", "2.5
 def element(cursor: Cursor) -> tuple[int, Cursor]:
     """The next element: its tag octet, and a cursor over its content. Long tags and indefinite lengths are refused."""
     start = cursor.offset
-    tag, size = cursor.u8(), cursor.u8()
+    if start + 2 > cursor.end:
+        raise Short(min(start + 1, cursor.end), 1)
+    tag, size = cursor.data[start], cursor.data[start + 1]
+    cursor.offset = start + 2
     if size == 0x80 or tag & 0x1F == 0x1F or size > 0x84:
         raise Short(start, 0)
     if size & 0x80:
         size = cursor.uint(size & 0x7F)
-    with cursor.window(size) as content:
-        return tag, content
+    return tag, cursor.part(size)
 
 
 def expect(cursor: Cursor, *tags: int) -> Cursor:
@@ -46,6 +48,7 @@ def elements(cursor: Cursor) -> Iterator[tuple[int, Cursor]]:
         yield element(cursor)
 
 
+@remembered(512, longest=64)
 def oid(octets: bytes) -> str:
     """Dotted form (X.690, 8.19): the first two arcs share an octet."""
     arcs, value = [], 0
@@ -67,8 +70,10 @@ def text(tag: int, octets: bytes) -> str:
 def attributes(name: Cursor) -> list[tuple[str, str]]:
     """(type, value) of every attribute of an X.501 Name, in the order of the certificate."""
     found = []
-    for _, relative in elements(name):
-        for _, attribute in elements(relative):
+    while name.offset < name.end:
+        _, relative = element(name)
+        while relative.offset < relative.end:
+            _, attribute = element(relative)
             kind = oid(expect(attribute, OID).rest())
             tag, value = element(attribute)
             found.append((_ATTRIBUTES.get(kind, kind), text(tag, value.rest())))

@@ -7,6 +7,7 @@ import zlib
 from typing import Any, NamedTuple
 
 from ..model import Problem
+from .wire import remembered
 
 LARGEST_HEAD = 1 << 16
 LARGEST_BODY = 8 << 20         # octets of a body that are kept; beyond them it is only counted
@@ -64,29 +65,60 @@ def may_become_start(head: bytes) -> bool:
 def parse_head(data: bytes) -> Head | None:
     """A head without its closing empty line; the last line may be cut where the capture is. None: no start line."""
     line, _, rest = data.partition(b"\n")
+    found = _start(line)
+    if found is None:
+        return None
+    method, target, status, reason, version = found
+    headers, problems = _headers(rest, len(line) + 1)
+    if not status:
+        if " " in target:
+            problems.insert(0, Problem(len(method) + 1, "a space inside the request target"))
+        if version == "1.1" and "host" not in headers:
+            problems.append(Problem(0, "no Host in an HTTP/1.1 request (RFC 9112 3.2)"))
+    return Head(method, target, status, reason, version, headers, tuple(problems))
+
+
+@remembered(1024)
+def _start(line: bytes) -> tuple[str, str, int, str, str] | None:
+    """The first five of a Head."""
     found = _RESPONSE.match(line)
     if found:
         version, status, reason = found.groups()
-        headers, problems = _headers(rest, len(line) + 1)
-        return Head("", "", int(status), text(reason or b""), version.decode(), headers, tuple(problems))
+        return "", "", int(status), text(reason or b""), version.decode()
     found = _REQUEST.match(line)
-    if not found:
-        return None
-    method, target, version = found.groups()
-    headers, problems = _headers(rest, len(line) + 1)
-    if b" " in target:
-        problems.insert(0, Problem(len(method) + 1, "a space inside the request target"))
-    if version == b"1.1" and "host" not in headers:
-        problems.append(Problem(0, "no Host in an HTTP/1.1 request (RFC 9112 3.2)"))
-    return Head(method.decode(), text(target), 0, "", version.decode(), headers, tuple(problems))
+    return (found[1].decode(), text(found[2]), 0, "", found[3].decode()) if found else None
 
 
 def _headers(data: bytes, offset: int) -> tuple[dict[str, Any], list[Problem]]:
     headers: dict[str, Any] = {}
     problems: list[Problem] = []
+    lines, places = data.split(b"\n"), None
+    if len(lines) > _MOST_HEADERS or b"\n " in data or b"\n\t" in data:
+        lines, places = _unfolded(lines, offset, problems)
+    for index, line in enumerate(lines):
+        field = _field(line)
+        if field is None:
+            if line.strip(b"\r"):
+                problems.append(Problem(_place(index, lines, places, offset), "not a header field"))
+            continue
+        key, said, blank = field
+        if blank:
+            problems.append(Problem(_place(index, lines, places, offset),
+                                    "white space before the colon of a header field (RFC 9112 5.1)"))
+        if key not in headers:
+            headers[key] = said
+        elif key == "set-cookie":
+            headers[key] = [*(headers[key] if isinstance(headers[key], list) else [headers[key]]), said]
+        else:
+            headers[key] += ", " + said
+    return headers, problems
+
+
+def _unfolded(lines: list[bytes], offset: int, problems: list[Problem]) -> tuple[list[bytes], list[int]]:
+    """The header lines with what is folded in one (RFC 9112 5.2), as many as are read, and where each begins."""
     fields: list[tuple[int, bytes]] = []
-    for line in data.split(b"\n"):
-        if line[:1] in (b" ", b"\t") and fields:                 # RFC 9112 5.2: folded
+    for line in lines:
+        if line[:1] in (b" ", b"\t") and fields:
             at, begun = fields.pop()
             fields.append((at, begun.rstrip() + b" " + line.strip()))
         elif line.strip(b"\r"):
@@ -95,21 +127,21 @@ def _headers(data: bytes, offset: int) -> tuple[dict[str, Any], list[Problem]]:
     if len(fields) > _MOST_HEADERS:
         at, _ = fields[_MOST_HEADERS]
         problems.append(Problem(at, f"{len(fields)} header fields, of which {_MOST_HEADERS} are read"))
-    for at, line in fields[:_MOST_HEADERS]:
-        name, colon, value = line.partition(b":")
-        if not colon or not _NAME.fullmatch(name.rstrip(b" \t")):
-            problems.append(Problem(at, "not a header field"))
-            continue
-        if name[-1:] in b" \t":
-            problems.append(Problem(at, "white space before the colon of a header field (RFC 9112 5.1)"))
-        key, said = name.strip().decode().lower(), text(value.strip(b" \t\r"))
-        if key not in headers:
-            headers[key] = said
-        elif key == "set-cookie":
-            headers[key] = [*(headers[key] if isinstance(headers[key], list) else [headers[key]]), said]
-        else:
-            headers[key] += ", " + said
-    return headers, problems
+        del fields[_MOST_HEADERS:]
+    return [line for _, line in fields], [at for at, _ in fields]
+
+
+def _place(index: int, lines: list[bytes], places: list[int] | None, offset: int) -> int:
+    return places[index] if places is not None else offset + sum(map(len, lines[:index])) + index
+
+
+@remembered(4096)
+def _field(line: bytes) -> tuple[str, str, bool] | None:
+    """Lower-case name and value of a header line, and whether the name has a blank behind it. None: it is none."""
+    name, colon, value = line.partition(b":")
+    if not colon or not _NAME.fullmatch(name.rstrip(b" \t")):
+        return None
+    return name.strip().decode().lower(), text(value.strip(b" \t\r")), name[-1:] in b" \t"
 
 
 def framing(head: Head, request_method: str) -> tuple[str, int, list[Problem]]:
@@ -154,6 +186,18 @@ def path_and_query(target: str) -> tuple[str, str]:
     return path, query
 
 
+def head_end(data: bytes | bytearray, start: int) -> tuple[int, int]:
+    """Offsets behind the last line of a head and behind the empty one that ends it; (-1, -1) where there is none.
+
+    It is looked for from `start` on.
+    """
+    found = data.find(b"\n\r\n", start)
+    bare = data.find(b"\n\n", start, found + 1 if found >= 0 else len(data))
+    if bare >= 0:
+        return bare + 1, bare + 2
+    return (found + 1, found + 3) if found >= 0 else (-1, -1)
+
+
 def content_type(headers: dict[str, Any]) -> str:
     """The media type in lower case and without parameters."""
     return headers.get("content-type", "").partition(";")[0].strip().lower()
@@ -162,6 +206,8 @@ def content_type(headers: dict[str, Any]) -> str:
 def inflate(body: bytes, headers: dict[str, Any], whole: bool) -> tuple[bytes | None, list[Problem]]:
     """The body as it was before it was compressed; None where that cannot be read. Bounded by LARGEST_BODY."""
     problems: list[Problem] = []
+    if "content-encoding" not in headers and "transfer-encoding" not in headers:
+        return body, problems
     said = headers.get("content-encoding", "") + "," + headers.get("transfer-encoding", "")
     codings = [c for c in said.lower().replace(" ", "").split(",") if c not in ("", "identity", "chunked")]
     for coding in codings[:4]:

@@ -22,6 +22,24 @@ class Assembly:
         self.data.clear()
         self.marks.clear()
 
+    def whole(self, piece: bytes, context: Context) -> list[tuple[int, bytes, Context]]:
+        """Takes a piece: type, whole message with its header, and place of each message that it completes."""
+        if self.data:
+            self.add(piece, context)
+            return list(self.messages())
+        found, at, have = [], 0, len(piece)                # as a rule a record holds whole messages
+        while at + 4 <= have:
+            end = at + 4 + int.from_bytes(piece[at + 1:at + 4], "big")
+            if end > have:
+                break
+            found.append((piece[at], piece[at:end], context))
+            at = end
+        if at < have:
+            self.add(piece[at:], context)
+            if have - at >= 4:
+                found += self.messages()
+        return found
+
     def add(self, piece: bytes, context: Context) -> None:
         self.data += piece
         self.marks.append((len(self.data), context))

@@ -2,15 +2,14 @@
 
 from __future__ import annotations
 
-from collections.abc import Callable, Iterator
-from contextlib import contextmanager
+from collections.abc import Callable
 from dataclasses import dataclass
 from typing import Any
 
 from ..model import Problem
 from . import certificates
 from ._tls_names import EXTENSIONS, GROUPS, SIGNATURES, is_grease, name, suite, version
-from .wire import Cursor, Short
+from .wire import Cursor, Short, remembered
 
 TLS13 = 0x0304
 Fields = dict[str, Any]
@@ -62,14 +61,10 @@ def numbers(octets: bytes) -> list[int]:
     return [octets[i] << 8 | octets[i + 1] for i in range(0, len(octets) - 1, 2)]
 
 
-@contextmanager
-def part(cursor: Cursor, size: int) -> Iterator[Cursor]:
-    """Like `Cursor.window`, but what is there of a part that ends too early is read before the end is complained of."""
-    start, left = cursor.offset, cursor.left
-    with cursor.window(min(size, left)) as inner:
-        yield inner
-    if size > left:
-        raise Short(start, size)
+def part(cursor: Cursor, size: int) -> tuple[Cursor, Short | None]:
+    """As much as there is of the next `size` octets, and what to raise, once it is read, where that is not all of it."""
+    short = Short(cursor.offset, size) if size > cursor.left else None
+    return cursor.part(cursor.left if short else size), short
 
 
 def each_extension(cursor: Cursor, readers: dict[int, Reader], fields: Fields, facts: Facts,
@@ -78,16 +73,18 @@ def each_extension(cursor: Cursor, readers: dict[int, Reader], fields: Fields, f
     names = fields["extensions"] = []
     if not cursor.left:
         return                                    # a hello may end before the extensions (RFC 5246, 7.4.1.2)
-    with part(cursor, cursor.u16()) as block:
-        while block.left:
-            number = block.u16()
-            with block.window(block.u16()) as content:
-                names.append(name(EXTENSIONS, number, "EXTENSION"))
-                try:
-                    if number in readers:
-                        readers[number](content, fields, facts)
-                except Short as short:
-                    problems.append(Problem(short.offset, f"extension {names[-1]} ends before its fields do"))
+    block, cut = part(cursor, cursor.u16())
+    while block.offset < block.end:
+        number = block.u16()
+        content = block.part(block.u16())
+        names.append(EXTENSIONS.get(number) or name(EXTENSIONS, number, "EXTENSION"))
+        if number in readers:
+            try:
+                readers[number](content, fields, facts)
+            except Short as short:
+                problems.append(Problem(short.offset, f"extension {names[-1]} ends before its fields do"))
+    if cut:
+        raise cut
 
 
 def _server_name(content: Cursor, fields: Fields, facts: Facts) -> None:
@@ -152,8 +149,12 @@ def _offered_psk(content: Cursor, fields: Fields, facts: Facts) -> None:
 
 
 def _names_of(key: str, table: dict[int, str], unknown: str) -> Reader:
+    @remembered(256)
+    def names(octets: bytes) -> tuple[str, ...]:
+        return tuple([name(table, n, unknown) for n in numbers(octets)])
+
     def reader(content: Cursor, fields: Fields, facts: Facts) -> None:
-        fields[key] = [name(table, n, unknown) for n in numbers(vector(content, 2))]
+        fields[key] = list(names(vector(content, 2)))
     return reader
 
 

@@ -11,7 +11,7 @@ from . import certificates
 from ._tls_extensions import (CHOICES, OFFERS, REQUESTS, SIGNATURE_LIST, TLS13, Facts, Fields, alpn_choice, authorities,
                               each_extension, name_of_version, numbers, part, text, vector)
 from ._tls_names import CERTIFICATE_TYPES, GROUPS, HANDSHAKES, KEY_UPDATES, SIGNATURES, name, suite, version
-from .wire import Cursor, Short
+from .wire import Cursor, Short, remembered
 
 _MOST_CERTIFICATES = 32
 # RFC 8446, 4.1.3: this random, the SHA-256 of "HelloRetryRequest", makes a ServerHello a HelloRetryRequest.
@@ -94,11 +94,16 @@ def _client_hello(cursor: Cursor, facts: Facts, fields: Fields, problems: list[P
     fields["session_id"] = session_id.hex()
     if legacy >> 8 in (0xFE, 0x01):               # DTLS (RFC 6347, 4.2.1); 0x0100 is OpenSSL before the RFC
         fields["cookie"] = vector(cursor, 1).hex()
-    fields["cipher_suites"] = [suite(n) for n in numbers(vector(cursor, 2))]
+    fields["cipher_suites"] = list(_suites(vector(cursor, 2)))
     vector(cursor, 1)                            # compression methods
     facts.client_random, facts.session_id = random, session_id
     facts.offered, facts.sni = legacy, None
     each_extension(cursor, OFFERS, fields, facts, problems)
+
+
+@remembered(256)
+def _suites(octets: bytes) -> tuple[str, ...]:
+    return tuple([suite(n) for n in numbers(octets)])
 
 
 def _server_hello(cursor: Cursor, facts: Facts, fields: Fields, problems: list[Problem], side: int, time: int) -> None:
@@ -127,13 +132,15 @@ def _certificate(cursor: Cursor, facts: Facts, fields: Fields, problems: list[Pr
     chain = fields["chain"] = []
     if facts.is13:
         vector(cursor, 1)                        # certificate_request_context
-    with part(cursor, cursor.u24()) as entries:
-        while entries.left:
-            der = vector(entries, 3)
-            if facts.is13:
-                vector(entries, 2)
-            if len(chain) < _MOST_CERTIFICATES:
-                chain.append(certificates.describe(der))
+    entries, cut = part(cursor, cursor.u24())
+    while entries.left:
+        der = vector(entries, 3)
+        if facts.is13:
+            vector(entries, 2)
+        if len(chain) < _MOST_CERTIFICATES:
+            chain.append(certificates.describe(der))
+    if cut:
+        raise cut
     if side == 1:
         fields["sni"] = facts.sni
     fields["faults"] = certificates.faults(chain, facts.sni if side == 1 else None, time)

@@ -15,7 +15,7 @@ from ipaddress import ip_address
 from typing import Any
 
 from . import _der
-from .wire import Cursor, Short
+from .wire import Cursor, Short, remembered
 
 _LARGEST = 1 << 17
 
@@ -82,9 +82,18 @@ def _text(attributes: list[tuple[str, str]]) -> str:
     return ", ".join(f"{kind}={value}" for kind, value in attributes)
 
 
-def _common(attributes: list[tuple[str, str]]) -> str | None:
-    """The last CN is the most specific one."""
-    return next((value for kind, value in reversed(attributes) if kind == "CN"), None)
+def _party(der: bytes, at: int) -> tuple[str, str | None]:
+    """Issuer or subject, found at octet `at`, and its last CN, which is the most specific one."""
+    try:
+        return _text_and_common(der)
+    except Short as short:
+        raise Short(at + short.offset, short.wanted) from None
+
+
+@remembered(256)
+def _text_and_common(der: bytes) -> tuple[str, str | None]:
+    attributes = _der.attributes(_der.expect(Cursor(der), _der.SEQUENCE))
+    return _text(attributes), next((value for kind, value in reversed(attributes) if kind == "CN"), None)
 
 
 def _read(certificate: Cursor, found: dict[str, Any]) -> None:
@@ -99,18 +108,17 @@ def _read(certificate: Cursor, found: dict[str, Any]) -> None:
     algorithm = _der.oid(_der.expect(_der.expect(body, _der.SEQUENCE), _der.OID).rest())
     found["signature_algorithm"] = _SIGNATURES.get(algorithm, algorithm)
     issuer_at = body.offset
-    issuer = _der.expect(body, _der.SEQUENCE)
-    issuer_der = body.data[issuer_at:body.offset]
-    attributes = _der.attributes(issuer)
-    found.update(issuer=_text(attributes), issuer_cn=_common(attributes))
+    _der.expect(body, _der.SEQUENCE)
+    issuer = body.data[issuer_at:body.offset]
+    found["issuer"], found["issuer_cn"] = _party(issuer, issuer_at)
     validity = _der.expect(body, _der.SEQUENCE)
     found["not_before"] = _der.time(validity)
     found["not_after"] = _der.time(validity)
     subject_at = body.offset
-    subject = _der.expect(body, _der.SEQUENCE)
-    found["self_signed"] = body.data[subject_at:body.offset] == issuer_der
-    attributes = _der.attributes(subject)
-    found.update(subject=_text(attributes), subject_cn=_common(attributes))
+    _der.expect(body, _der.SEQUENCE)
+    subject = body.data[subject_at:body.offset]
+    found["self_signed"] = subject == issuer
+    found["subject"], found["subject_cn"] = _party(subject, subject_at)
     key_at = body.offset
     info = _der.expect(body, _der.SEQUENCE)
     found["key_sha1"] = hashlib.sha1(body.data[key_at:body.offset], usedforsecurity=False).hexdigest()
@@ -236,7 +244,11 @@ def faults(chain: Sequence[dict[str, Any]], name: str | None, at: int) -> list[d
 
 def _iso(at: int) -> str:
     """A capture's clock can say anything; what no calendar has is put at its nearer end."""
-    seconds = min(max(at // 1_000_000_000, 0), 253_402_300_799)
+    return _second(min(max(at // 1_000_000_000, 0), 253_402_300_799))
+
+
+@lru_cache(maxsize=64)
+def _second(seconds: int) -> str:
     return datetime.fromtimestamp(seconds, timezone.utc).strftime("%Y-%m-%dT%H:%M:%SZ")
 
 

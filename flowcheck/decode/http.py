@@ -17,8 +17,8 @@ from typing import Any, NamedTuple
 
 from ..model import Context, FrameRef, Message, Payload, Problem, Skip, Switch
 from . import payload_decoders
-from ._http_head import (LARGEST_BODY, LARGEST_HEAD, Head, chunk_size, content_type, framing, inflate, is_envelope,
-                         looks_like_start, may_become_start, parse_head, path_and_query)
+from ._http_head import (LARGEST_BODY, LARGEST_HEAD, Head, chunk_size, content_type, framing, head_end, inflate,
+                         is_envelope, looks_like_start, may_become_start, parse_head, path_and_query)
 from .wire import Tape
 
 _COMMON = ("version", "headers", "body_length", "content_length", "content_type", "content_encoding", "trailers")
@@ -29,7 +29,6 @@ KINDS = {
 }
 PORTS = {80, 591, 3128, 5357, 7547, 8000, 8008, 8080, 8081, 8088, 8888, 10301, 30005, 58000}
 
-_HEAD_END = re.compile(rb"\n\r?\n")
 _LONGEST_LINE = 4096             # of a chunk's size, or a trailer
 _MOST_TRAILERS = 64
 _MOST_OUTSTANDING = 256
@@ -53,6 +52,7 @@ class _Asked(NamedTuple):
     target: str = ""
     path: str = ""
     host: str = ""
+    query: str = ""
 
 
 class _Direction:
@@ -172,8 +172,8 @@ class Conversation:
                 return False
         if not here.started and b"\n" not in data and not may_become_start(bytes(data[:LARGEST_HEAD])):
             return _astray(here)                                 # the capture begins inside a message
-        found = _HEAD_END.search(data, max(0, here.scanned - 3))
-        if found is None:
+        stop, end = head_end(data, max(0, here.scanned - 3))
+        if end < 0:
             line_end = data.find(b"\n", 0, LARGEST_HEAD)
             begun = line_end >= 0 and not here.scanned           # the first line has just become whole
             if len(data) > LARGEST_HEAD or begun and parse_head(bytes(data[:line_end])) is None:
@@ -181,11 +181,11 @@ class Conversation:
                 return _astray(here)
             here.scanned = len(data) if line_end >= 0 else 0
             return False
-        head = parse_head(bytes(data[:found.start() + 1])) if found.end() <= LARGEST_HEAD else None
+        head = parse_head(bytes(data[:stop])) if end <= LARGEST_HEAD else None
         if head is None:
             here.stray += 1
             return _astray(here)
-        here.at = found.end()
+        here.at = end
         self._open(here, head, side)
         return True
 
@@ -210,8 +210,8 @@ class Conversation:
                 outstanding.clear()
                 self._response_lost = False
             self._last += 1
-            path, _ = path_and_query(head.target)
-            asked = _Asked(self._last, head.method, head.target, path, _host(head))
+            path, query = path_and_query(head.target)
+            asked = _Asked(self._last, head.method, head.target, path, _host(head), query)
             outstanding.append(asked)
             if len(outstanding) > _MOST_OUTSTANDING:             # only this direction was captured
                 outstanding.popleft()
@@ -236,37 +236,37 @@ class Conversation:
         here.at, here.cut_head, here.problems = len(tape), True, []
         yield from self._emit(here, incomplete=True)
 
-    def _emit(self, here: _Direction, *, incomplete: bool = False) -> Iterator[Found]:
+    def _emit(self, here: _Direction, *, incomplete: bool = False) -> list[Found]:
         """The message that ends at `at`, then its body."""
         head, asked, tape = here.head, here.asked, here.tape
         incomplete = incomplete or here.missing > 0
         if here.at:
-            context = tape.place(here.at)
-            time, frames = max(here.time, context.time), context.frames
+            time, frames = tape.origin(here.at)
+            time = max(here.time, time)
             if here.frames:
                 frames = tuple(sorted({*here.frames, *frames}))
             tape.skip(here.at)
         else:
             time, frames = here.time, tuple(sorted(set(here.frames)))
         media, headers = content_type(head.headers), head.headers
-        fields: dict[str, Any] = {"version": head.version, "headers": headers,
-                                  "body_length": _body_length(here, incomplete), "content_type": media}
+        fields = _response_fields(head, asked) if head.status else _request_fields(head, asked)
+        fields["version"], fields["headers"] = head.version, headers
+        fields["body_length"], fields["content_type"] = _body_length(here, incomplete), media
         if here.plan == "length":
             fields["content_length"] = _declared(headers)
         if "content-encoding" in headers:
             fields["content_encoding"] = headers["content-encoding"]
         if here.trailers:
             fields["trailers"] = here.trailers
-        fields = (_response_fields if head.status else _request_fields)(head, asked) | fields
         problems = here.problems
         body, missing = None, here.missing + (0 if here.plan == "close" else here.left)
         if (here.body or not here.counted) and not here.over and not here.cut_head and here.counted + missing:
             body, worse = inflate(bytes(here.body), headers, not incomplete)
             problems += worse
-        context = tape.context.but(time=time, frames=frames, exchange=asked.exchange)
         here.reset()
         direction = "response" if head.status else "request"
-        yield context.message(f"http.{direction}", fields, tuple(problems), incomplete=incomplete)
+        context = tape.context.but(time=time, frames=frames, exchange=asked.exchange)
+        found: list[Found] = [context.message(f"http.{direction}", fields, tuple(problems), incomplete=incomplete)]
         if body:
             carrier = {"protocol": "http", "direction": direction, "content_type": media, "headers": headers,
                        "method": asked.method, "target": asked.target, "path": asked.path, "host": asked.host}
@@ -274,14 +274,14 @@ class Conversation:
                 carrier["status"] = head.status
             missing = max(missing, 1) if incomplete else 0
             inside = context.within("http", carrier=carrier, missing=missing)
-            yield Payload("cwmp" if is_envelope(body) else media, body, inside)
+            found.append(Payload("cwmp" if is_envelope(body) else media, body, inside))
+        return found
 
 
 def _request_fields(head: Head, asked: _Asked) -> dict[str, Any]:
-    path, query = path_and_query(head.target)
-    fields = {"method": head.method, "target": head.target, "path": path, "host": asked.host}
-    if query:
-        fields["query"] = query
+    fields: dict[str, Any] = {"method": head.method, "target": head.target, "path": asked.path, "host": asked.host}
+    if asked.query:
+        fields["query"] = asked.query
     if "authorization" in head.headers:
         fields["authorization_scheme"] = head.headers["authorization"].partition(" ")[0]
     return fields
@@ -301,7 +301,10 @@ def _host(head: Head) -> str:
 
 
 def _declared(headers: dict[str, Any]) -> int:
-    digits = re.match(r"\s*(\d{1,18})", headers["content-length"])
+    said = headers["content-length"]
+    if said.isascii() and said.isdigit() and len(said) <= 18:
+        return int(said)
+    digits = re.match(r"\s*(\d{1,18})", said)
     return int(digits[1]) if digits else 0
 
 

@@ -108,7 +108,12 @@ class Conversation:
 
     # ------------------------------------------------------------------------------------------------ records
 
-    def feed(self, side: int, tape: Tape) -> Iterator[Found]:
+    def feed(self, side: int, tape: Tape) -> list[Found]:
+        found: list[Found] = []
+        self._records(side, tape, found)
+        return found
+
+    def _records(self, side: int, tape: Tape, found: list[Found]) -> None:
         one = self.sides[side]
         one.partial, one.wanted = None, 0
         if one.skip:
@@ -131,7 +136,7 @@ class Conversation:
                     if len(data) < size:
                         return
                     place = tape.place(size)
-                    yield self._sslv2_hello(tape.take(size), place)
+                    found.append(self._sslv2_hello(tape.take(size), place))
                 else:
                     one.scanning = one.doubtful = True
                     one.handshake.clear()
@@ -147,9 +152,9 @@ class Conversation:
                     self._count(one, tape)
                     continue
                 place = tape.place(size)
-                kind, number = data[0], data[1] << 8 | data[2]
-                tape.skip(5)
-                yield from self._record(side, kind, number, tape.take(size - 5), place)
+                kind, number, fragment = data[0], data[1] << 8 | data[2], bytes(data[5:size])
+                tape.skip(size)
+                self._record(side, kind, number, fragment, place, found)
 
     def _count(self, one: _Side, tape: Tape) -> None:
         """Takes all whole records of application data at once."""
@@ -214,7 +219,7 @@ class Conversation:
                 yield place.message(f"tls.{kind}", fields, problems, incomplete=True)
         one.handshake.clear()
 
-    def _record(self, side: int, kind: int, number: int, fragment: bytes, context: Context) -> Iterator[Found]:
+    def _record(self, side: int, kind: int, number: int, fragment: bytes, context: Context, found: list[Found]) -> None:
         one = self.sides[side]
         one.place = context
         if self.session and not one.sealed and not self.facts.is13 and (
@@ -225,20 +230,20 @@ class Conversation:
             self.session.change_cipher_spec(role)
             self.session.missed(role, slack)
         if kind == _CHANGE_CIPHER_SPEC and (len(fragment) == 1 or not one.sealed):
-            yield from self._change_cipher_spec(side, fragment, context)
+            self._change_cipher_spec(side, fragment, context, found)
         elif self.session and (one.sealed or (self.facts.is13 and kind == _DATA)):
-            yield from self._open(side, kind, number, fragment, context)
+            self._open(side, kind, number, fragment, context, found)
         elif kind == _HANDSHAKE:
-            yield from self._handshake(side, fragment, context)
+            self._handshake(side, fragment, context, found)
         elif kind == _ALERT:
-            yield _alert(self._sender(side), fragment, context)
+            found.append(_alert(self._sender(side), fragment, context))
         elif kind == _DATA:
             one.opaque.add(context, 1, len(fragment))
 
     def _sender(self, side: int) -> str:
         return ("client", "server")[side ^ self.client]
 
-    def _change_cipher_spec(self, side: int, fragment: bytes, context: Context) -> Iterator[Found]:
+    def _change_cipher_spec(self, side: int, fragment: bytes, context: Context, found: list[Found]) -> None:
         if fragment != b"\x01":
             return
         one = self.sides[side]
@@ -250,24 +255,23 @@ class Conversation:
                 self.session.change_cipher_spec(side ^ self.client)
             if side != self.client and self.facts.version is not None:
                 fields["resumed"] = self.facts.resumed
-        yield context.message("tls.change_cipher_spec", fields)
+        found.append(context.message("tls.change_cipher_spec", fields))
 
     # ------------------------------------------------------------------------------------------------ messages
 
-    def _handshake(self, side: int, fragment: bytes, context: Context) -> Iterator[Found]:
+    def _handshake(self, side: int, fragment: bytes, context: Context, found: list[Found]) -> None:
         one = self.sides[side]
         if one.sealed or (one.doubtful and not one.handshake.data):
             if not trustworthy(fragment) or (one.sealed and fragment[0] not in (1, 2)):
                 if one.sealed:
-                    yield context.message("tls.encrypted_handshake",
-                                          {"side": self._sender(side), "size": len(fragment)})
+                    found.append(context.message("tls.encrypted_handshake",
+                                                 {"side": self._sender(side), "size": len(fragment)}))
                 return
             one.sealed = one.doubtful = False
-        one.handshake.add(fragment, context)
-        for number, message, place in one.handshake.messages():
-            yield from self._message(side, number, message, place)
+        for number, message, place in one.handshake.whole(fragment, context):
+            self._message(side, number, message, place, found)
 
-    def _message(self, side: int, number: int, message: bytes, place: Context) -> Iterator[Found]:
+    def _message(self, side: int, number: int, message: bytes, place: Context, found: list[Found]) -> None:
         if number in (1, 2) and not self.facts.client_random:
             self.client = side if number == 1 else 1 - side
         if number == 1 and self.transcript is not None and not self.facts.is13:
@@ -275,7 +279,7 @@ class Conversation:
         if self.transcript is not None and number != 0 and len(self.transcript) + len(message) <= 1 << 19:
             self.transcript += message
         kind, fields, problems = read(number, message, 4, self.facts, side ^ self.client, place.time)
-        yield place.message(f"tls.{kind}", fields, problems)
+        found.append(place.message(f"tls.{kind}", fields, problems))
         if number == 2 and not fields.get("hello_retry") and self.secrets is not None and not problems:
             self._unlock()
         elif number == 16 and self.session:
@@ -298,39 +302,39 @@ class Conversation:
 
     # ------------------------------------------------------------------------------------------------ with keys
 
-    def _open(self, side: int, kind: int, number: int, fragment: bytes, context: Context) -> Iterator[Found]:
+    def _open(self, side: int, kind: int, number: int, fragment: bytes, context: Context, found: list[Found]) -> None:
         one = self.sides[side]
         opened = self.session.open(side ^ self.client, kind, number, fragment)
         if opened is None:
             if self.session.rejected and not self.refused:
                 self.refused = True
-                yield context.message("tls.wrong_key", {"reason": self.session.rejected},
-                                      (Problem(0, self.session.rejected),))
+                found.append(context.message("tls.wrong_key", {"reason": self.session.rejected},
+                                             (Problem(0, self.session.rejected),)))
             if self.session.rejected:
                 self.session = None
             if kind == _DATA:
                 one.opaque.add(context, 1, len(fragment))
                 if self.session:
-                    yield from self._hole(side, len(fragment), context)
+                    found += self._hole(side, len(fragment), context)
             elif kind == _ALERT:
-                yield _alert(self._sender(side), fragment, context)
+                found.append(_alert(self._sender(side), fragment, context))
             elif kind == _HANDSHAKE:
-                yield context.message("tls.encrypted_handshake", {"side": self._sender(side), "size": len(fragment)})
+                found.append(context.message("tls.encrypted_handshake",
+                                             {"side": self._sender(side), "size": len(fragment)}))
             return
         kind, data = opened
         inner = context.within("tls")
         if kind == _HANDSHAKE:
-            one.handshake.add(data, inner)
-            for message in one.handshake.messages():
-                yield from self._message(side, *message)
+            for message in one.handshake.whole(data, inner):
+                self._message(side, *message, found)
         elif kind == _ALERT:
-            yield _alert(self._sender(side), data, inner)
+            found.append(_alert(self._sender(side), data, inner))
         elif kind == _CHANGE_CIPHER_SPEC:
-            yield from self._change_cipher_spec(side, data, inner)
+            self._change_cipher_spec(side, data, inner, found)
         elif kind == _DATA and data:
             one.finished = True
             carrier = {"sni": self.facts.sni, "alpn": self.facts.alpn}
-            yield Inner(side, data, inner.but(carrier=carrier))
+            found.append(Inner(side, data, inner.but(carrier=carrier)))
 
     def _sslv2_hello(self, record: bytes, place: Context) -> Message:
         cursor = Cursor(record, 3)

@@ -6,10 +6,13 @@ missing from the capture (wait for more, or call the message incomplete) or whet
 
 from __future__ import annotations
 
-from collections.abc import Iterator
-from contextlib import contextmanager
+from collections.abc import Callable
+from functools import lru_cache
+from typing import TypeVar
 
 from ..model import Context, FrameRef
+
+T = TypeVar("T")
 
 
 class Short(Exception):
@@ -20,6 +23,17 @@ class Short(Exception):
         self.offset, self.wanted = offset, wanted
 
 
+def remembered(most: int, longest: int = 256) -> Callable[[Callable[[bytes], T]], Callable[[bytes], T]]:
+    """For a function of octets alone: the last `most` answers are kept, as stacks say the same in every message.
+
+    Octets longer than `longest` are read anew each time, so that nobody can fill the memory with them.
+    """
+    def decorated(read: Callable[[bytes], T]) -> Callable[[bytes], T]:
+        known = lru_cache(maxsize=most)(read)
+        return lambda octets: known(octets) if len(octets) <= longest else read(octets)
+    return decorated
+
+
 class Cursor:
     """Reads big-endian integers and octets from `data[offset:end]`; `offset` is always relative to the whole message."""
 
@@ -27,7 +41,7 @@ class Cursor:
 
     def __init__(self, data: bytes, offset: int = 0, end: int | None = None):
         self.data, self.offset = data, offset
-        self.end = len(data) if end is None else min(end, len(data))
+        self.end = end if end is not None and end <= len(data) else len(data)
 
     @property
     def left(self) -> int:
@@ -51,7 +65,11 @@ class Cursor:
         return int.from_bytes(self.octets(size), "big")
 
     def u16(self) -> int:
-        return self.uint(2)
+        start = self.offset
+        if start + 2 > self.end:
+            raise Short(start, 2)
+        self.offset = start + 2
+        return self.data[start] << 8 | self.data[start + 1]
 
     def u24(self) -> int:
         return self.uint(3)
@@ -65,14 +83,33 @@ class Cursor:
     def rest(self) -> bytes:
         return self.octets(self.end - self.offset)
 
-    @contextmanager
-    def window(self, size: int) -> Iterator[Cursor]:
-        """A cursor over the next `size` octets; afterwards this one stands behind them, however many were read."""
+    def part(self, size: int) -> Cursor:
+        """A cursor over the next `size` octets; this one stands behind them."""
+        start = self.offset
+        if size < 0 or start + size > self.end:
+            raise Short(start, size)
+        self.offset = start + size
+        return Cursor(self.data, start, start + size)
+
+    def window(self, size: int) -> _Window:
+        """For a `with`: the same, but this one moves on only afterwards, and not where the inside ends too early."""
         if size < 0 or self.offset + size > self.end:
             raise Short(self.offset, size)
-        inner = Cursor(self.data, self.offset, self.offset + size)
-        yield inner
-        self.offset = inner.end
+        return _Window(self, Cursor(self.data, self.offset, self.offset + size))
+
+
+class _Window:
+    __slots__ = ("outer", "inner")
+
+    def __init__(self, outer: Cursor, inner: Cursor):
+        self.outer, self.inner = outer, inner
+
+    def __enter__(self) -> Cursor:
+        return self.inner
+
+    def __exit__(self, kind: type[BaseException] | None, *_: object) -> None:
+        if kind is None:
+            self.outer.offset = self.inner.end
 
 
 class Tape:
@@ -96,19 +133,28 @@ class Tape:
     def append(self, data: bytes, frame: FrameRef, time: int, earlier: tuple[FrameRef, ...] = ()) -> None:
         """More bytes, completed by `frame`; `earlier` frames carried parts of them (a TLS record over several segments)."""
         self.data += data
-        self._marks.append((self._base + len(self.data), (*earlier, frame), time))
+        self._marks.append((self._base + len(self.data), (*earlier, frame) if earlier else (frame,), time))
 
     def place(self, count: int) -> Context:
-        """Where the next `count` bytes came from: the frames that carried them, and the time the last one arrived."""
-        end = self._base + count
+        """Where the next `count` bytes came from."""
+        time, frames = self.origin(count)
+        return self.context.but(time=time, frames=frames)
+
+    def origin(self, count: int) -> tuple[int, tuple[FrameRef, ...]]:
+        """When the last of the next `count` bytes arrived, and the frames that carried them."""
+        marks, end = self._marks, self._base + count
+        if not marks:
+            return self.context.time, ()
+        upto, refs, time = marks[0]
+        if upto >= end and len(refs) == 1:             # as a rule one segment holds them all
+            return time, refs
         frames: list[FrameRef] = []
-        time = self.context.time
-        for index, (upto, refs, when) in enumerate(self._marks):
+        for upto, refs, when in marks:
             frames += refs
-            time = max(time, when) if index else when
+            time = max(time, when)
             if upto >= end:
                 break
-        return self.context.but(time=time, frames=tuple(sorted(set(frames))))
+        return time, tuple(sorted(set(frames)))
 
     def take(self, count: int) -> bytes:
         """The next `count` bytes, which are then behind us."""
@@ -119,12 +165,16 @@ class Tape:
         return out
 
     def skip(self, count: int) -> None:
-        del self.data[:count]
-        self._base += count
+        data, marks = self.data, self._marks
+        if count >= len(data):
+            self._base += len(data)
+            data.clear()
+            marks.clear()
+            return
+        del data[:count]
+        self._base = base = self._base + count
         gone = 0
-        for upto, _, _ in self._marks:
-            if upto > self._base:
-                break
+        while marks[gone][0] <= base:                  # the last one ends where the data does
             gone += 1
         if gone:
-            del self._marks[:gone]
+            del marks[:gone]
