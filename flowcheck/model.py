@@ -10,7 +10,7 @@ those made for every message `sealed` ones.
 
 from __future__ import annotations
 
-from collections.abc import Mapping
+from collections.abc import Iterable, Mapping
 from dataclasses import FrozenInstanceError, dataclass, field
 from functools import lru_cache
 from operator import attrgetter
@@ -72,6 +72,18 @@ class FrameRef(NamedTuple):
 
     capture: int
     number: int
+
+
+def frames_filter(numbers: Iterable[int]) -> str:
+    """The Wireshark display filter that selects exactly these frames of one capture; empty for none."""
+    parts: list[list[int]] = []
+    for number in sorted(set(numbers)):
+        if parts and number == parts[-1][-1] + 1:
+            parts[-1].append(number)
+        else:
+            parts.append([number])
+    shown = [",".join(map(str, run)) if len(run) < 4 else f"{run[0]}..{run[-1]}" for run in parts]
+    return "frame.number in {%s}" % ",".join(shown) if shown else ""
 
 
 class Endpoint(NamedTuple):

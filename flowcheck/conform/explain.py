@@ -18,7 +18,7 @@ from collections import defaultdict
 from collections.abc import Callable, Iterable, Mapping, Sequence
 from typing import Any
 
-from ..model import Finding, FrameRef, Message, StepResult
+from ..model import Finding, FrameRef, Message, StepResult, frames_filter
 from ..rulebook.rule import Check, Group, Reference, Rule, Step
 from .align import Move, Reading
 from . import codes, phrases
@@ -359,7 +359,7 @@ def display_filter(frames: Sequence[FrameRef]) -> str:
         return ""
     captures = [ref.capture for ref in frames]
     main = max(set(captures), key=lambda c: (captures.count(c), -c))
-    return "frame.number in {%s}" % ",".join(str(n) for n in sorted({r.number for r in frames if r.capture == main}))
+    return frames_filter(r.number for r in frames if r.capture == main)
 
 
 def _detail(message: Message, where: Sequence[Check]) -> str:

@@ -11,7 +11,7 @@ from collections.abc import Sequence
 from dataclasses import dataclass
 from functools import lru_cache
 
-from flowcheck.model import INCONCLUSIVE, PASS, AttemptResult, CaptureInfo, Event, Finding, FrameRef, StepResult
+from flowcheck.model import INCONCLUSIVE, PASS, AttemptResult, CaptureInfo, Event, Finding, FrameRef, StepResult, frames_filter
 from flowcheck.report import html_fields, ladder, words
 from flowcheck.report.markup import inline, lines
 from flowcheck.report.times import clock, iso, span
@@ -156,7 +156,7 @@ def _findings(run: Run, one: AttemptResult, anchor: str) -> list[str]:
 
 def _finding(run: Run, finding: Finding, anchor: str, cause: bool) -> str:
     cite, clause, waived = inline(finding.cite, 20), inline(finding.clause, 200), lines(finding.waived)
-    frames, filter = run.frames(finding.frames), inline(finding.filter)
+    frames = run.frames(finding.frames)
     wire, act = ("", ' class="wire"'), (' class="act"', "")
     facts = [(wire, "Expected", lines(finding.expected)), (wire, "Observed", lines(finding.observed)),
              (wire, "Why", lines(finding.why)), (act, "Who should act", inline(words.side(finding))), (act, "Evidence", frames),
@@ -166,7 +166,8 @@ def _finding(run: Run, finding: Finding, anchor: str, cause: bool) -> str:
                    if value or name in ("Expected", "Observed"))
     numbers = ", ".join(str(number) for numbers in words.by_capture(finding.frames).values() for number in numbers)
     hint = f'  <p class="hint"><strong>Look at:</strong> {lines(finding.hint)}</p>\n' if finding.hint else ""
-    shown = f'  <p class="copyline"><span class="label">Wireshark filter</span> <code>{filter}</code> {copy(filter, "Copy filter")}</p>\n' if filter else ""
+    shown = "".join(f'  <p class="copyline"><span class="label">Wireshark filter{place}</span> <code>{filter}</code> {copy(filter, "Copy filter")}</p>\n'
+                    for place, filter in filters(run, finding))
     return (
         f'<article class="finding {finding.severity}{" waived" if waived else ""}" id="{anchor}">\n'
         f'  <h5><span class="sign"><span aria-hidden="true">{words.SEVERITY_ICONS.get(finding.severity, "")}</span> {finding.severity}'
@@ -178,6 +179,14 @@ def _finding(run: Run, finding: Finding, anchor: str, cause: bool) -> str:
         + f'    <button type="button" class="copy" data-link="{anchor}">Copy link</button></p>\n</article>\n')
 
 
+def filters(run: Run, finding: Finding) -> list[tuple[str, str]]:
+    """(which capture, display filter), each as HTML: a frame number means something in its own capture only."""
+    by_capture = words.by_capture(finding.frames)
+    if len(by_capture) < 2:
+        return [("", inline(finding.filter))] if finding.filter else []
+    return [(f" for {run.shown[capture]}", frames_filter(numbers)) for capture, numbers in by_capture.items()]
+
+
 def copy(text: str, word: str) -> str:
     """A button that copies `text`, which is HTML already."""
     return f'<button type="button" class="copy" data-copy="{text}">{word}</button>'
@@ -185,9 +194,10 @@ def copy(text: str, word: str) -> str:
 
 def _commands(captures: tuple[CaptureInfo, ...], finding: Finding) -> list[str]:
     """What opens Wireshark at the evidence, for each capture that holds some of it."""
-    return [f"wireshark -r {shlex.quote(line(captures[capture].path))} -g {numbers[-1]}" +
-            (f" -Y {shlex.quote(line(finding.filter))}" if finding.filter else "")
-            for capture, numbers in words.by_capture(finding.frames).items()]
+    by_capture = words.by_capture(finding.frames)
+    return [f"wireshark -r {shlex.quote(line(captures[capture].path))} -g {numbers[-1]} -Y "
+            + shlex.quote(frames_filter(numbers) if len(by_capture) > 1 or not finding.filter else line(finding.filter))
+            for capture, numbers in by_capture.items()]
 
 
 # ---------------------------------------------------------------------------------------------------- messages

@@ -15,7 +15,7 @@ from pathlib import Path
 
 from flowcheck.model import FAIL, INCONCLUSIVE, PASS, AttemptResult, CaptureInfo, DeviceResult, Opaque, Result, worst
 from flowcheck.report import ladder, words
-from flowcheck.report.html_attempt import NEEDED, Run, side, step_words
+from flowcheck.report.html_attempt import NEEDED, Run, copy, filters, side, step_words
 from flowcheck.report.markup import inline, lines
 from flowcheck.report.times import clock, day, iso, span
 
@@ -178,10 +178,9 @@ def _first_screen(report: Report, result: Result, found: tuple[int, DeviceResult
         out.append(f'  <div class="advice"><strong>What would decide it</strong>\n    <ul>\n{rows}    </ul>\n  </div>\n')
     if cause and cause.hint:
         out.append(f'  <p class="hint"><strong>Look at:</strong> {inline(cause.hint, _SENTENCE)}</p>\n')
-    if cause and cause.filter:
-        filter = inline(cause.filter)
-        out.append(f'  <p class="copyline"><span class="label">Wireshark filter</span> <code>{filter}</code> '
-                   f'<button type="button" class="copy" data-copy="{filter}">Copy filter</button></p>\n')
+    if cause:
+        out += [f'  <p class="copyline"><span class="label">Wireshark filter{place}</span> <code>{filter}</code> {copy(filter, "Copy filter")}</p>\n'
+                for place, filter in filters(report.run, cause)]
     out.append('  <p class="more">\n')
     if folder:
         out.append(f"    This result is too large for one file: each device has its own, in the folder <code>{inline(folder)}</code>.\n")
