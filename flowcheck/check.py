@@ -16,6 +16,7 @@ from .conform.bringup import lacking
 from .conform.elsewhere import Elsewhere
 from .conform.judge import judge
 from .errors import UsageError
+from .limits import touching
 from .model import DeviceResult, Result
 from .observation import Observation, observe
 from .rulebook.loader import load_rules
@@ -58,6 +59,7 @@ def judged(observation: Observation, book: Sequence[Rule], profile: Any, procedu
     for timeline in found:
         timeline = replace(timeline, unseen=unseen)
         attempts = judge(book, profile, timeline, procedures, today.date(), elsewhere) if timeline.device.id != "unknown" else ()
+        attempts = tuple(replace(attempt, limits=touching(attempt, timeline, observation)) for attempt in attempts)
         device = timeline.device
         if attempts or device.identity:
             devices.append(DeviceResult(device.id, device.identity, device.addresses, attempts, device.evidence,

@@ -279,6 +279,17 @@ class Link(NamedTuple):
     until: int | None = None              # when it ceased to hold, None where nothing in the capture ended it
 
 
+class Limit(NamedTuple):
+    """Something that limits what a capture can show, and which verdicts it touches."""
+
+    text: str
+    capture: int                            # index of the capture
+    start: int | None = None                # None: from its beginning
+    end: int | None = None
+    hosts: frozenset[str] = frozenset()     # whose traffic it is about; empty for all
+    own: bool = True                        # False: a verdict names what is behind it (its own gaps) instead
+
+
 @dataclass(frozen=True, slots=True)
 class Device:
     """One HNB, HeNB, UE or M2ME. `identity` keys are those of the JSON contract (`oui`, `serial_number`, `imsi`, ...)."""
@@ -390,6 +401,7 @@ class AttemptResult:
     events: tuple[Event, ...] = ()
     roles: tuple[tuple[str, str], ...] = ()   # (role, host) in the order of the ladder
     advice: tuple[str, ...] = ()          # what would decide an inconclusive verdict
+    limits: tuple[str, ...] = ()          # what is known to limit this verdict: the remarks on the captures that touch it
 
 
 @dataclass(frozen=True, slots=True)

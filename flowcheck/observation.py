@@ -16,18 +16,20 @@ from itertools import chain, islice
 from pathlib import Path
 from typing import Any, NamedTuple
 
+from .capture.artefacts import Artefact, artefacts
 from .capture.network import Network
 from .capture.reader import open_capture
 from .dissect import CAPTURE_SHIFT, Dissector
 from .errors import CaptureError
-from .model import CaptureInfo, Frame, Gap, Message, Opaque
-from .quality import Facts, graded
+from .model import CaptureInfo, Frame, Gap, Limit, Message, Opaque, Packet
+from .quality import Facts, Step, graded
 from .session.clocks import Correction, corrected_gap, corrected_message, corrected_opaque
 from .session.clocks import corrections as estimate
 
 ROTATION_SLACK = 1_000_000          # ns: how far packets of a rotated file may lie before the last of the one before
 CLOCK_STEP = 1_000_000_000          # ns by which time may run backwards without being a step of the clock
 OPENING = 256                       # packets of a file that are compared with the beginning of others
+_MOST_STEPS = 64                     # of the clock of one file that are noted
 _MOST_RECORDINGS = 64               # taps of one evidence capture
 MARK, MARKED = 48, 128              # by their last octets, which no link layer and no NAT changes; short packets are too alike
 _PROGRESS = 1 << 14                 # packets from one notice to the next
@@ -42,6 +44,7 @@ class Observation:
     gaps: tuple[Gap, ...]
     window: tuple[int, int] | None      # first and last packet of all captures
     taps: tuple[int, ...]               # tap of each capture
+    limits: tuple[Limit, ...] = ()      # what the remarks on the captures are about
 
 
 @dataclass(slots=True)
@@ -51,6 +54,7 @@ class _File:
     capture: Any
     frames: Any                 # those after `opening`
     opening: list[Frame]        # the first ones, looked at before it is known whose tap they are
+    artefacts: Sequence[Artefact] = ()
     apart: bool = False         # a tap of its own, as the file says
 
     @property
@@ -62,7 +66,7 @@ class _Span(NamedTuple):
     packets: int
     first: int | None
     last: int | None
-    steps_back: int
+    steps: Sequence[Step]               # of the clock, back in time
 
 
 @dataclass(slots=True)
@@ -100,14 +104,15 @@ def observe(paths: Sequence[str], keys: Any = None, decode_as: dict[tuple[str, i
     named = {tap_of[file.index]: offset for file in files for name, offset in (clocks or {}).items()
              if name in (file.path, Path(file.path).name)}
     corrections = estimate({tap.index: tap.dissector.messages for tap in taps}, named)
-    infos = tuple(_info(file, facts[file.index], undecoded[file.index], taps[tap_of[file.index]], corrections.get(tap_of[file.index]))
+    told = tuple(_info(file, facts[file.index], undecoded[file.index], taps[tap_of[file.index]], corrections.get(tap_of[file.index]))
                   for file in sorted(files, key=lambda file: file.index))
-    return _merged(taps, corrections, infos, tuple(tap_of[i] for i in range(len(files))))
+    return _merged(taps, corrections, told, tuple(tap_of[i] for i in range(len(files))))
 
 
-def _merged(taps: Sequence[_Tap], corrections: Mapping[int, Correction], infos: tuple[CaptureInfo, ...],
+def _merged(taps: Sequence[_Tap], corrections: Mapping[int, Correction], told: Sequence[tuple[CaptureInfo, tuple[Limit, ...]]],
             tap_of: tuple[int, ...]) -> Observation:
     """All taps on the clock of the first."""
+    infos = tuple(info for info, _ in told)
     messages: list[Message] = []
     opaque: list[Opaque] = []
     gaps: list[Gap] = []
@@ -126,7 +131,8 @@ def _merged(taps: Sequence[_Tap], corrections: Mapping[int, Correction], infos: 
     for index, info in enumerate(infos):
         correction = corrections.get(tap_of[index])
         times += [correction.at(t) if correction else t for t in (info.first, info.last) if t is not None]
-    return Observation(infos, tuple(messages), tuple(opaque), tuple(gaps), (min(times), max(times)) if times else None, tap_of)
+    return Observation(infos, tuple(messages), tuple(opaque), tuple(gaps), (min(times), max(times)) if times else None, tap_of,
+                       tuple(limit for _, limits in told for limit in limits))
 
 
 def _open(path: str) -> list[_File]:
@@ -158,7 +164,9 @@ def _tap_for(file: _File, taps: list[_Tap], keys: Any, decode_as: Any) -> _Tap:
     A rotated file goes on where another ended, among the same hosts. A file whose first packets another one holds too,
     or that shows quite other hosts, is a tap of its own, even if its clock puts it behind.
     """
-    head, hosts = file.head, _hosts(file.opening)
+    pairs = _packets(file.opening)
+    head, hosts = file.head, {address for _, packet in pairs for address in (packet.src, packet.dst)}
+    file.artefacts = artefacts(pairs)
     marks = {hash(frame.data[-MARK:]) for frame in file.opening if len(frame.data) >= MARKED}
     if head is not None and not file.apart:
         continued = [t for t in taps if t.link == head.link and -ROTATION_SLACK <= head.time - t.last <= LINK_CHANGE_LIMIT
@@ -172,15 +180,16 @@ def _tap_for(file: _File, taps: list[_Tap], keys: Any, decode_as: Any) -> _Tap:
     return tap
 
 
-def _hosts(frames: Sequence[Frame]) -> set[str]:
+def _packets(frames: Sequence[Frame]) -> list[tuple[Frame, Packet]]:
+    """The IP packets of these frames."""
     network = Network()
-    return {address for frame in frames for packet in network.packets(frame) if packet.protocol < 0x10000
-            for address in (packet.src, packet.dst)}
+    return [(frame, packet) for frame in frames for packet in network.packets(frame) if packet.protocol < 0x10000]
 
 
 def _read(file: _File, tap: _Tap, keys: Any, progress: Any) -> _Span:
-    packets = back = known = 0
+    packets = known = 0
     first = None
+    steps: list[Step] = []
     due = _PROGRESS
     dissect, index, scanner = tap.dissector.frame, file.index, tap.dissector.bypass.scanner
     scanner.base, before = index << CAPTURE_SHIFT, scanner.passed
@@ -198,27 +207,39 @@ def _read(file: _File, tap: _Tap, keys: Any, progress: Any) -> _Span:
         elif time > scanner.latest:
             scanner.latest = time
         else:
-            back += time < scanner.latest - CLOCK_STEP
             first = min(first, time)
+            if time < scanner.latest - CLOCK_STEP:
+                _clock_steps_back(steps, frame, scanner.latest)
         dissect(frame, index)
         if progress is not None and packets + scanner.passed - before >= due:
             due = packets + scanner.passed - before + _PROGRESS
             progress(file.path, due - _PROGRESS)
     tap.dissector.settle()
     if first is None:
-        return _Span(0, None, None, 0)
+        return _Span(0, None, None, ())
     tap.last = max(tap.last, scanner.latest)
-    return _Span(packets + scanner.passed - before, first, scanner.latest, back)
+    tap.dissector.gaps += [Gap(step.time, step.time + step.back, f"the clock of the capture steps back by {step.back / 1e9:.1f} s at frame "
+                               f"{step.frame}, so that the order of messages is not certain", capture=index) for step in steps]
+    return _Span(packets + scanner.passed - before, first, scanner.latest, steps)
+
+
+def _clock_steps_back(steps: list[Step], frame: Frame, last: int) -> None:
+    """Notes a step once, not every packet until the clock has caught up."""
+    if len(steps) < _MOST_STEPS and (not steps or last > steps[-1].time + steps[-1].back or frame.time < steps[-1].time - CLOCK_STEP):
+        steps.append(Step(frame.number, last - frame.time, frame.time))
 
 
 def _info(file: _File, facts: _Span, undecoded: Counter[str], tap: _Tap,
-          correction: Correction | None = None) -> CaptureInfo:
+          correction: Correction | None = None) -> tuple[CaptureInfo, tuple[Limit, ...]]:
     capture = file.capture
     said = (*capture.remarks, *tap.dissector.network.remarks, *((str(correction),) if correction else ()))
     gaps = [gap for gap in tap.dissector.gaps if gap.capture in (None, file.index)]
-    grade, remarks = graded(Facts(facts.packets, capture.cut, capture.drops, capture.truncated, facts.steps_back, said, gaps, tap.dissector.messages))
-    return CaptureInfo(file.path, capture.sha256, facts.packets, facts.first, facts.last, grade, remarks,
-                       dict(undecoded.most_common(50)), capture.format, capture.truncated)
+    grade, limits = graded(Facts(file.index, facts.packets, capture.cut, capture.drops, capture.truncated, facts.steps, said, file.artefacts, gaps,
+                                 tap.dissector.messages))
+    if correction is not None:
+        limits = tuple(limit._replace(start=limit.start and correction.at(limit.start), end=limit.end and correction.at(limit.end)) for limit in limits)
+    return CaptureInfo(file.path, capture.sha256, facts.packets, facts.first, facts.last, grade, tuple(limit.text for limit in limits),
+                       dict(undecoded.most_common(50)), capture.format, capture.truncated), limits
 
 
 def expand(paths: Iterable[str], recursive: bool) -> list[str]:

@@ -106,8 +106,9 @@ class Streams:
     def _hole(self, event: Lost) -> None:
         stream = self._streams.get(event.connection.id)
         since = stream.last if stream else event.time      # the hole opened after the last bytes and was noticed now
-        self._gaps.append(Gap(min(since, event.time), event.time, f"{event.size} octets of a TCP stream are not in the capture",
-                              stream.context.stream if stream else None))
+        ends = (event.connection.client, event.connection.server)
+        what = f"{event.size} octets from {ends[event.side]} to {ends[1 - event.side]} (TCP) are not in the capture"
+        self._gaps.append(Gap(min(since, event.time), event.time, what, stream.context.stream if stream else None))
         if stream is not None and not stream.given_up:
             self._lost(stream, event.side, event.size)
 

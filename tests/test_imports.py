@@ -21,8 +21,9 @@ MAY_IMPORT = {
     "passing": {"capture", "model"},
     "streams": {"capture", "decode", "model", "passing", "recognition"},
     "dissect": {"capture", "model", "passing", "recognition", "streams"},
-    "quality": {"model"},
+    "quality": {"capture", "model"},
     "observation": {"capture", "dissect", "errors", "model", "quality", "session.clocks"},
+    "limits": {"model", "observation"},
     "rulebook": {"decode", "errors", "model"},                       # the message kinds that decoders declare
     "session": {"documents", "errors", "model"},
     "conform": {"documents", "errors", "model", "session.lookups", "rulebook.rule", "rulebook.site",

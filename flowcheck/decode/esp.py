@@ -172,8 +172,8 @@ class Flow:
                 yield self._summary(sa)
             for first, last, missing, before, after in sa.holes:
                 if missing > 0:
-                    what = (f"{missing} ESP packets of SPI 0x{sa.spi:08x} between sequence numbers {first - 1} and "
-                            f"{last + 1} are not in the capture")
+                    what = (f"{missing} ESP packet{'s' * (missing != 1)} of SPI 0x{sa.spi:08x} between sequence numbers {first - 1} and "
+                            f"{last + 1} {'are' if missing != 1 else 'is'} not in the capture")
                     yield Gap(before, after, what, sa.stream if self._carried else None, sa.last.capture)
         self._sas.clear()
 

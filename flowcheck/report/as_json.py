@@ -100,7 +100,7 @@ def _attempt(attempt: AttemptResult, names: Names) -> dict[str, Any]:
             "started": iso(attempt.started), "ended": iso(attempt.ended), "diagnosis": attempt.diagnosis, "side": attempt.side,
             "steps": [_step(step, names) for step in attempt.steps], "cause": attempt.cause,
             "findings": [_finding(finding, names) for finding in attempt.findings], "assumed": list(attempt.assumed),
-            "advice": list(attempt.advice), "roles": [{"role": role, "host": host} for role, host in attempt.roles],
+            "advice": list(attempt.advice), "limits": list(attempt.limits), "roles": [{"role": role, "host": host} for role, host in attempt.roles],
             "events": [_event(event, names) for event in attempt.events]}
 
 
@@ -187,7 +187,8 @@ def _read_attempt(row: Mapping[str, Any], frames: Callable[..., tuple[FrameRef, 
         findings=tuple(Finding(**{**finding, "frames": frames(finding["frames"])}) for finding in row["findings"]),
         cause=row["cause"], side=row.get("side"), diagnosis=row.get("diagnosis", ""), assumed=tuple(row["assumed"]),
         events=tuple(_read_event(event, frames) for event in row.get("events", ())),
-        roles=tuple((role["role"], role["host"]) for role in row.get("roles", ())), advice=tuple(row.get("advice", ())))
+        roles=tuple((role["role"], role["host"]) for role in row.get("roles", ())), advice=tuple(row.get("advice", ())),
+        limits=tuple(row.get("limits", ())))
 
 
 def _read_event(row: Mapping[str, Any], frames: Callable[..., tuple[FrameRef, ...]]) -> Event:

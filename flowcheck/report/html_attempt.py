@@ -57,7 +57,7 @@ def body(run: Run, one: AttemptResult, anchor: str, detail: Detail = Detail()) -
         f"  <div><dt>Furthest step reached</dt><dd>{reached}</dd></div>\n"
         f"  <div><dt>Clause</dt><dd>{inline(one.clause, 200)}</dd></div>\n"
         f"  <div><dt>Started</dt><dd>{iso(one.started)}, took {span(max(0, one.ended - one.started))}</dd></div>\n</dl>\n",
-        _advice(one),
+        _advice(one), _limits(one),
         f'<h4 id="{anchor}-ladder">Ladder</h4>\n<div class="scroll diagram" role="region" aria-labelledby="{anchor}-ladder" tabindex="0">'
         f"{diagram}</div>\n" if diagram else "",
         _ladder_as_table(drawn) if drawn else "",
@@ -97,6 +97,13 @@ def _advice(one: AttemptResult) -> str:
     rows = "".join(f"    <li>{inline(text, 600)}</li>\n" for text in one.advice)
     title = "What would decide it" if one.verdict == INCONCLUSIVE else "What would show more"
     return f'<div class="advice"><strong>{title}</strong>\n  <ul>\n{rows}  </ul>\n</div>\n'
+
+
+def _limits(one: AttemptResult) -> str:
+    if not one.limits:
+        return ""
+    rows = "".join(f"    <li>{inline(text, 600)}</li>\n" for text in one.limits)
+    return f'<div class="advice"><strong>What limits this verdict</strong>\n  <ul>\n{rows}  </ul>\n</div>\n'
 
 
 def _assumed(one: AttemptResult) -> str:

@@ -78,7 +78,7 @@ def masked_device(device: DeviceResult) -> DeviceResult:
 
 def _attempt(attempt: AttemptResult, clean: Callable[[str], str]) -> AttemptResult:
     return replace(attempt, diagnosis=clean(attempt.diagnosis), assumed=tuple(map(clean, attempt.assumed)),
-                   advice=tuple(map(clean, attempt.advice)), roles=tuple((role, clean(host)) for role, host in attempt.roles),
+                   advice=tuple(map(clean, attempt.advice)), limits=tuple(map(clean, attempt.limits)), roles=tuple((role, clean(host)) for role, host in attempt.roles),
                    steps=tuple(_step(step, clean) for step in attempt.steps),
                    findings=tuple(_finding(finding, clean) for finding in attempt.findings),
                    events=tuple(_event(event, clean) for event in attempt.events))

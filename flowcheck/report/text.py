@@ -49,6 +49,7 @@ def _attempt(device: DeviceResult, attempt: AttemptResult, names: tuple[str, ...
                   f"{line(f.expected, _LINE)}; observed {line(f.observed, _LINE)}" + f" (waived: {line(f.waived, _LINE)})" * bool(f.waived)
                   for f in attempt.findings]
         lines += [f"{indent}assumed: {line(text, _LINE)}" for text in attempt.assumed]
+        lines += [f"{indent}limited by: {line(text, _LINE)}" for text in attempt.limits]
     if attempt.verdict == INCONCLUSIVE:
         lines += [f"{indent}to decide: {line(text, _LINE)}" for text in attempt.advice[:None if verbose else 1]]
     return lines

@@ -35,7 +35,7 @@ class Correction:
     def __str__(self) -> str:
         rest = f", drift {self.drift * 1e6:+.0f} ppm" if abs(self.drift) >= 1e-6 else ""
         basis = f" by {self.shared} messages in common" if self.shared else " as given"
-        return f"clock corrected by {self.offset / 1e9:+.6f} s{rest}{basis}"
+        return f"clock corrected to that of the first tap: {self.offset / 1e9:+.6f} s{rest}{basis}"
 
 
 def corrections(by_tap: Mapping[int, Sequence[Message]], given: Mapping[int, int] | None = None) -> dict[int, Correction]:
@@ -85,7 +85,7 @@ def _between(reference: Mapping[str, int], other: Mapping[str, int], shifted: Co
         third = max(1, len(pairs) // 3)
         early, late = pairs[:third], pairs[-third:]
         apart = median(t for t, _ in late) - median(t for t, _ in early)
-        drift = (median(d for _, d in late) - median(d for _, d in early)) / apart if apart else 0.0
+        drift = (median(d for _, d in late) - median(d for _, d in early)) / apart if apart > span / 4 else 0.0    # else a cluster decides
         if abs(drift) > DRIFT_LIMIT or abs(drift * span) < NOTICEABLE:
             drift = 0.0
     at_origin = median(difference - drift * (time - origin) for time, difference in pairs)

@@ -1,0 +1,48 @@
+"""Which limits of the captures touch a verdict: the remarks on them that fall into its time and concern its device."""
+
+from __future__ import annotations
+
+from collections.abc import Iterator
+
+from .model import AttemptResult, Opaque, Timeline
+from .observation import Observation
+
+_MOST = 8               # of an attempt
+_HOLES = 2              # told one by one; more are counted
+_SEALED = {"esp": "ESP", "tls": "TLS", "dtls": "DTLS", "ssh": "SSH"}
+
+
+def touching(attempt: AttemptResult, timeline: Timeline, observation: Observation) -> tuple[str, ...]:
+    """A sentence for each, at most a handful; those of one capture of several begin with its name."""
+    return tuple(list(dict.fromkeys((*_remarks(attempt, timeline, observation), *_holes(attempt, timeline), *_sealed(attempt, timeline))))[:_MOST])
+
+
+def _remarks(attempt: AttemptResult, timeline: Timeline, observation: Observation) -> Iterator[str]:
+    own, infos = set(timeline.device.addresses), observation.captures
+    peers = {end.address for m in timeline.messages if attempt.started <= m.time <= attempt.ended for end in (m.src, m.dst)} | own
+    for limit in observation.limits:
+        before, after = limit.end is not None and limit.end < attempt.started, limit.start is not None and limit.start > attempt.ended
+        if limit.own and not before and not after and (not limit.hosts or limit.hosts & peers and limit.hosts & own):
+            yield (f"{_name(infos[limit.capture].path)}: " if len(infos) > 1 else "") + limit.text
+
+
+def _holes(attempt: AttemptResult, timeline: Timeline) -> Iterator[str]:
+    near = list(dict.fromkeys(gap.reason for gap in timeline.gaps if gap.start <= attempt.ended and gap.end >= attempt.started))
+    if len(near) > _HOLES:
+        yield f"{len(near)} holes in its time: {near[0]}, and others"
+    else:
+        yield from near
+
+
+def _sealed(attempt: AttemptResult, timeline: Timeline) -> Iterator[str]:
+    kinds: dict[str, list[Opaque]] = {}
+    for opaque in timeline.opaque:
+        if opaque.start <= attempt.ended and opaque.end >= attempt.started:
+            kinds.setdefault(opaque.kind, []).append(opaque)
+    for kind, rows in kinds.items():
+        packets = sum(opaque.packets for opaque in rows)
+        yield f"{packets} {_SEALED.get(kind, kind)} packet{'s are' if packets != 1 else ' is'} sealed: what is in them is not known"
+
+
+def _name(path: str) -> str:
+    return path.replace("\\", "/").rpartition("/")[2] or path
