@@ -7,7 +7,8 @@ from dataclasses import dataclass
 from typing import Any
 
 from .packets import Net, Tcp
-from .plan import INNER, OUTER, Act, Plan, Unable
+from .plan import Act, Plan
+from .world import INNER, OUTER, Unable
 from .wire import ftp, ike, sctp
 from .wire.tls import Session
 

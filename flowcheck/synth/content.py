@@ -3,21 +3,13 @@
 from __future__ import annotations
 
 from collections.abc import Mapping, Sequence
-from typing import Any, Protocol
+from typing import Any
 
 from ..rulebook.patterns import any_matches
-from ..rulebook.rule import Binding, Check, Reference, Step
+from ..rulebook.rule import Binding, Check, Reference
 from . import values
 from .values import MISSING
-
-
-class World(Protocol):
-    """The hosts of a run, as plan.py has them."""
-
-    names: Mapping[str, str]
-    addresses: Mapping[str, str]
-    kinds: Mapping[str, str]
-    radio: str
+from .world import World
 
 
 DEFAULTS: dict[str, Mapping[str, Any]] = {
@@ -64,8 +56,8 @@ DEFAULTS: dict[str, Mapping[str, Any]] = {
 }
 
 
-def content_of(step: Step, world: World, acts: Sequence[Any], server: str) -> dict[str, Any]:
-    kind = step.messages[0]
+def content_of(kind: str, answers: str, world: World, acts: Sequence[Any], server: str) -> dict[str, Any]:
+    """What a message of the kind says by itself; `answers` is the step that it answers."""
     content = {
         name: dict(value) if isinstance(value, dict) else value for name, value in DEFAULTS.get(kind, {}).items()
     }
@@ -79,7 +71,7 @@ def content_of(step: Step, world: World, acts: Sequence[Any], server: str) -> di
         host = next((r for r, k in world.kinds.items() if k == "file_server"), server)
         content["URL"] = f"http://{world.names[host]}/cm/config.xml"
     if kind == "dns.response":
-        asked = next((a.content.get("qname") for a in reversed(acts) if a.step == step.answers), None)
+        asked = next((a.content.get("qname") for a in reversed(acts) if a.step == answers), None)
         content["answers.address"] = [
             world.addresses[r] for r, name in world.names.items() if name == asked and r in world.addresses
         ]
@@ -144,6 +136,13 @@ def give(content: dict[str, Any], binding: Binding, world: World, resolve: value
     leaf = patterns[0].rpartition(".")[2]
     value = _locator(leaf, world.names[role]) if role in world.names else parameter_value(patterns[0], world)
     content["ParameterList"][values.instance(patterns[0], world.radio)] = value
+
+
+def say(content: dict[str, Any], binding: Binding, value: Any, resolve: values.Resolve) -> None:
+    """Makes the message say that value where the binding takes it."""
+    names = resolve(binding.names) if isinstance(binding.names, Reference) else binding.names
+    where = content["body"] if binding.source == "json" else content
+    where[names[0]] = value
 
 
 def taken(content: Mapping[str, Any], binding: Binding, resolve: values.Resolve) -> Any:

@@ -4,7 +4,8 @@ from __future__ import annotations
 
 from .cast import Cast
 from .packets import UDP, Tunnel
-from .plan import OUTER, Act, Unable
+from .plan import Act
+from .world import OUTER, Unable
 from .wire import dns, ike, radio, sctp, tls
 
 GATEWAY = "203.0.113.250"  # of a tunnel that the rule does not speak of

@@ -13,7 +13,7 @@ from ..errors import UsageError
 from ..rulebook.loader import load_rules
 from ..rulebook.mistakes import did_you_mean
 from .mutants import mutants
-from .plan import Unable
+from .world import Unable
 from .score import runs, write
 from .stage import play
 

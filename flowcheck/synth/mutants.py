@@ -15,7 +15,8 @@ from ..rulebook.patterns import any_matches
 from ..rulebook.rule import Check, Condition, Group, Pattern, Reference, Rule, Step
 from . import values
 from .content import DEFAULTS
-from .plan import Act, Plan, Unable, extra, truth
+from .plan import Act, Plan, extra
+from .world import Unable, truth
 from .stage import encodable
 
 APPLICATION = ("cwmp", "http", "hnbap", "s1ap", "json", "xml", "ftp", "dns")

@@ -20,9 +20,11 @@ from ..observation import observe
 from ..rulebook.loader import load_rules
 from ..rulebook.rule import Rule
 from ..rulebook.site import load_site
+from .choices import variants
 from .mutants import Mutant, mutants
-from .plan import Plan, Unable, plan, variants
+from .plan import Plan, plan
 from .stage import Capture, play
+from .world import Unable
 
 ENOUGH = 0.95
 

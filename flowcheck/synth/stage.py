@@ -12,7 +12,8 @@ from dataclasses import replace
 from typing import NamedTuple
 
 from .datagrams import Datagrams
-from .plan import OUTER, Act, Plan, Unable
+from .plan import Act, Plan
+from .world import OUTER, Unable
 from .streams import Streams
 
 CLOCK_SERVER = "192.0.2.123"

@@ -18,7 +18,9 @@ from flowcheck.synth import values
 from flowcheck.synth.files import write_all
 from flowcheck.synth.mutants import mutants
 from flowcheck.synth.packets import MSS, Net, Tcp, checksum
-from flowcheck.synth.plan import Unable, plan, variants
+from flowcheck.synth.choices import variants
+from flowcheck.synth.plan import plan
+from flowcheck.synth.world import Unable
 from flowcheck.synth.score import is_found, judge, run_mutants, score, write
 from flowcheck.synth.stage import play
 
