@@ -24,7 +24,14 @@ class Web:
     waiting: bool = False  # a request of the client is unanswered
     cwmp: bool = False  # a CWMP session is open
     events: str = ""  # what it was opened for
+    packages: int = 0  # of the device in a DM session
     inform: str = ""  # cwmp:ID of its Inform, while that is unanswered
+
+
+RELAYED = ("emm", "gmm")
+ACCESS_NODE = "192.0.2.51"
+ASKED = ("http", "json", "xml")  # of these a device may be the server
+ANSWERS = ("esponse", ".result", ".error", ".reject", ".empty", "Answer", ".AIA", "_ack", ".reply")
 
 
 def needed(act: Act, *names: str) -> None:
@@ -43,7 +50,8 @@ class Cast:
         self.again: dict[str, Callable[[], None]] = {}  # step -> sends the request once more
         self.webs: dict[tuple[str, str], Web] = {}
         self.all_webs: list[Web] = []
-        self.links: dict[tuple[str, str], sctp.Association] = {}
+        self.links: dict[tuple[str, str, int], sctp.Association] = {}
+        self.peers: dict[tuple[str, str], Tcp] = {}  # by Diameter
         self.controls: dict[tuple[str, str], ftp.Control] = {}
         self.inner = INNER
         self.informed: dict[str, Any] = {}  # role -> what the last Inform told it
@@ -51,9 +59,20 @@ class Cast:
         self.acts: tuple[Act, ...] = ()
 
     def address(self, role: str, act: Act) -> str:
-        if role == self.world.device:
-            return self.inner if act.tunnel else OUTER
-        return self.world.addresses[role]
+        """Where a role is for a message: what a radio network carries for the device, its access node sends."""
+        if role != self.world.device:
+            return self.world.addresses[role]
+        if act.protocol in RELAYED:
+            return ACCESS_NODE
+        return self.inner if act.tunnel else OUTER
+
+    def parties(self, act: Act) -> tuple[str, str]:
+        """Client and server of the connection that a message runs on. Between servers who asks is the client; a device
+        is it always, but where it is asked by HTTP or CoAP."""
+        asks = not (act.answers or act.kind.endswith(ANSWERS))
+        if self.world.device in (act.src, act.dst) and act.protocol not in ASKED:
+            return self.world.device, act.dst if act.src == self.world.device else act.src
+        return (act.src, act.dst) if asks else (act.dst, act.src)
 
     def server(self, act: Act) -> str:
-        return act.dst if act.src == self.world.device else act.src
+        return self.parties(act)[1]

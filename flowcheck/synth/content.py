@@ -12,6 +12,16 @@ from .values import MISSING
 from .world import World
 
 
+# two, so that a step may be about the second
+VECTORS: Mapping[str, Any] = {
+    "vectors": 2,
+    "vectors.rand": ["64caee3bf1159a4f66f8f00c2743b26a", "adcd03f5ca56785de998c859489452c2"],
+    "vectors.autn": ["9d7a64c3192780007932219efcf79ba1", "7c049f8e6129800010715df079d82844"],
+    "vectors.xres": ["fbe1b38aa4fdadd5", "2e057cb801fbee25"],
+}
+DOWNLOADED: Mapping[str, Any] = {"cmd_id": "3", "msg_id": "1", "items.data": "TUNJTSBzeW50aA=="}
+ACCOUNT = ("omacp.bootstrap", "syncml.bootstrap")
+
 DEFAULTS: dict[str, Mapping[str, Any]] = {
     "cwmp.Inform": {
         "DeviceId.Manufacturer": "Synth Femto",
@@ -53,6 +63,23 @@ DEFAULTS: dict[str, Mapping[str, Any]] = {
     "ftp.data": {"bytes": 1000, "direction": "download"},
     "device.address_change": {"spellings": "10.61.0.77"},
     "s1ap.S1SetupRequest": {"Global-ENB-ID": "1"},
+    "xml.request": {"method": "POST", "path": "/", "body": {}},
+    "xml.response": {"status": 200, "body": {}},
+    "coap.request": {"path": "/bootstrap"},
+    "coap.response": {"code": "2.05"},
+    "emm.AuthenticationFailure": {"cause": 20},
+    "gmm.AuthenticationAndCipheringFailure": {"cause": 20},
+    "diameter.AIA": VECTORS,
+    "map.sendAuthenticationInfo.result": VECTORS,
+    "gtpv2.CreateSessionResponse": {"cause": 16},
+    "gtp.CreatePDPContextResponse": {"cause": 128},
+    "omacp.bootstrap": {"mcim": "1", "m2m": "1"},
+    "syncml.bootstrap": {"mcim": "1", "m2m": "1"},
+    "syncml.Add": DOWNLOADED,
+    "syncml.Replace": DOWNLOADED,
+    "syncml.Exec": DOWNLOADED,
+    "syncml.Status": {"cmd": "Add", "status": 200},
+    "syncml.Alert": {"alert": 1226, "items.data": "success"},
 }
 
 
@@ -82,6 +109,9 @@ def content_of(kind: str, answers: str, world: World, acts: Sequence[Any], serve
         content["code"] = (
             230 if asked in ("USER", "PASS") else 226 if asked in ("RETR", "STOR", "STOU", "APPE") else 250
         )
+    if kind in ACCOUNT:
+        servers = [role for role in world.addresses if role not in (server, world.device)]
+        content |= {name: f"http://{world.addresses[name if name in servers else server]}/dm" for name in ("dpf", "sho")}
     if kind == "tls.certificate":
         content["chain"] = world.names[server]
     return content
@@ -142,7 +172,7 @@ def say(content: dict[str, Any], binding: Binding, value: Any, resolve: values.R
     """Makes the message say that value where the binding takes it."""
     names = resolve(binding.names) if isinstance(binding.names, Reference) else binding.names
     where = content["body"] if binding.source == "json" else content
-    where[names[0]] = value
+    where[names[0]] = (200 if value == "success" else 500) if isinstance(where.get(names[0]), int) and binding.take else value
 
 
 def taken(content: Mapping[str, Any], binding: Binding, resolve: values.Resolve) -> Any:
@@ -161,4 +191,6 @@ def taken(content: Mapping[str, Any], binding: Binding, resolve: values.Resolve)
         return str(found[0]).partition("://")[2].partition("/")[0].partition(":")[0] or str(found[0])
     if binding.take == "path":
         return "/" + str(found[0]).partition("://")[2].partition("/")[2]
+    if binding.take == "outcome" and isinstance(found[0], int):
+        return "success" if found[0] < 300 else "failure"
     return found[0]

@@ -6,9 +6,10 @@ from .cast import Cast
 from .packets import UDP, Tunnel
 from .plan import Act
 from .world import OUTER, Unable
-from .wire import dns, ike, radio, sctp, tls
+from .wire import access, dns, ike, map, radio, sctp, tls
 
 GATEWAY = "203.0.113.250"  # of a tunnel that the rule does not speak of
+PORTS = {**radio.PORTS, **access.PORTS, "map": map.PORT}  # of the SCTP server
 LOOKUP = (("A", 0), ("AAAA", 1))  # the questions of one lookup, and what is added to the DNS id
 
 
@@ -153,16 +154,13 @@ class Datagrams(Cast):
 
     # ---------------------------------------------------------------------------------------------- SCTP
 
-    def link(self, act: Act, port: int = 0) -> sctp.Association:
-        server = self.server(act)
-        key = (self.address(self.world.device, act), server)
+    def link(self, act: Act) -> sctp.Association:
+        client, server = self.parties(act)
+        following = (a.protocol for a in (act, *self.plan.acts) if a.protocol in PORTS and self.server(a) == server)
+        port = PORTS[next(following, "hnbap")]
+        key = (self.address(client, act), server, port)
         if key not in self.links:
-            following = next(
-                (a.protocol for a in self.plan.acts if a.protocol in radio.PORTS and self.server(a) == server), "hnbap"
-            )
-            self.links[key] = sctp.Association(
-                self.net, (key[0], 29169), (self.world.addresses[server], radio.PORTS[following])
-            )
+            self.links[key] = sctp.Association(self.net, (key[0], 29169), (self.world.addresses[server], port))
         return self.links[key]
 
     def sctp_init(self, act: Act) -> None:

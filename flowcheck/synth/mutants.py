@@ -114,12 +114,8 @@ def _refused(plan: Plan, index: int, act: Act, step: Step) -> Iterator[Mutant]:
             kind = next((k for k in pattern.messages if encodable(k)), None)
             if kind is None:
                 continue
-            src, dst = (pattern.src or act.src), None
-            dst = (
-                plan.world.device
-                if src != plan.world.device
-                else (act.dst if act.dst != plan.world.device else act.src)
-            )
+            src = pattern.src or act.src
+            dst = act.src if src == act.dst else act.dst
             if kind == "cwmp.session_end":
                 by_device = content.get("by", "device" if act.dst == plan.world.device else "acs") == "device"
                 content = {"by": "device" if by_device else "acs", **content}

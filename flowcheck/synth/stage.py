@@ -11,10 +11,10 @@ from collections.abc import Callable
 from dataclasses import replace
 from typing import NamedTuple
 
-from .datagrams import Datagrams
+from .documents import Documents
+from .mobile import Mobile
 from .plan import Act, Plan
 from .world import OUTER, Unable
-from .streams import Streams
 
 CLOCK_SERVER = "192.0.2.123"
 PATIENCE = 60.0  # s after which the waiting end of a connection closes it
@@ -41,7 +41,7 @@ def play(plan: Plan, seed: int = 1, acts: tuple[Act, ...] | None = None) -> Capt
     return Capture(stage.net.pcap(), {name: text for name, text in keys.items() if text}, plan.world.profile())
 
 
-class _Stage(Datagrams, Streams):
+class _Stage(Mobile, Documents):
     def run(self, acts: tuple[Act, ...]) -> None:
         self.acts = acts
         if (
@@ -50,7 +50,7 @@ class _Stage(Datagrams, Streams):
             and not any(a.protocol == "ike" for a in self.plan.acts)
         ):
             self._prelude()
-        if acts and acts[0].kind == "http.request" and self._asks_device(acts[0]):
+        if acts and acts[0].kind == "http.request" and acts[0].dst == self.world.device:
             self._make_known()
         for index, act in enumerate(acts):
             if act.wait:
@@ -81,7 +81,8 @@ class _Stage(Datagrams, Streams):
 
     def _end_what_is_over(self, act: Act, rest: tuple[Act, ...]) -> None:
         """A CWMP session ends when nothing more is said in it, before the device turns to something else."""
-        web = self.webs.get((self.address(self.world.device, act), self.server(act)))
+        client, server = self.parties(act)
+        web = self.webs.get((self.address(client, act), server))
         following = next((a for a in rest if a.protocol == "cwmp" and self.server(a) == self.server(act)), None)
         if (
             web is not None
@@ -139,6 +140,21 @@ _MAKERS: dict[str, Callable[[_Stage, Act], None]] = {
     "http.response": _Stage.http_response,
     "json.request": _Stage.document_request,
     "json.response": _Stage.document_response,
+    "xml.request": _Stage.document_request,
+    "xml.response": _Stage.document_response,
+    "coap.request": _Stage.coap_request,
+    "coap.response": _Stage.coap_response,
+    "coap.empty": _Stage.coap_empty,
+    "omacp.bootstrap": _Stage.bootstrap,
+    "syncml.bootstrap": _Stage.bootstrap,
+    "syncml": _Stage.dm,
+    "emm": _Stage.nas,
+    "gmm": _Stage.nas,
+    "diameter.AIR": _Stage.diameter,
+    "diameter.AIA": _Stage.diameter,
+    "map": _Stage.map,
+    "gtpv2": _Stage.gtp,
+    "gtp": _Stage.gtp,
     "ftp.command": _Stage.ftp_command,
     "ftp.reply": _Stage.ftp_reply,
     "ftp.data": _Stage.ftp_data,

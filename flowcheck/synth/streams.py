@@ -2,13 +2,13 @@
 
 from __future__ import annotations
 
-import json
-
 from .cast import Cast, Web, needed
 from .content import DEFAULTS
 from .packets import Tcp
 from .plan import Act
 from .wire import cwmp, ftp, tls
+
+WEB_PORT = 7547
 
 
 class Streams(Cast):
@@ -16,24 +16,16 @@ class Streams(Cast):
 
     def web(self, act: Act, fresh: bool = False) -> Web:
         """The connection between the act's hosts; one that is closed is opened anew by whoever needs it."""
-        server = self.server(act)
-        client_is_device = not (act.protocol == "http" and self._asks_device(act))
-        address = self.address(self.world.device, act)
-        ends = [(address, 30000 + self.net.random.randrange(30000)), (self.world.addresses[server], 7547)]
-        key = (address if client_is_device else "acs", server)
+        client, server = self.parties(act)
+        key = (self.address(client, act), server)
         found = self.webs.get(key)
         if found is not None and not found.tcp.closed and not fresh:
             return found
-        if not client_is_device:
-            ends = [(ends[1][0], ends[0][1]), (ends[0][0], 7547)]
-        made = Web(Tcp(self.net, *ends), self.world.names[server])
+        ends = (key[0], 30000 + self.net.random.randrange(30000)), (self.address(server, act), WEB_PORT)
+        made = Web(Tcp(self.net, *ends), self.world.names.get(server, ends[1][0]))
         self.webs[key] = made
         self.all_webs.append(made)
         return made
-
-    def _asks_device(self, act: Act) -> bool:
-        """Is the device the HTTP server here (a connection request)?"""
-        return act.dst == self.world.device if act.kind == "http.request" else act.src == self.world.device
 
     def _ready(self, web: Web, act: Act) -> Web:
         web.tcp.open()
@@ -197,36 +189,20 @@ class Streams(Cast):
     def http_response(self, act: Act) -> None:
         content, web = act.content, self.web(act)
         needed(act, "status")
+        if not web.cwmp:
+            self.asked_for(act, "/")
         web.waiting = web.cwmp = False
-        body = b"x" * int(content.get("body_length") or 0)
-        web.tcp.send(1, cwmp.http_response(int(content["status"]), body, "application/octet-stream"))
+        body = b"x" * int(content.get("body_length") or 0) if content.get("content_length") != 0 else b""
+        form = str(content.get("content_type", "application/octet-stream"))
+        web.tcp.send(1, cwmp.http_response(int(content["status"]), body, form))
 
-    def document_request(self, act: Act) -> None:
-        needed(act, "method", "path")
-        web = self._ready(self.web(act), act)
-        web.waiting = True
-        self.asked[act.step] = (*web.tcp.ends, 6)
-        web.tcp.send(
-            0,
-            cwmp.http_request(
-                act.content["method"],
-                act.content["path"],
-                web.host,
-                json.dumps(act.content["body"]).encode(),
-                "application/json",
-            ),
-        )
-
-    def document_response(self, act: Act) -> None:
-        needed(act, "status")
+    def asked_for(self, act: Act, path: str) -> Web:
+        """The connection on which the act answers a request; a GET where nobody asked yet."""
         web = self.web(act)
-        web.waiting = False
-        web.tcp.send(
-            1,
-            cwmp.http_response(
-                int(act.content["status"]), json.dumps(act.content["body"]).encode(), "application/json"
-            ),
-        )
+        if not web.waiting:
+            self._ready(web, act).waiting = True
+            web.tcp.send(0, cwmp.http_request("GET", path, web.host, b""))
+        return web
 
     # ---------------------------------------------------------------------------------------------- FTP
 

@@ -27,9 +27,10 @@ STRUCTURAL = (
     "dst.scope",
     "src.shared",
     "dst.shared",
-    "protocol",
 )
 
+OUTCOMES = ("success", "failure")
+FIELDS = {"m2meId": "999990000000001"}  # of documents: the identity that the device attached with
 # What a field may be where a check only says what it must not be, or asks for it to be there.
 CHOICES: dict[str, tuple[Any, ...]] = {
     "rcode": ("NXDOMAIN", "SERVFAIL", "NOERROR"),
@@ -39,9 +40,12 @@ CHOICES: dict[str, tuple[Any, ...]] = {
     "Event.EventCode": ("1 BOOT", "2 PERIODIC", "6 CONNECTION REQUEST", "4 VALUE CHANGE"),
     "session_events": ("6 CONNECTION REQUEST", "1 BOOT"),
     "status": (200, 204, 403, 503, 301),
-    "code": (226, 150, 230, 550),
     "command": ("CWD", "RETR", "STOR", "USER"),
     "method": ("POST", "GET", "PUT"),
+    "protocol": ("http", "coap"),
+    "content_type": ("text/html",),
+    "cause": (20, 17, 8, 73, 201),
+    "code": (226, 150, 230, 550, "4.03"),
     "FileType": ("3 Vendor Configuration File", "1 Firmware Upgrade Image"),
     "FaultStruct.FaultCode": (0, 9010),
     "Status": (0, 1, 7),
@@ -135,9 +139,10 @@ def _satisfy_document(content: MutableMapping[str, Any], check: Check, names: Se
         return False
     held = body.get(names[0], MISSING)
     if check.take == "outcome":
-        body.setdefault(names[0], wanted if isinstance(wanted, str) else "success")
+        if held not in OUTCOMES:
+            body[names[0]] = wanted if isinstance(wanted, str) else OUTCOMES[0]
     elif check.test == "present" and wanted and held is MISSING or check.test == "unique" and held is MISSING:
-        body[names[0]] = f"synth-{names[0]}"
+        body[names[0]] = FIELDS.get(names[0], f"synth-{names[0]}")
     elif not holds(check.test, held, wanted):
         if check.test == "at_least":
             body[names[0]] = [f"{names[0]}-{number}.synth.example" for number in range(wanted)]
@@ -158,7 +163,8 @@ def candidates(test: str, name: str, wanted: Any) -> Iterator[Any]:
     elif test == "at_most":
         yield wanted
     elif test == "matches":
-        yield example(wanted)
+        found = example(wanted)
+        yield f"/{found}" if name == "path" and re.search(wanted, f"/{found}") else found
     elif test == "present" and wanted:
         yield "1"
     elif test == "not":
