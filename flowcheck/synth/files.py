@@ -13,6 +13,7 @@ from ..errors import UsageError
 from ..rulebook.loader import load_rules
 from ..rulebook.mistakes import did_you_mean
 from .mutants import mutants
+from .mutation import Form, form
 from .world import Unable
 from .score import runs, write
 from .stage import play
@@ -32,14 +33,15 @@ def write_all(paths: Sequence[str | Path] | None, procedure: str, folder: str | 
             or f"; procedures are {', '.join(r.procedure for r in book)}"
         )
         raise UsageError(f"no rule describes '{procedure}'{guess}")
-    target, unmade, covered = Path(folder), {}, set()
+    target, unmade = Path(folder), {}
+    covered: set[Form] = set()
     expected: list[dict[str, Any]] = []
     with tempfile.TemporaryDirectory(prefix="flowcheck-synth-") as scratch:
         for variant, run, capture in runs(rule, book, Path(scratch), seed, unmade):
-            place = variant or "conforming"
+            place = _file_name(variant) or "conforming"
             write(capture, target / place)
-            expected.append({"capture": f"{place}/capture.pcap", "verdict": "pass"})
-            for mutant in mutants(run, frozenset(covered)):
+            expected.append({"capture": f"{place}/capture.pcap", "verdict": run.verdict})
+            for mutant in mutants(run, covered):
                 try:
                     changed = play(run, seed, mutant.acts)
                 except Unable:
@@ -56,7 +58,7 @@ def write_all(paths: Sequence[str | Path] | None, procedure: str, folder: str | 
                         "severity": mutant.severity,
                     }
                 )
-            covered |= {act.step for act in run.acts}
+            covered |= {form(act) for act in run.acts}
     for variant, why in unmade.items():
         out.write(f"not made: {variant or 'the conforming run'}: {why}\n")
     if not expected:

@@ -15,13 +15,14 @@ from typing import NamedTuple, TextIO
 
 from ..check import judged, key_ring
 from ..errors import UsageError
-from ..model import PASS, SEVERITIES, AttemptResult
+from ..model import SEVERITIES, AttemptResult
 from ..observation import observe
 from ..rulebook.loader import load_rules
 from ..rulebook.rule import Rule
 from ..rulebook.site import load_site
 from .choices import variants
-from .mutants import Mutant, mutants
+from .mutants import mutants
+from .mutation import Form, Mutant, form
 from .plan import Plan, plan
 from .stage import Capture, play
 from .world import Unable
@@ -40,9 +41,9 @@ class Score:
     rule: Rule
     found: int = 0
     survivors: list[Survivor] = field(default_factory=list)
-    runs: list[str] = field(default_factory=list)  # variants that are judged pass
+    runs: list[str] = field(default_factory=list)  # variants that are judged as they should be
     unmade: dict[str, str] = field(default_factory=dict)  # variant -> why there is none
-    covered: set[str] = field(default_factory=set)  # steps of the runs
+    covered: set[Form] = field(default_factory=set)  # what its runs show of it
 
     @property
     def made(self) -> int:
@@ -53,7 +54,7 @@ def score(rule: Rule, book: Sequence[Rule], folder: Path, seed: int = 1) -> Scor
     """Makes and judges all there is of one rule."""
     result = Score(rule)
     for variant, run, _ in runs(rule, book, folder, seed, result.unmade):
-        for mutant in mutants(run, frozenset(result.covered)):
+        for mutant in mutants(run, result.covered):
             try:
                 capture = play(run, seed, mutant.acts)
             except Unable:
@@ -64,14 +65,14 @@ def score(rule: Rule, book: Sequence[Rule], folder: Path, seed: int = 1) -> Scor
             else:
                 result.survivors.append(Survivor(variant, mutant, said(attempts)))
         result.runs.append(variant)
-        result.covered |= {act.step for act in run.acts}
+        result.covered |= {form(act) for act in run.acts}
     return result
 
 
 def runs(
     rule: Rule, book: Sequence[Rule], folder: Path, seed: int, unmade: dict[str, str]
 ) -> Iterator[tuple[str, Plan, Capture]]:
-    """The variants that can be made and are judged pass; of the others `unmade` learns why not."""
+    """The variants that can be made and are judged as they should be; of the others `unmade` learns why not."""
     for variant in variants(rule):
         try:
             run = plan(rule, variant)
@@ -80,10 +81,10 @@ def runs(
             unmade[variant] = str(reason)
             continue
         attempts = judge(capture, rule, book, folder)
-        if attempts and all(a.verdict == PASS for a in attempts):
+        if attempts and all(a.verdict == run.verdict for a in attempts):
             yield variant, run, capture
         else:
-            unmade[variant] = "is judged otherwise than pass: " + said(attempts)
+            unmade[variant] = f"is judged otherwise than {run.verdict}: " + said(attempts)
 
 
 def judge(capture: Capture, rule: Rule, book: Sequence[Rule], folder: Path) -> list[AttemptResult]:
@@ -155,7 +156,7 @@ def _tell(result: Score, out: TextIO) -> None:
     messages = [step.step for step in result.rule.steps() if step.messages and not step.forbidden]
     found = f"{result.found} of {result.made} mutants found ({_percent(result.found, result.made)})"
     runs_made = f"{len(result.runs)} run{'' if len(result.runs) == 1 else 's'}"
-    out.write(f"{result.rule.procedure}: {found}, {len(result.covered)} of {len(messages)} steps, {runs_made}\n")
+    out.write(f"{result.rule.procedure}: {found}, {len({name for name, *_ in result.covered})} of {len(messages)} steps, {runs_made}\n")
     for variant, mutant, instead in result.survivors:
         out.write(
             f"  survived  {mutant.name}{f' (in {variant})' if variant else ''}: "

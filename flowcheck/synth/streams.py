@@ -6,6 +6,7 @@ from .cast import Cast, Web, needed
 from .content import DEFAULTS
 from .packets import Tcp
 from .plan import Act
+from .world import Unable
 from .wire import cwmp, ftp, tls
 
 WEB_PORT = 7547
@@ -68,7 +69,9 @@ class Streams(Cast):
         self.web(act).tcp.refuse()
 
     def unreachable(self, act: Act) -> None:
-        self.net.unreachable(*self.asked[act.answers])
+        if act.answers not in self.asked:
+            raise Unable("a port is closed to what opens a connection, or to a datagram")
+        self.net.unreachable(*self.asked[act.answers][:3])
 
     def client_hello(self, act: Act) -> None:
         self._hello(self.web(act))

@@ -15,7 +15,7 @@ from ..rulebook.rule import Check, Reference
 
 MISSING = object()
 # they follow from other things: a wrong value is possible, none is not
-DERIVED = ("body_length", "session_events", "SupportedTAs.tAC", "SupportedTAs.broadcastPLMNs")
+DERIVED = ("protocol", "body_length", "session_events", "SupportedTAs.tAC", "SupportedTAs.broadcastPLMNs")
 Resolve = Callable[[Reference], Any]
 LISTS = ("Event.EventCode",)  # several at a time
 STRUCTURAL = (
@@ -258,7 +258,7 @@ def _wrong(check: Check, name: str, wanted: Any, held: Any) -> Any:
     if check.test in ("equals", "in", "matches"):
         options = [
             *CHOICES.get(name, ()),
-            999 if isinstance(held, int) else "9" * len(str(held)) if str(held).isdecimal() else "wrong",
+            999 if isinstance(held, int) else _another(str(held)),
         ]
         return next((v for v in options if not holds(check.test, v, wanted)), MISSING)
     if check.test == "at_least" and isinstance(held, int) and wanted > 0:
@@ -266,6 +266,13 @@ def _wrong(check: Check, name: str, wanted: Any, held: Any) -> Any:
     if check.test == "at_most" and isinstance(held, int):
         return wanted + 1
     return MISSING
+
+
+def _another(text: str) -> str:
+    """A text of the same form: digits, octets in hexadecimal, or words."""
+    if text.isdecimal():
+        return "9" * len(text)
+    return "a5" * (len(text) // 2) if re.fullmatch("([0-9a-f]{2}){4,}", text) else "wrong"
 
 
 # ------------------------------------------------------------------------------------------------- data model

@@ -5,6 +5,7 @@
 
 from __future__ import annotations
 
+import logging
 from collections.abc import Callable, Mapping
 from functools import lru_cache
 from typing import Any
@@ -27,6 +28,8 @@ def message(kind: str, content: Content) -> bytes:
 
 @lru_cache(maxsize=512)
 def _encoded(kind: str, content: tuple[tuple[str, str], ...]) -> bytes:
+    # it warns of ciphers that it has not, and that are not used
+    logging.getLogger("pycrate_mobile.TS24301_EMM").addHandler(logging.NullHandler())
     from pycrate_mobile import TS24008_GMM, TS24301_EMM
 
     protocol, _, name = kind.partition(".")

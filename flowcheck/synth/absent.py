@@ -1,0 +1,70 @@
+"""Mutants in which something does not come: an answer, an exchange, the rest."""
+
+from __future__ import annotations
+
+from collections.abc import Iterator
+from dataclasses import replace
+from typing import Any
+
+from ..rulebook.rule import Rule, Step
+from .mutation import APPLICATION, STOPPED, Mutant
+from .plan import Act, Plan
+
+
+def unanswered(plan: Plan, index: int, act: Act, step: Step) -> Iterator[Mutant]:
+    before = plan.acts[:index]
+    if not before or step.optional:
+        return
+    silent = (*before[:-1], replace(before[-1], unanswered=True))
+    yield Mutant(
+        f"{act.step}: no answer",
+        silent,
+        frozenset((act.step, *_twins(plan.rule, step))),
+        frozenset(("no-answer",)),
+        severity=step.severity,
+    )
+
+
+def _twins(rule: Rule, step: Step) -> Iterator[str]:
+    """Steps whose request looks the same: which of them was meant shows in the answer, which does not come."""
+    request = rule.step(step.answers)
+    for other in rule.steps():
+        if other.answers and other.step != step.step:
+            asked = rule.step(other.answers)
+            if (asked.messages, asked.src, _bare(asked)) == (
+                request.messages,
+                request.src,
+                _bare(request),
+            ) and asked.dst in (None, request.dst):
+                yield other.step
+
+
+def _bare(step: Step) -> list[tuple[Any, ...]]:
+    return [(check.target, check.names, check.test, check.value) for check in step.where]
+
+
+def stopped(plan: Plan, index: int, act: Act, step: Step) -> Mutant:
+    # a session that nobody ends properly is broken off
+    broken = (replace(act, content={"complete": False, "by": "device"}),) if act.kind == "cwmp.session_end" else ()
+    return Mutant(
+        f"{act.step}: nothing from here on",
+        (*plan.acts[:index], *broken),
+        frozenset((act.step,)),
+        STOPPED | {"no-answer"} if broken else STOPPED,
+        severity=step.severity,
+    )
+
+
+def skipped(plan: Plan, index: int, act: Act, step: Step) -> Iterator[Mutant]:
+    """The exchange left out, and the rest as if nothing was."""
+    if act.protocol not in APPLICATION or act.kind in ("cwmp.Inform", "cwmp.session_end", "dns.query"):
+        return
+    rest = tuple(a for a in plan.acts[index:] if a.step != act.step and a.answers != act.step)
+    if any(a.protocol in APPLICATION for a in rest):
+        yield Mutant(
+            f"{act.step}: left out",
+            (*plan.acts[:index], *rest),
+            frozenset((act.step,)),
+            STOPPED | {"out-of-order"},
+            severity=step.severity,
+        )

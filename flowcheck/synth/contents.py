@@ -1,0 +1,118 @@
+"""Mutants in which a message says something else than it should, or should not be there."""
+
+from __future__ import annotations
+
+from collections.abc import Collection, Iterator
+from dataclasses import replace
+from typing import Any
+
+from ..rulebook.patterns import any_matches
+from ..rulebook.rule import Check, Group, Step
+from . import values
+from .choices import steps_of
+from .mutation import Form, Mutant, form, is_open
+from .plan import Act, Plan, extra
+from .world import Unable, truth
+
+
+def expectations(plan: Plan, index: int, act: Act, step: Step) -> Iterator[Mutant]:
+    now = replace(plan.world, taken=frozenset(a.step for a in plan.acts[:index]))
+    for check in step.expect:
+        if check.when is not None and (truth(check.when, now) is not True or is_open(check.when)):
+            continue
+        names = values.names_of(check, plan.resolve) if check.target in ("field", "fields") else ("",)
+        for name in names:
+            for kind, content in values.spoil(act.content, check, name, plan.resolve, plan.world.radio):
+                if not all(_fits(content, where, plan) for where in step.where):
+                    continue
+                label = values.label(check, name)
+                # nobody goes on without an address
+                after = () if act.kind == "dns.response" else plan.acts[index + 1 :]
+                acts = (*plan.acts[:index], replace(act, content=content), *after)
+                yield Mutant(
+                    f"{act.step}: {label or name} {kind.partition('-')[2]}",
+                    acts,
+                    frozenset((act.step,)),
+                    frozenset((kind,)),
+                    label,
+                    check.severity,
+                )
+
+
+def _fits(content: Any, check: Check, plan: Plan) -> bool:
+    """Is the message still the one the step means?"""
+    wanted, names = values.wanted_value(check, plan.resolve), values.names_of(check, plan.resolve)
+    if check.target in ("parameter", "parameters"):
+        held = [value for name, value in content.get("ParameterList", {}).items() if any_matches(names, name)]
+        return values.holds(check.test, held or values.MISSING, wanted)
+    if check.target == "json":
+        return values.holds(
+            check.test, content.get("body", {}).get(names[0], values.MISSING) if names else values.MISSING, wanted
+        )
+    return all(
+        name in values.STRUCTURAL or values.holds(check.test, content.get(name, values.MISSING), wanted)
+        for name in names
+    )
+
+
+def group_expectations(plan: Plan, items: tuple[Step | Group, ...], but: Collection[Form]) -> Iterator[Mutant]:
+    for item in items:
+        if not isinstance(item, Group):
+            continue
+        yield from group_expectations(plan, item.items, but)
+        names = [step.step for step in steps_of(item)]
+        mine = [act for act in plan.acts if act.step in names]
+        if not mine or form(mine[0]) in but:
+            continue
+        for check in item.expect:
+            if check.when is not None and (truth(check.when, plan.world) is not True or is_open(check.when)):
+                continue
+            for kind in ("field-absent", "field-wrong"):
+                acts, changed = [], False
+                for act in plan.acts:
+                    spoiled = (
+                        dict(values.spoil(act.content, check, "", plan.resolve, plan.world.radio))
+                        if act in mine
+                        else {}
+                    )
+                    changed |= kind in spoiled
+                    acts.append(replace(act, content=spoiled[kind]) if kind in spoiled else act)
+                if changed:
+                    label = values.label(check, "")
+                    yield Mutant(
+                        f"{item.group}: {label} {kind.partition('-')[2]}",
+                        tuple(acts),
+                        frozenset(names),
+                        frozenset((kind,)),
+                        label,
+                        check.severity,
+                    )
+
+
+def forbidden(plan: Plan, items: tuple[Step | Group, ...], but: Collection[Form]) -> Iterator[Mutant]:
+    """What shall not happen, after the run; only where the run makes it certain that it shall not."""
+    for item in items:
+        if not item.forbidden:
+            yield from forbidden(plan, item.items, but) if isinstance(item, Group) else ()
+            continue
+        steps = (item,) if isinstance(item, Step) else tuple(steps_of(item))
+        now = replace(plan.world, taken=frozenset(act.step for act in plan.acts))
+        conditions = [one.when for one in (item, *steps) if one.when is not None]
+        after = [s.step for s in plan.rule.steps()][[s.step for s in plan.rule.steps()].index(steps[-1].step) + 1 :]
+        if (
+            {step.step for step in steps} & {done[0] for done in but}
+            or any(act.step in after for act in plan.acts)
+            or any(truth(c, now) is not True for c in conditions)
+        ):
+            continue
+        try:
+            acts = (*plan.acts, *extra(plan, steps))
+        except Unable:
+            continue
+        yield Mutant(
+            f"{steps[-1].step}: although forbidden",
+            acts,
+            frozenset(step.step for step in steps),
+            frozenset(("forbidden",)),
+            severity=steps[-1].severity,
+        )
