@@ -109,7 +109,7 @@ class Visibility:
         if protocol in SEQUENCED and self._goes_on(protocol, request, index):
             return "later messages of the same exchange are there, so this one was lost by the capture"
         if step.answers is not None and protocol in DATAGRAMS and following.kind not in ENDS \
-                and not _proves_nothing(protocol, following):
+                and not _proves_nothing(protocol, following) and not _is_again(following, request):
             if self._once(("asked", step.answers), self._first_of, self.rule.step(step.answers).messages) < index \
                     and not self._with_another(step, request, following, index):
                 return "the procedure went on, so the answer was lost by the capture"
@@ -306,6 +306,11 @@ def _proves_nothing(protocol: str, following: Message) -> bool:
 def _kinds_of_answers(rule: Rule, name: str) -> frozenset[str]:
     """The message kinds that answer this step."""
     return frozenset(kind for step in rule.steps() if step.answers == name for kind in step.messages)
+
+
+def _is_again(following: Message, request: Message | None) -> bool:
+    """Is it the unanswered request once more, as a base station or a network sends it when its timer expires?"""
+    return request is not None and following.kind == request.kind and following.fields == request.fields
 
 
 @lru_cache(maxsize=4)

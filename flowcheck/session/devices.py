@@ -238,7 +238,7 @@ def _device(nodes: list[Node], root: Node, graph: Graph, facts: Facts, assumed: 
     identity = _identity(of_kind, keys, tunnels, facts)
     everything = tuple(dict.fromkeys((*outer, *public, *sorted(node[1] for node in of_kind["address"]), *facts.names.addresses(set(nodes)),
                                       *(place[1] for key in (*keys, *of_kind["hnb"], *of_kind["enb"]) for place in facts.places_of[key]))))
-    named = next((identity[kind] for kind in ("private_id", "imsi", "imei", "hnb_id", "enb_id") if kind in identity), None)
+    named = next((identity[kind] for kind in ("private_id", "imsi", "imei", "guti", "hnb_id", "enb_id") if kind in identity), None)
     shared = tuple(address for address in everything if any(place[1] == address for place in _places(address, of_kind, facts)))
     name = keys[0][1] if keys else identity.get("ike_id") or named or _by_address(everything, shared, ends)
     links: tuple[Link, ...] = graph.links(root)
@@ -263,8 +263,8 @@ def _by_address(addresses: Sequence[str], shared: Sequence[str], ends: Sequence[
 
 def _identity(of_kind: Mapping[str, list[Node]], keys: Sequence[Node], tunnels: Sequence[Tunnel], facts: Facts) -> dict[str, str]:
     identity = dict(facts.identity[keys[0]]) if keys else {}
-    for kind, node in (("private_id", "private_id"), ("imsi", "imsi"), ("imsi", "hosting"), ("imei", "imei"), ("hnb_id", "hnb"),
-                       ("enb_id", "enb"), ("mac", "mac")):
+    for kind, node in (("private_id", "private_id"), ("imsi", "imsi"), ("imsi", "hosting"), ("imei", "imei"), ("guti", "guti"),
+                       ("hnb_id", "hnb"), ("enb_id", "enb"), ("mac", "mac")):
         found = sorted(str(name[1]) for name in of_kind[node])
         if found:
             identity.setdefault(kind, found[0])

@@ -85,7 +85,7 @@ class Graph:
         return groups
 
 
-_KINDS = {"ike": "IKE SA ", "mac": "MAC ", "hnb": "HNB ", "enb": "eNB ", "imsi": "IMSI ", "hosting": "IMSI ", "imei": "IMEI ", "private_id": "Private ID ",
+_KINDS = {"ike": "IKE SA ", "mac": "MAC ", "hnb": "HNB ", "enb": "eNB ", "imsi": "IMSI ", "hosting": "IMSI ", "imei": "IMEI ", "guti": "temporary identity ", "private_id": "Private ID ",
           "certificate": "certificate of ", "ue": "UE context "}
 
 

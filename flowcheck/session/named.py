@@ -4,7 +4,7 @@ A Home NodeB is known by its own addresses. A UE behind a base station, or one t
 messages carry its IMSI (EMM, GMM, Diameter, MAP, GTP-C), its IMEI (OMA DM) or its Private ID (MSGin5G), or they go on with
 a transaction, an exchange or a UE context in which one was named. Which messages name whom stands in tables.
 
-Nodes are pairs: ("private_id", "00:00:5E:00:53:11"), ("imsi", "99999..."), ("imei", ..), ("ue", number of a UE context).
+Nodes are pairs: ("private_id", "00:00:5E:00:53:11"), ("imsi", "99999..."), ("imei", ..), ("guti", ..), ("ue", number of a UE context).
 """
 
 from __future__ import annotations
@@ -27,6 +27,8 @@ _ADDRESS_FIELDS = {
     "esm.ActivateDefaultEPSBearerContextRequest": "pdn_address", "sm.ActivatePDPContextAccept": "pdp_address",
 }
 _ATTACHES = ("emm.AttachRequest", "gmm.AttachRequest")
+# the network does not know who attaches, or does not want it: such a UE may leave without ever telling its IMSI
+_TURNED_AWAY = ("emm.IdentityRequest", "gmm.IdentityRequest", "emm.AttachReject", "gmm.AttachReject")
 _IMSI = re.compile(r"(?:^|[/:])(?:[0-8](?=\d{15}@))?(\d{14,15})(?:@|$)")     # in an NAI a digit says which kind it is
 _IMEI = re.compile(r"(?i)^(?:urn:)?imei(?:sv)?:([\d-]{14,18})$")
 
@@ -76,10 +78,12 @@ class Names:
         self._of_stream: dict[int, dict[Node, None]] = defaultdict(dict)
         self._contexts: dict[tuple[int, str], tuple[int, str | None]] = {}   # UE context -> its number and identity
         self._context_count = 0
+        self._turned_away: dict[Node, tuple[str, Message]] = {}              # UE context -> temporary identity, what said so
         self._nameless: list[Message] = []               # documents that should name a machine and do not
         self._places: dict[Node, dict[int, str]] | None = None               # node -> its addresses, in the order of noting
         for message in messages:
             self._note(message)
+        self._name_the_nameless()
         self._settle_m2me()
         self._give_to_the_only_one()
         for message in messages:
@@ -131,6 +135,9 @@ class Names:
             context = ("ue", self._context(message))
             for node in named:
                 self._join(context, node, f"{message.kind} names {node[1]}", message)
+            temporary = self._contexts[message.stream, str(message.fields["ue"])][1]
+            if message.kind in _TURNED_AWAY and temporary:
+                self._turned_away.setdefault(context, (temporary, message))
             named = [*named, context]
         if not named:
             return
@@ -221,6 +228,13 @@ class Names:
             if end is not None:
                 holder = self.at(end.address, message.time) or ("address", end.address)
                 self._join(holder, owner, f"{message.kind} from {end.address} names {owner[1]}", message)
+
+    def _name_the_nameless(self) -> None:
+        """A UE that the network turned away before it gave its IMSI goes by its temporary identity."""
+        known = {join.one for join in self.joins if join.other[0] == "imsi"}
+        for context, (temporary, message) in self._turned_away.items():
+            if context not in known:
+                self._join(context, ("guti", temporary), f"{message.kind} to {temporary}", message)
 
     def _settle_m2me(self) -> None:
         """A name in a document is an IMEI where something else used it as one, else the PCID, which has an IMSI's form."""

@@ -109,7 +109,7 @@ def _map(m: Message) -> Part | None:
 
 PAIRING: dict[str, Callable[[Message], Part | None]] = {
     "dns": _dns, "ike": _ike, "http": _http, "tcp": _tcp, "sctp": _sctp, "s1ap": _by_pdu, "hnbap": _by_pdu, "diameter": _diameter,
-    "gtp": _gtp, "gtpv2": _gtp, "coap": _coap, "ftp": _ftp,
+    "gtp": _gtp, "gtpv2": _gtp, "coap": _coap, "ftp": _ftp, "map": _map,
 }
 BODIES = frozenset(("json", "xml", "syncml", "omacp"))     # part of the HTTP or CoAP message that carries them
 CARRIERS = ("http", "coap")

@@ -7,7 +7,7 @@ from dataclasses import replace
 from typing import Any
 
 from ..rulebook.rule import Rule, Step
-from .mutation import APPLICATION, STOPPED, Mutant
+from .mutation import APPLICATION, STOPPED, Mutant, shows_anyway, unordered
 from .plan import Act, Plan
 
 
@@ -46,10 +46,11 @@ def _bare(step: Step) -> list[tuple[Any, ...]]:
 def stopped(plan: Plan, index: int, act: Act, step: Step) -> Mutant:
     # a session that nobody ends properly is broken off
     broken = (replace(act, content={"complete": False, "by": "device"}),) if act.kind == "cwmp.session_end" else ()
+    instead = (a.step for a in plan.acts[index + 1 :] if unordered(plan.rule, act.step, a.step))
     return Mutant(
         f"{act.step}: nothing from here on",
         (*plan.acts[:index], *broken),
-        frozenset((act.step,)),
+        frozenset((act.step, *instead)),
         STOPPED | {"no-answer"} if broken else STOPPED,
         severity=step.severity,
     )
@@ -58,6 +59,8 @@ def stopped(plan: Plan, index: int, act: Act, step: Step) -> Mutant:
 def skipped(plan: Plan, index: int, act: Act, step: Step) -> Iterator[Mutant]:
     """The exchange left out, and the rest as if nothing was."""
     if act.protocol not in APPLICATION or act.kind in ("cwmp.Inform", "cwmp.session_end", "dns.query"):
+        return
+    if shows_anyway(act, step):
         return
     rest = tuple(a for a in plan.acts[index:] if a.step != act.step and a.answers != act.step)
     if any(a.protocol in APPLICATION for a in rest):

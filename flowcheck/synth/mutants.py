@@ -11,7 +11,7 @@ from collections.abc import Collection, Iterator
 
 from .absent import skipped, stopped, unanswered
 from .contents import expectations, forbidden, group_expectations
-from .mutation import Form, Mutant, form, loose_steps
+from .mutation import Form, Mutant, form, loose_steps, optional_steps
 from .plan import Plan
 from .refusals import refused
 from .ways import late, swapped, wrong_path
@@ -19,14 +19,14 @@ from .ways import late, swapped, wrong_path
 
 def mutants(plan: Plan, but: Collection[Form] = ()) -> Iterator[Mutant]:
     """Every mutant of the run; those of the forms `but` were made from another run already."""
-    loose = loose_steps(plan.rule)
+    loose, optional = loose_steps(plan.rule), optional_steps(plan.rule)
     seen: set[Form] = set()
     for index, act in enumerate(plan.acts):
         step = plan.rule.step(act.step)
         if form(act) in seen or form(act) in but or act.sealed:
             continue
         seen.add(form(act))
-        if step.refused_by and index and not step.optional:
+        if step.refused_by and index and not step.optional and (act.answers or act.step not in optional):
             yield from refused(plan, index, act, step)
         if act.answers:
             yield from unanswered(plan, index, act, step)

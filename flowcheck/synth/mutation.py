@@ -2,9 +2,11 @@
 
 from __future__ import annotations
 
+from collections.abc import Iterator
 from dataclasses import dataclass
 
 from ..rulebook.rule import Condition, Group, Rule, Step
+from .choices import path_to
 from .plan import Act
 
 APPLICATION = ("cwmp", "http", "hnbap", "s1ap", "json", "xml", "ftp", "dns", "emm", "gmm", "diameter", "map", "gtp",
@@ -50,9 +52,45 @@ def loose_steps(rule: Rule) -> frozenset[str]:
     return frozenset(found)
 
 
+def optional_steps(rule: Rule) -> frozenset[str]:
+    """Steps that may be left out because they, or a group that they are in, are optional."""
+    found: set[str] = set()
+
+    def walk(items: tuple[Step | Group, ...], free: bool) -> None:
+        for item in items:
+            if isinstance(item, Group):
+                walk(item.items, free or item.optional)
+            elif free or item.optional:
+                found.add(item.step)
+
+    walk(rule.items, False)
+    return frozenset(found)
+
+
 def is_open(condition: Condition | None) -> bool:
     if condition is None:
         return False
     if condition.test in ("not", "all", "any"):
         return any(is_open(part) for part in condition.arguments)
     return condition.test in ("needs_lookup", "is_name", "equals")
+
+
+def unordered(rule: Rule, one: str, other: str) -> bool:
+    """Do they stand in different items of a group that has no order?"""
+
+    def groups(items: tuple[Step | Group, ...]) -> Iterator[Group]:
+        for item in items:
+            if isinstance(item, Group):
+                yield item
+                yield from groups(item.items)
+
+    def place(group: Group, name: str) -> int | None:
+        return next((number for number, item in enumerate(group.items) if path_to((item,), name)), None)
+
+    places = [(place(g, one), place(g, other)) for g in groups(rule.items) if g.order == "any"]
+    return any(a is not None and b is not None and a != b for a, b in places)
+
+
+def shows_anyway(act: Act, step: Step) -> bool:
+    """Is a step that one message stands for another in taken, too, by the connection that later messages need?"""
+    return act.protocol != "tcp" and any(kind.startswith("tcp.") for kind in step.messages)

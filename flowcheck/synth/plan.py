@@ -118,6 +118,7 @@ class _Filling:
         self.bound: dict[str, Any] = {} if bound is None else bound
         self.acts: list[Act] = [] if acts is None else acts
         self.groups = _expectations(rule.items)
+        self.named = self._identity()
         self.secured = frozenset(role for act in self.acts if act.tls for role in (act.src, act.dst))
 
     def plan(self, steps: Sequence[Step], variant: str) -> Plan:
@@ -154,6 +155,7 @@ class _Filling:
         content = content_of(kind, step.answers or "", self.world, self.acts, server)
         if _protocol(kind) in DOCUMENTS:
             content["protocol"] = self.chosen.carrier or CARRIERS[0]
+            content["body"] |= self.named if kind.endswith(".request") else {}
         for binding in (*step.bind, *step.remember) if judged else ():
             if binding.name in self.chosen.given:
                 say(content, binding, self.chosen.given[binding.name], self.resolve)
@@ -181,6 +183,12 @@ class _Filling:
             if step.step in names:
                 found += [c for c in expectations if holds_parameters or c.target not in ("parameter", "parameters")]
         return found
+
+    def _identity(self) -> dict[str, str]:
+        """What documents name the device by: where one has to, the others do as well."""
+        checks = [check for step in self.rule.steps() for check in step.expect if check.target == "json"]
+        names = {name for check in checks for name in values.names_of(check, self.resolve)[:1]}
+        return {name: values.FIELDS[name] for name in names & values.FIELDS.keys()}
 
     def _secured(self, steps: Sequence[Step]) -> frozenset[str]:
         """The servers that are spoken to by TLS."""

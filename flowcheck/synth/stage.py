@@ -11,15 +11,18 @@ from collections.abc import Callable
 from dataclasses import replace
 from typing import NamedTuple
 
+from .cast import RELAYED
 from .documents import Documents
 from .mobile import Mobile
 from .plan import Act, Plan
+from .wire import dns
 from .world import OUTER, Unable
 
-CLOCK_SERVER = "192.0.2.123"
+CLOCK, CLOCK_SERVER, RESOLVER = "time.synth.example", "192.0.2.123", "192.0.2.53"
 PATIENCE = 60.0  # s after which the waiting end of a connection closes it
 AFTERMATH = (120.0, 500.0, 1000.0, 4000.0)  # s after the last message: the device still lives
 BEFORE = 600.0  # s from an earlier session to the run
+PAUSE = 5.0  # s from what was before to the run
 REPEATS = (2.0, 4.0)
 
 
@@ -50,6 +53,7 @@ class _Stage(Mobile, Documents):
             and not any(a.protocol == "ike" for a in self.plan.acts)
         ):
             self._prelude()
+        self._acquaint()
         if acts and acts[0].kind == "http.request" and acts[0].dst == self.world.device:
             self._make_known()
         for index, act in enumerate(acts):
@@ -68,6 +72,21 @@ class _Stage(Mobile, Documents):
                     web.tcp.close(0)
             self._end_what_is_over(act, acts[index + 1 :])
         self._finish()
+
+    def _acquaint(self) -> None:
+        """Hosts that a tap need not reach are heard of before the run: they keep in touch as their protocols have it."""
+        away = {role.name for role in self.plan.rule.roles if role.perhaps_unseen}
+        met: set[tuple[str, tuple[str, str]]] = set()
+        for act in self.plan.acts:
+            keeps = _KEEPS_IN_TOUCH.get(act.protocol)
+            if keeps is None or not away & {act.src, act.dst} or (act.protocol, self.parties(act)) in met:
+                continue
+            if self.world.device in (act.src, act.dst) and act.protocol not in RELAYED:
+                continue
+            met.add((act.protocol, self.parties(act)))
+            keeps(self, act)
+        if met:
+            self.net.wait(PAUSE)
 
     def _make_known(self) -> None:
         """A device that is asked first was in touch before: its periodic Inform, well before the run."""
@@ -104,11 +123,20 @@ class _Stage(Mobile, Documents):
         for control in self.controls.values():
             control.quit()
         last = self.net.now
+        if any(role.perhaps_unseen for role in self.plan.rule.roles):
+            self._look_up_the_clock()
         for seconds in AFTERMATH:
             self.net.now = last + int(seconds * 1e9)
             question = bytes((0x23,)) + bytes(47)
             self.net.udp((OUTER, 123), (CLOCK_SERVER, 123), question)
             self.net.udp((CLOCK_SERVER, 123), (OUTER, 123), bytes((0x24, 1)) + bytes(46))
+
+    def _look_up_the_clock(self) -> None:
+        """So the device's own address is heard of, whatever else it does not do."""
+        self.net.wait(PATIENCE)
+        ends, number = ((OUTER, 49153), (RESOLVER, 53)), self.net.random.getrandbits(16)
+        self.net.udp(*ends, dns.query(number, CLOCK))
+        self.net.udp(*reversed(ends), dns.response(number, CLOCK, "NOERROR", (CLOCK_SERVER,)))
 
     def address_change(self, act: Act) -> None:
         """In touch with its ACS from one inner address, the device is given another in a new tunnel."""
@@ -164,6 +192,18 @@ _MAKERS: dict[str, Callable[[_Stage, Act], None]] = {
     "sctp.abort": _Stage.sctp_abort,
     "hnbap": _Stage.application,
     "s1ap": _Stage.application,
+}
+
+
+_KEEPS_IN_TOUCH: dict[str, Callable[[_Stage, Act], object]] = {
+    "emm": _Stage.joined,
+    "gmm": _Stage.joined,
+    "map": _Stage.joined,
+    "diameter": _Stage.peering,
+    "gtpv2": _Stage.echo,
+    "gtp": _Stage.echo,
+    "json": _Stage.greet,
+    "xml": _Stage.greet,
 }
 
 

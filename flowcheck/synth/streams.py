@@ -199,6 +199,12 @@ class Streams(Cast):
         form = str(content.get("content_type", "application/octet-stream"))
         web.tcp.send(1, cwmp.http_response(int(content["status"]), body, form))
 
+    def greet(self, act: Act) -> None:
+        """A GET of nothing in particular, on a connection of its own."""
+        web = self.asked_for(act, "/")
+        self._respond(web, 204, b"")
+        web.tcp.close(0)
+
     def asked_for(self, act: Act, path: str) -> Web:
         """The connection on which the act answers a request; a GET where nobody asked yet."""
         web = self.web(act)

@@ -261,7 +261,7 @@ def _wrong(check: Check, name: str, wanted: Any, held: Any) -> Any:
             999 if isinstance(held, int) else _another(str(held)),
         ]
         return next((v for v in options if not holds(check.test, v, wanted)), MISSING)
-    if check.test == "at_least" and isinstance(held, int) and wanted > 0:
+    if check.test == "at_least" and isinstance(held, int) and wanted > 1:  # none at all is absence
         return wanted - 1
     if check.test == "at_most" and isinstance(held, int):
         return wanted + 1

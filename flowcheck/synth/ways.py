@@ -7,8 +7,7 @@ from dataclasses import replace
 
 from ..rulebook.rule import Group, Reference, Rule, Step
 from . import values
-from .choices import path_to
-from .mutation import APPLICATION, STOPPED, Form, Mutant, form
+from .mutation import APPLICATION, STOPPED, Form, Mutant, form, shows_anyway, unordered
 from .plan import Act, Plan
 
 MARGIN = 2.0  # s by which a late message is late
@@ -74,11 +73,14 @@ def swapped(plan: Plan, loose: frozenset[str], but: Collection[Form]) -> Iterato
         first, second = plan.acts[a], plan.acts[c]
         if (
             b != c
+            or a == 0  # what opens an attempt opens it wherever it comes
+            or shows_anyway(first, plan.rule.step(first.step))
+            or shows_anyway(second, plan.rule.step(second.step))
             or first.step in loose
             or second.step in loose
             or form(first) in but
             and form(second) in but
-            or _unordered(plan.rule, first.step, second.step)
+            or unordered(plan.rule, first.step, second.step)
         ):
             continue
         acts = (*plan.acts[:a], *plan.acts[c:d], *plan.acts[a:b], *plan.acts[d:])
@@ -88,19 +90,3 @@ def swapped(plan: Plan, loose: frozenset[str], but: Collection[Form]) -> Iterato
             frozenset((first.step, second.step)),
             STOPPED | {"out-of-order"},
         )
-
-
-def _unordered(rule: Rule, one: str, other: str) -> bool:
-    """Do they stand in different items of a group that has no order?"""
-
-    def groups(items: tuple[Step | Group, ...]) -> Iterator[Group]:
-        for item in items:
-            if isinstance(item, Group):
-                yield item
-                yield from groups(item.items)
-
-    def place(group: Group, name: str) -> int | None:
-        return next((number for number, item in enumerate(group.items) if path_to((item,), name)), None)
-
-    places = [(place(g, one), place(g, other)) for g in groups(rule.items) if g.order == "any"]
-    return any(a is not None and b is not None and a != b for a, b in places)
