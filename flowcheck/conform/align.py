@@ -1,6 +1,6 @@
 """The cheapest way to read an attempt's messages against a rule.
 
-Three moves: a message *is* a step (or its refusal), a step was *skipped*, a message is *extra*. The cost of a reading is a
+Three moves: a message *is* a step (or refuses it, in its place or once it came), a step was *skipped*, a message is *extra*. The cost of a reading is a
 tuple of integers, compared in order:
 
     (mandatory steps missing or refused, failed expectations, extra messages, optional parts left out)
@@ -130,6 +130,7 @@ class _Search:
     def __init__(self, machine: Automaton, asked: Questions):
         self.machine, self.asked, self.messages, self.carried = machine, asked, asked.messages, asked.carried
         self._musts: dict[tuple[int, int, int], bool] = {}
+        self._turning = frozenset().union(*machine.turning_down.values())
 
     def following(self, node: _Node) -> list[tuple[int, int, int, int, int, tuple | None]]:
         """What a move costs and the node it leads to, in the order of the rule file.
@@ -139,10 +140,12 @@ class _Search:
         index, state, situation, anchor, _, _ = node
         found: list[tuple[int, int, int, int, int, tuple | None]] = []
         message = self.messages[index] if index < len(self.messages) else None
+        if message is not None and message.kind in self._turning and (turned := self._turned_down(node, message)) is not None:
+            return [turned]                            # it is that and nothing else
         for step, target in self.machine.steps.get(state, ()):
             if message is not None and (eaten := self._as_step(step, index, situation, message)) is not None:
                 what, failed, then, _ = eaten
-                price = MISSED if what == "refuse" else failed * FAILED
+                price = _refused(step) if what == "refuse" else failed * FAILED
                 found.append((price, index + 1, target, then, target, (what, step, index, situation)))
             price = UNSEEN if self._is_hidden(step, index) else _skipped(step)
             found.append((price, index, target, situation, anchor, ("skip", step, index, None)))
@@ -162,6 +165,20 @@ class _Search:
             price = EXTRA + len(self.messages) - index
             found.append((price, index + 1, state, situation, anchor, ("extra", None, index, None)))
         return found
+
+    def _turned_down(self, node: _Node, message: Message) -> tuple[int, int, int, int, int, tuple] | None:
+        """The step last matched, refused after it came by who received it (RFC 7296 2.21.2)."""
+        index, state, situation, anchor, _, _ = node
+        last: Any = node
+        while last is not None and (last.move is None or last.move[0] != "match"):
+            last = last.parent
+        step = last.move[1] if last is not None else None
+        if step is None or message.kind not in self.machine.turning_down.get(step.step, ()):
+            return None
+        eaten = self._as_step(step, index, situation, message)
+        if eaten is None or eaten[0] != "refuse":
+            return None
+        return _refused(step), index + 1, state, eaten[2], anchor, ("refuse", step, index, situation)
 
     def _as_step(self, step: Step, index: int, situation: int, message: Message) -> tuple[str, int, int, bool] | None:
         """The message as this step or its refusal: which of them, failed expectations, the situation then, assumed."""
@@ -200,6 +217,11 @@ def _skipped(step: Step) -> int:
     if step.optional:
         return OPTIONAL
     return MISSED if step.severity == "error" else FAILED
+
+
+def _refused(step: Step) -> int:
+    """What would be no error to leave out is none to refuse; nobody refuses a step for being optional."""
+    return MISSED if step.optional else _skipped(step)
 
 
 def _way(node: _Node, price: int) -> Way:

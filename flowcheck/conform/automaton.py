@@ -33,6 +33,7 @@ class Automaton:
     size: int = 2
     conditions: list[Condition] = field(default_factory=list)
     kinds: dict[str, frozenset[str]] = field(default_factory=dict)       # step -> what it, or its refusal, may be
+    turning_down: dict[str, frozenset[str]] = field(default_factory=dict)  # step -> kinds by which its receiver refuses it
     found: dict[Any, Any] = field(default_factory=dict)                  # the readings found so far: see questions.py
     remembered: int = 0                                                  # questions in them
 
@@ -73,7 +74,15 @@ def _without_detours(machine: Automaton) -> Automaton:
     jumps = {state: [jump._replace(asks=numbers.get(id(jump.condition), -1)) for jump in ways] for state, ways in jumps.items()}
     kinds = {step.step: frozenset((*step.messages, *(kind for pattern in step.refused_by for kind in pattern.messages)))
              for step in machine.rule.steps()}
-    return Automaton(machine.rule, onward(machine.start), machine.end, steps, jumps, machine.size, conditions, kinds)
+    turning_down = {step.step: found for step in machine.rule.steps() if (found := _turning_down(step))}
+    return Automaton(machine.rule, onward(machine.start), machine.end, steps, jumps, machine.size, conditions, kinds,
+                     turning_down)
+
+
+def _turning_down(step: Step) -> frozenset[str]:
+    """The kinds of message by which the receiver of the step refuses it once it came, and by which nobody else does."""
+    by_receiver = {kind for pattern in step.refused_by if pattern.src is not None and pattern.src == step.dst for kind in pattern.messages}
+    return frozenset(by_receiver - {kind for pattern in step.refused_by if pattern.src != step.dst for kind in pattern.messages})
 
 
 def _sequence(machine: Automaton, items: tuple[Step | Group, ...], start: int, end: int) -> None:

@@ -109,7 +109,8 @@ class Visibility:
         if protocol in SEQUENCED and self._goes_on(protocol, request, index):
             return "later messages of the same exchange are there, so this one was lost by the capture"
         if step.answers is not None and protocol in DATAGRAMS and following.kind not in ENDS \
-                and not _proves_nothing(protocol, following) and not _is_again(following, request):
+                and not _proves_nothing(protocol, following) and not _is_again(following, request) \
+                and not self._refuses(step, following):
             if self._once(("asked", step.answers), self._first_of, self.rule.step(step.answers).messages) < index \
                     and not self._with_another(step, request, following, index):
                 return "the procedure went on, so the answer was lost by the capture"
@@ -266,6 +267,10 @@ class Visibility:
         if isinstance(value, Reference):
             value = self.scope.resolve(value, {})
         return PATIENCE if value is ABSENT else float(value)
+
+    def _refuses(self, step: Step, message: Message) -> bool:
+        return any(message.kind in pattern.messages and holds_all(pattern.where, message, self.scope, {}) is not False
+                   for pattern in step.refused_by)
 
     def _request(self, step: Step, index: int) -> Message | None:
         """The last message before `index` that the step would answer; one without an answer first."""

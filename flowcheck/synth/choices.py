@@ -1,5 +1,8 @@
-"""Which ways a rule allows: its optional items, the branches of its choices, the messages and the protocols it takes one
-for another, and what its conditions ask of a message."""
+"""Which ways a rule allows.
+
+Its optional items, the branches of its choices, the messages and the protocols it takes one for another, and what its
+conditions ask of a message.
+"""
 
 from __future__ import annotations
 

@@ -111,7 +111,8 @@ def content_of(kind: str, answers: str, world: World, acts: Sequence[Any], serve
         )
     if kind in ACCOUNT:
         servers = [role for role in world.addresses if role not in (server, world.device)]
-        content |= {name: f"http://{world.addresses[name if name in servers else server]}/dm" for name in ("dpf", "sho")}
+        for name in ("dpf", "sho"):
+            content[name] = f"http://{world.addresses[name if name in servers else server]}/dm"
     if kind == "tls.certificate":
         content["chain"] = world.names[server]
     return content
@@ -172,7 +173,8 @@ def say(content: dict[str, Any], binding: Binding, value: Any, resolve: values.R
     """Makes the message say that value where the binding takes it."""
     names = resolve(binding.names) if isinstance(binding.names, Reference) else binding.names
     where = content["body"] if binding.source == "json" else content
-    where[names[0]] = (200 if value == "success" else 500) if isinstance(where.get(names[0]), int) and binding.take else value
+    told = isinstance(where.get(names[0]), int) and binding.take == "outcome"
+    where[names[0]] = (200 if value == "success" else 500) if told else value
 
 
 def taken(content: Mapping[str, Any], binding: Binding, resolve: values.Resolve) -> Any:

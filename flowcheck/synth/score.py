@@ -156,7 +156,8 @@ def _tell(result: Score, out: TextIO) -> None:
     messages = [step.step for step in result.rule.steps() if step.messages and not step.forbidden]
     found = f"{result.found} of {result.made} mutants found ({_percent(result.found, result.made)})"
     runs_made = f"{len(result.runs)} run{'' if len(result.runs) == 1 else 's'}"
-    out.write(f"{result.rule.procedure}: {found}, {len({name for name, *_ in result.covered})} of {len(messages)} steps, {runs_made}\n")
+    steps = {name for name, *_ in result.covered}
+    out.write(f"{result.rule.procedure}: {found}, {len(steps)} of {len(messages)} steps, {runs_made}\n")
     for variant, mutant, instead in result.survivors:
         out.write(
             f"  survived  {mutant.name}{f' (in {variant})' if variant else ''}: "

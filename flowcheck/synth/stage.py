@@ -74,7 +74,7 @@ class _Stage(Mobile, Documents):
         self._finish()
 
     def _acquaint(self) -> None:
-        """Hosts that a tap need not reach are heard of before the run: they keep in touch as their protocols have it."""
+        """Hosts that a tap need not reach are heard of before the run: they keep in touch as their protocols do."""
         away = {role.name for role in self.plan.rule.roles if role.perhaps_unseen}
         met: set[tuple[str, tuple[str, str]]] = set()
         for act in self.plan.acts:

@@ -177,9 +177,9 @@ def ends(rule: Rule, step: Step, kind: str, world: World, acts: Sequence[Any]) -
     )
     if meant is None and kind.partition(".")[0] in ("http", "ftp") and src == world.device:
         meant = next((role.name for role in rule.roles if role.kind == "file_server"), None)
-    before = next(
-        (a.dst if a.src == world.device else a.src for a in reversed(acts) if a.protocol == kind.partition(".")[0]), None
-    )
+    protocol = kind.partition(".")[0]
+    others = (a.dst if a.src == world.device else a.src for a in reversed(acts) if a.protocol == protocol)
+    before = next(others, None)
     server = meant or before or next((r.name for r in rule.roles if r.kind not in ("device", "dns_server")), None)
     if src is None and dst is None:
         src, dst = world.device, server

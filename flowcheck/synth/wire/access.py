@@ -1,5 +1,7 @@
-"""What carries NAS messages between an access node and the core network, by pycrate: S1AP (TS 36.413) for EMM, and RANAP
-(TS 25.413) in RUA (TS 25.468) for GMM."""
+"""What carries NAS messages between an access node and the core network, by pycrate.
+
+S1AP (TS 36.413) for EMM, RANAP (TS 25.413) in RUA (TS 25.468) for GMM.
+"""
 
 from __future__ import annotations
 

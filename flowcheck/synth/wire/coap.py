@@ -15,7 +15,10 @@ def code(text: str) -> int:
     return int(major) << 5 | int(minor)
 
 
-def message(kind: int, number: int, what: int, token: bytes = b"", path: str = "", form: bytes = b"", payload: bytes = b"") -> bytes:
+def message(
+    kind: int, number: int, what: int, token: bytes = b"", path: str = "", form: bytes = b"", payload: bytes = b""
+) -> bytes:
+    """A message of that type and code; `form` is the content format of the payload."""
     from scapy.contrib.coap import CoAP
 
     options = [("Uri-Path", part.encode()) for part in path.split("/") if part]

@@ -77,7 +77,9 @@ def answer(number: int, server: str, content: Mapping[str, Any], vectors: str = 
     for item, (rand, xres, autn) in list(enumerate(held, 1))[: int(content.get("vectors", 0))]:
         parts = [avp(1419, item, TGPP), avp(1447, bytes.fromhex(rand), TGPP), avp(1448, bytes.fromhex(xres), TGPP)]
         parts.append(avp(1449, bytes.fromhex(autn), TGPP))
-        keys = [avp(1450, bytes(32), TGPP)] if vectors == "E-UTRAN" else [avp(625, bytes(16), TGPP), avp(626, bytes(16), TGPP)]
+        kasme, ck_and_ik = [(1450, 32)], [(625, 16), (626, 16)]
+        keys = kasme if vectors == "E-UTRAN" else ck_and_ik
+        parts += [avp(code, bytes(size), TGPP) for code, size in keys]
         code = 1414 if vectors == "E-UTRAN" else 1415
-        avps.append(avp(1413, avp(code, b"".join(parts + keys), TGPP), TGPP))
+        avps.append(avp(1413, avp(code, b"".join(parts), TGPP), TGPP))
     return _message(flags, AUTHENTICATION_INFORMATION, S6A, number, avps)

@@ -42,7 +42,10 @@ def bootstrap(content: Content) -> bytes:
     nodes += [("./DMAcc/ro/AppAddr/1/Addr", str(content["dpf"]))] if content.get("dpf") else []
     nodes += [(f"./{name}/context", key) for key, name in CONTEXTS if content.get(key)]
     nodes += [("./MCIM/SHO" if content.get("mcim") else "./RO/SHO", str(content["sho"]))] if content.get("sho") else []
-    commands = [("Add", {"cmd_id": str(number), "target": uri, "items.data": value}) for number, (uri, value) in enumerate(nodes, 1)]
+    commands = [
+        ("Add", {"cmd_id": str(number), "target": uri, "items.data": value})
+        for number, (uri, value) in enumerate(nodes, 1)
+    ]
     return message(commands, "1", "http://ro/dm", from_device=False)
 
 
