@@ -53,6 +53,7 @@ class Explanation:
         self.at: dict[int, str] = {}                   # id of message -> step
         self.beyond: list[Message] = []                # messages after the attempt that it forbids
         self._failed = False
+        self._open: tuple[Step, Move] | None = None    # a repeated request at the end that nothing answers
         self._matched_before: list[Message] = []
 
     # -------------------------------------------------------------------------------------------- findings
@@ -189,6 +190,8 @@ class Explanation:
     def _skipped(self, move: Move, trailing: bool, unseen: bool) -> bool:
         step = move.step
         if self.states.get(step.step) in ("seen", "refused", "late") and not self._unanswered_again(step, move):
+            if trailing and not move.hidden and not step.optional and self._asked_again(step):
+                self._open = step, move                # the cause, should the rest not come either
             return unseen
         if move.hidden and move.hidden.startswith("carried"):
             self._state(step, "not_applicable", move.hidden)
@@ -201,9 +204,17 @@ class Explanation:
             return unseen or trailing
         elif trailing and unseen:
             self._state(step, "not_observable", "follows a step that the capture cannot show")
+        elif trailing and self._open is not None:
+            self._missing(*self._open, trailing)
+            self._state(step, "missing", "not reached, after the failure above")
         else:
             self._missing(step, move, trailing)
         return unseen
+
+    def _asked_again(self, step: Step) -> bool:
+        """Was it asked for once more after its last answer?"""
+        places = [[m.index for m in self.moves.get(name or "", ()) if m.what == "match"] for name in (step.answers, step.step)]
+        return all(places) and places[0][-1] > places[1][-1]
 
     def _missing(self, step: Step, move: Move, trailing: bool) -> None:
         elsewhere = [m for m in self.reading.moves if m.what == "extra" and self.matcher.fits(step, m.message, self.reading.bound)]
