@@ -72,9 +72,10 @@ def _version(options: argparse.Namespace) -> int:
     import hashlib
     import json
     import platform
+    from .capture import bypass
     from .decode import names
     from .rulebook.loader import rule_files
     digests = {file.name: hashlib.sha256(file.read_bytes()).hexdigest() for file in rule_files()}
     print(json.dumps({"flowcheck": __version__, "python": platform.python_version(), "result": "flowcheck/result/1",
-                      "rules": digests, "decoders": list(names())}))
+                      "rules": digests, "decoders": list(names()), "scanner": "C" if bypass.COMPILED else "Python"}))
     return EXIT_OK

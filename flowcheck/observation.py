@@ -188,11 +188,11 @@ def _packets(frames: Sequence[Frame]) -> list[tuple[Frame, Packet]]:
 
 def _read(file: _File, tap: _Tap, keys: Any, progress: Any) -> _Span:
     packets = known = 0
-    first = None
+    first = last = None
     steps: list[Step] = []
     due = _PROGRESS
     dissect, index, scanner = tap.dissector.frame, file.index, tap.dissector.bypass.scanner
-    scanner.base, before = index << CAPTURE_SHIFT, scanner.passed
+    scanner.base, passed = index << CAPTURE_SHIFT, scanner.passed
     if not file.apart:
         file.capture.scanner = scanner
     for frame in chain(file.opening, file.frames):
@@ -202,25 +202,31 @@ def _read(file: _File, tap: _Tap, keys: Any, progress: Any) -> _Span:
             known = len(file.capture.secrets)
         packets += 1
         time = frame.time
+        if scanner.passed > passed:                  # some went by since the last frame, in order
+            packets += scanner.passed - passed
+            passed, last = scanner.passed, scanner.latest
         if first is None:
-            first = scanner.latest = time
-        elif time > scanner.latest:
-            scanner.latest = time
+            first = last = time
+        elif time > last:
+            last = time
         else:
             first = min(first, time)
-            if time < scanner.latest - CLOCK_STEP:
-                _clock_steps_back(steps, frame, scanner.latest)
+            if time < last - CLOCK_STEP:
+                _clock_steps_back(steps, frame, last)
+        scanner.latest = last
         dissect(frame, index)
-        if progress is not None and packets + scanner.passed - before >= due:
-            due = packets + scanner.passed - before + _PROGRESS
-            progress(file.path, due - _PROGRESS)
+        if progress is not None and packets >= due:
+            due = packets + _PROGRESS
+            progress(file.path, packets)
+    if scanner.passed > passed:
+        packets += scanner.passed - passed
+        last = scanner.latest
     tap.dissector.settle()
-    if first is None:
-        return _Span(0, None, None, ())
-    tap.last = max(tap.last, scanner.latest)
+    if last is not None:
+        tap.last = max(tap.last, last)
     tap.dissector.gaps += [Gap(step.time, step.time + step.back, f"the clock of the capture steps back by {step.back / 1e9:.1f} s at frame "
                                f"{step.frame}, so that the order of messages is not certain", capture=index) for step in steps]
-    return _Span(packets + scanner.passed - before, first, scanner.latest, steps)
+    return _Span(packets, first, last, steps)
 
 
 def _clock_steps_back(steps: list[Step], frame: Frame, last: int) -> None:

@@ -10,8 +10,8 @@ from collections import Counter
 from collections.abc import Callable
 from typing import Any
 
-from .capture.bypass import Bypass, Key
-from .capture.lanes import COUNTED, ENDLESS, SEALED, SHUT, STREAM, TUNNEL, Lane
+from .capture.bypass import Bypass, Key, Lane
+from .capture.lanes import COUNTED, ENDLESS, SEALED, SHUT, STREAM, TUNNEL
 from .capture.tcp import Connection
 from .model import Context, FrameRef, Steady
 
@@ -23,6 +23,15 @@ _NUMBER = (1 << CAPTURE_SHIFT) - 1
 
 def ref(number: int) -> FrameRef:
     return FrameRef(number >> CAPTURE_SHIFT, number & _NUMBER)
+
+
+def refs(numbers: list[int]) -> list[FrameRef]:
+    """The same of many frames in order, which mostly are of one capture."""
+    if not numbers or numbers[0] >> CAPTURE_SHIFT != numbers[-1] >> CAPTURE_SHIFT:
+        return [ref(number) for number in numbers]
+    capture, new, kind = numbers[0] >> CAPTURE_SHIFT, tuple.__new__, FrameRef
+    base = capture << CAPTURE_SHIFT
+    return [new(kind, (capture, number - base)) for number in numbers]
 
 
 class Unread:
@@ -121,7 +130,7 @@ class Stretch:
                     half.bytes += lane.octets
                     half.next += lane.octets
                     half.tail = b""
-                    told(side, lane.octets, [ref(number) for number in lane.frames()], lane.said)
+                    told(side, lane.octets, refs(lane.frames()), lane.said)
                 lane.reset()
             lane.kind = SHUT
 

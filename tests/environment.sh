@@ -41,7 +41,7 @@ make_venv() {   # make_venv PYTHON DIRECTORY
 
 environment() {   # environment [EXTRA]
   local extra=${1:-} venv=${FLOWCHECK_VENV:-$top/.venv} stamp wanted python
-  wanted="$extra $(cksum < "$top/pyproject.toml")"
+  wanted="$extra $(cat "$top/pyproject.toml" "$top/flowcheck/capture/_lanes.c" | cksum)"
   stamp="$venv/.flowcheck${extra:+-$extra}"
   if [ ! -x "$venv/bin/python" ] || ! "$venv/bin/python" -c '' 2>/dev/null; then
     python=$(recent_python) || {

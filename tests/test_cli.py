@@ -151,6 +151,7 @@ def test_versions(capsys):
     assert main(["--version", "--json"]) == 0
     said = json.loads(capsys.readouterr().out)
     assert {"flowcheck", "python", "rules", "decoders"} <= set(said) and "dns" in said["decoders"] and said["rules"]
+    assert said["scanner"] in ("C", "Python")
 
 
 def test_data_goes_to_standard_output_and_messages_to_standard_error(capsys):

@@ -1,8 +1,11 @@
 """What passes by in lanes is found as if every packet had been looked at: each capture is read with lanes and without."""
 
+import importlib.util
 import random
 import struct
+import sys
 from ipaddress import ip_address
+from types import ModuleType
 
 import pytest
 
@@ -11,7 +14,7 @@ from flowcheck.capture import bypass, lanes
 from flowcheck.capture.bypass import Bypass
 
 SECOND = 1_000_000_000
-SCANNERS = [lanes]
+SCANNERS = [lanes, *([bypass.compiled] if bypass.COMPILED else [])]
 
 
 @pytest.fixture(params=SCANNERS, ids=lambda module: module.__name__.rpartition(".")[2])
@@ -315,3 +318,13 @@ def test_what_passed_is_counted_in_the_files_it_was_in(scanner, tmp_path):
     assert passed.taps == (0, 0, 0)
     assert passed == looked_at
     assert [c.packets for c in passed.captures] == [len(part) for part in parts]
+
+
+def test_without_the_compiled_scanner_or_with_an_older_one_python_does_it(monkeypatch):
+    for stand_in in (None, ModuleType("older")):
+        monkeypatch.setitem(sys.modules, "flowcheck.capture._lanes", stand_in)
+        monkeypatch.delattr("flowcheck.capture._lanes", raising=False)
+        found = importlib.util.spec_from_file_location("flowcheck.capture.bypass_again", bypass.__file__)
+        module = importlib.util.module_from_spec(found)
+        found.loader.exec_module(module)
+        assert not module.COMPILED and module.Scanner is lanes.Scanner and module.Lane is lanes.Lane

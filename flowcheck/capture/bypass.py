@@ -7,7 +7,15 @@ from __future__ import annotations
 
 from socket import AF_INET, AF_INET6, inet_pton
 
-from .lanes import COUNTED, INSIDE, OUTER, Lane, Scanner
+from . import lanes
+from .lanes import INSIDE, OUTER
+
+try:
+    from . import _lanes as compiled
+except ImportError:              # installed without a compiler
+    compiled = None
+COMPILED = compiled is not None and getattr(compiled, "FORM", 0) == lanes.FORM
+Lane, Scanner = (compiled.Lane, compiled.Scanner) if COMPILED else (lanes.Lane, lanes.Scanner)
 
 _MOST = 1 << 18                  # lanes open at once; other flows take the full way
 _FAMILIES = {"ip": 0, "ipv6": 1}

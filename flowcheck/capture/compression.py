@@ -1,6 +1,6 @@
 """The bytes of a stored capture, decompressed on the way: gzip, zstd, xz, bzip2 and lz4 frames, told by their first octets.
 
-A `Source` is read once, front to back, in pieces of about a megabyte, so that standard input works like a file and memory
+A `Source` is read once, front to back, in small pieces, so that standard input works like a file and memory
 stays flat. The SHA-256 is that of the file as stored, taken while reading.
 """
 
@@ -10,7 +10,7 @@ import hashlib
 from collections.abc import Callable
 from typing import Any, BinaryIO
 
-PIECE = 1 << 20               # octets asked for at a time
+PIECE = 1 << 17               # octets asked for at a time; what is copied on stays in the processor's cache
 
 # A compressed file of a few kilobytes can unfold to terabytes. Captures of real traffic shrink 2 to 20 times, padded
 # lab traffic up to about 100; so what unfolds more than MOST_RATIO times is hostile, or not worth the hours. Below

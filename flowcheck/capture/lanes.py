@@ -19,6 +19,7 @@ from __future__ import annotations
 from collections.abc import Sequence
 from struct import Struct
 
+FORM = 1                         # counts changes that _lanes.c has to follow
 SHUT, COUNTED, TUNNEL, SEALED, STREAM = range(5)
 ENDLESS = 1 << 62                # octets not wanted, where no end of them is known
 

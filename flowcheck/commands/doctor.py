@@ -58,7 +58,7 @@ def arguments(parser: argparse.ArgumentParser) -> None:
 
 
 def run(options: argparse.Namespace) -> int:
-    parts = [*_python(), *_packages(), *_programs(), *_compressions(), _rules(options.rules),
+    parts = [*_python(), _scanner(), *_packages(), *_programs(), *_compressions(), _rules(options.rules),
              Part("cache", "none but DIR/index of a batch's --output-dir, which may be deleted at any time", False, "")]
     healthy = all(part.found or not part.needed for part in parts)
     if options.json:
@@ -83,6 +83,12 @@ def _python() -> Iterator[Part]:
     right = sys.version_info >= OLDEST
     yield Part("python", platform.python_version() if right else "", True,
                f"{platform.python_version()} is too old; {'.'.join(map(str, OLDEST))} or later is needed")
+
+
+def _scanner() -> Part:
+    from ..capture import bypass
+    return Part("compiled scanner", bypass.compiled.__file__ if bypass.COMPILED else "", False,
+                "large captures full of traffic that nobody asks for take about twice as long; install flowcheck again with a C compiler")
 
 
 def _packages() -> Iterator[Part]:
