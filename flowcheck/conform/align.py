@@ -1,7 +1,7 @@
 """The cheapest way to read an attempt's messages against a rule.
 
-Three moves: a message *is* a step (or refuses it, in its place or once it came), a step was *skipped*, a message is *extra*. The cost of a reading is a
-tuple of integers, compared in order:
+Three moves: a message *is* a step (or refuses it, in its place or once it came), a step was *skipped*, a message is
+*extra*. The cost of a reading is a tuple of integers, compared in order:
 
     (mandatory steps missing or refused, failed expectations, extra messages, optional parts left out)
 
@@ -19,7 +19,7 @@ that gives the same answers as an earlier one is read as that one was, without a
 
 from __future__ import annotations
 
-from collections.abc import Callable, Sequence
+from collections.abc import Sequence
 from heapq import heappop, heappush
 from typing import Any, NamedTuple
 
@@ -28,7 +28,7 @@ from ..rulebook.rule import Pattern, Step
 from .automaton import Automaton
 from .checks import Outcome
 from .matching import Matcher
-from .questions import FITS, HIDDEN, STEP, WHEN, Questions
+from .questions import FITS, HIDDEN, STEP, WHEN, Questions, View
 
 Cost = tuple[int, int, int, int]
 MAX_STATES = 200_000        # a bound against hostile captures; an attempt needs a few hundred
@@ -72,13 +72,13 @@ class _Node(NamedTuple):
     move: tuple | None
 
 
-def align(machine: Automaton, messages: Sequence[Message], matcher: Matcher, hidden: Callable[[Step, int], str | None],
-          carried: frozenset[str] = frozenset()) -> Reading:
-    """Reads `messages` against the machine. `hidden(step, index)` says why a step before message `index` cannot be seen.
+def align(machine: Automaton, messages: Sequence[Message], matcher: Matcher, view: View, carried: frozenset[str] = frozenset(),
+          ) -> Reading:
+    """Reads `messages` against the machine. `view` says which steps cannot be seen, and why.
 
     Steps named in `carried` were done by an earlier attempt that this one continues; skipping them is free.
     """
-    asked = Questions(machine, messages, matcher, hidden, carried)
+    asked = Questions(machine, messages, matcher, view, carried)
     way = asked.recall()
     if way is None:
         way, complete = _search(machine, asked)
@@ -131,6 +131,7 @@ class _Search:
         self.machine, self.asked, self.messages, self.carried = machine, asked, asked.messages, asked.carried
         self._musts: dict[tuple[int, int, int], bool] = {}
         self._turning = frozenset().union(*machine.turning_down.values())
+        self._hidden: dict[str, int] = {}
 
     def following(self, node: _Node) -> list[tuple[int, int, int, int, int, tuple | None]]:
         """What a move costs and the node it leads to, in the order of the rule file.
@@ -185,7 +186,10 @@ class _Search:
         return self.asked.answer((STEP, step.step, index, situation)) if message.kind in self.machine.kinds[step.step] else None
 
     def _is_hidden(self, step: Step, index: int) -> bool:
-        return step.step in self.carried or self.asked.answer((HIDDEN, step.step, index))
+        places = self._hidden.get(step.step)
+        if places is None:
+            places = self._hidden[step.step] = -1 if step.step in self.carried else self.asked.answer((HIDDEN, step.step))
+        return bool(places >> index & 1)
 
     def _must_match(self, index: int, anchor: int, situation: int, message: Message) -> bool:
         key = (index, anchor, situation)

@@ -144,7 +144,7 @@ def _judge_attempt(rule: Rule, attempt: cutting.Attempt, timeline: Timeline, mat
     if not messages:
         return None, {}, set()
     view = Visibility(rule, matcher.scope, timeline, messages, attempt.midway, attempt.gave_up, attempt.limit, attempt.entered)
-    reading = align(automaton(rule), messages, matcher, view.hidden, attempt.carried)
+    reading = align(automaton(rule), messages, matcher, view, attempt.carried)
     if not any(move.what in ("match", "refuse") for move in reading.moves):
         return None, {}, set()
     told = Explanation(rule, reading, matcher, view)

@@ -8,8 +8,8 @@ a branch. The answers themselves always come from the attempt at hand.
 
 from __future__ import annotations
 
-from collections.abc import Callable, Mapping, Sequence
-from typing import Any, NamedTuple
+from collections.abc import Sequence
+from typing import Any, NamedTuple, Protocol
 
 from ..model import Message
 from ..rulebook.rule import Pattern, Step
@@ -23,6 +23,16 @@ MOST_MESSAGES = 256         # longer attempts are one of a kind, and their trees
 MOST_QUESTIONS = 100_000    # that a rule remembers
 
 
+class View(Protocol):
+    """What the capture can show of an attempt: visibility.py."""
+
+    def hidden(self, step: Step, index: int) -> str | None:
+        """Why the step cannot be seen where it would stand before this message."""
+
+    def hidden_places(self, step: Step) -> int:
+        """Before which messages it cannot be seen, a bit for each, the last one for the end."""
+
+
 class Consumed(NamedTuple):
     """What it means to take a message for a step or its refusal."""
 
@@ -34,12 +44,10 @@ class Consumed(NamedTuple):
 class Questions:
     """One attempt, as the search sees it. Every question is answered once."""
 
-    def __init__(self, machine: Automaton, messages: Sequence[Message], matcher: Matcher,
-                 hidden: Callable[[Step, int], str | None], carried: frozenset[str]):
+    def __init__(self, machine: Automaton, messages: Sequence[Message], matcher: Matcher, view: View, carried: frozenset[str]):
         self.machine, self.messages, self.matcher, self.carried = machine, messages, matcher, carried
         self.consumed: dict[tuple[str, int, int], Consumed] = {}
-        self._ask_hidden = hidden
-        self._reasons: dict[tuple[str, int], str | None] = {}
+        self._view = view
         self._situations: list[tuple[dict[str, Any], frozenset[str]]] = []
         self._numbers: dict[tuple, int] = {}
         self._answers: dict[tuple, Any] = {}                  # in the order in which they were asked
@@ -58,10 +66,7 @@ class Questions:
         """Why the step, skipped before this message, could not be seen."""
         if step.step in self.carried:
             return "carried over from an earlier attempt"
-        key = step.step, index
-        if key not in self._reasons:
-            self._reasons[key] = self._ask_hidden(step, index)
-        return self._reasons[key]
+        return self._view.hidden(step, index)
 
     def bound(self, situation: int) -> dict[str, Any]:
         return self._situations[situation][0]
@@ -91,9 +96,9 @@ class Questions:
         self.consumed[name, index, situation] = Consumed(outcomes, assumed=fits is None)
         return "match", failed, self._situation(bound, seen | {name}), fits is None
 
-    def _hidden(self, name: str, index: int) -> bool:
-        """May the step have happened before this message, out of sight?"""
-        return bool(self.why_hidden(self.machine.rule.step(name), index))
+    def _hidden(self, name: str) -> int:
+        """Where the step may have happened out of sight."""
+        return self._view.hidden_places(self.machine.rule.step(name))
 
     def _when(self, number: int, situation: int) -> bool | None:
         return holds(self.machine.conditions[number], self.matcher.scope, *self._situations[situation])

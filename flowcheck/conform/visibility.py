@@ -8,12 +8,13 @@ a layer that is sealed here, does its deadline lie beyond the capture's end. Eac
 from __future__ import annotations
 
 from bisect import bisect_left
-from collections.abc import Callable, Collection, Hashable, Sequence
+from collections.abc import Callable, Collection, Hashable, Iterable, Sequence
 from dataclasses import dataclass, field
-from functools import lru_cache
+from functools import lru_cache, reduce
+from operator import or_
 from typing import Any
 
-from ..model import Message, Opaque, Timeline
+from ..model import Gap, Message, Opaque, Timeline
 from ..rulebook.rule import Reference, Rule, Step
 from .attempts import BEGAN_ANEW, ENDED_BY, TUNNEL_DELETED
 from .checks import holds_all
@@ -47,43 +48,64 @@ class Visibility:
     _known: dict[Hashable, Any] = field(default_factory=dict, init=False, repr=False, compare=False)   # see `_once`
 
     def _once(self, question: Hashable, answer: Callable[..., Any], *arguments: Any) -> Any:
-        """The search asks of every step in every interval; what does not depend on both is worked out once."""
+        """What does not depend on the step is worked out once for all of them."""
         if question not in self._known:
             self._known[question] = answer(*arguments)
         return self._known[question]
 
     def hidden(self, step: Step, index: int) -> str | None:
         """Why the step, skipped before message `index`, cannot be expected in the capture; None if it can."""
-        before = self.messages[index - 1].time if index else None
-        after = self.messages[index].time if index < len(self.messages) else None
-        return (self.timeline.unseen.get(step.messages[0]) or self._before_the_capture(index) or self._in_a_gap(before, after) or self._one_sided(step)
-                or self._implied(step, index) or self._somebody_s(step)
-                or self.sealed(step, before, after) or self._after_the_capture(step, index)
-                or self._outcome_sealed(step, index) or self._out_of_reach(step))
-
-    def _before_the_capture(self, index: int) -> str | None:
-        return "before the capture began, or outside what it could see" if index == 0 and self.midway else None
-
-    def _in_a_gap(self, before: int | None, after: int | None) -> str | None:
-        if not self.timeline.gaps:
-            return None
-        return self._once(("gap", before, after), self._gap, *self._interval(before, after))
-
-    def _interval(self, before: int | None, after: int | None) -> tuple[int, int]:
-        return self.timeline.window[0] if before is None else before, self.limit if after is None else after
-
-    def _gap(self, start: int, end: int) -> str | None:
-        for gap in self.timeline.gaps:
-            if gap.end >= start and gap.start <= end:
-                return f"packets are missing from the capture here: {gap.reason}"
+        for (_, why), places in zip(REASONS, self._places_of(step)):
+            if places >> index & 1:
+                return why(self, step, index)
         return None
 
-    def _one_sided(self, step: Step) -> str | None:
+    def hidden_places(self, step: Step) -> int:
+        """All places where the step may have happened out of sight. Bit i is the place before message i, the last one the end."""
+        return reduce(or_, self._places_of(step))
+
+    def _places_of(self, step: Step) -> list[int]:
+        """The places of each reason, up to the one that leaves none open."""
+        found = self._known.get(("places", step.step))
+        if found is None:
+            found = self._known["places", step.step] = []
+            hidden, everywhere = 0, self._everywhere()
+            for places, _ in REASONS:
+                found.append(places(self, step))
+                hidden |= found[-1]
+                if hidden == everywhere:
+                    break
+        return found
+
+    def _everywhere(self, condition: object = True) -> int:
+        return (1 << len(self.messages) + 1) - 1 if condition else 0
+
+    def _where(self, holds: Callable[[int], object], places: Iterable[int]) -> int:
+        return sum(1 << place for place in places if holds(place))
+
+    def _interval(self, index: int) -> tuple[int, int]:
+        """From the message before a place to the one after it."""
+        return (self.messages[index - 1].time if index else self.timeline.window[0],
+                self.messages[index].time if index < len(self.messages) else self.limit)
+
+    # -------------------------------------------------------------------------------------------- what holds for all steps
+
+    def _unseen(self, step: Step) -> int:
+        return self._everywhere(step.messages[0] in self.timeline.unseen)
+
+    def _before_the_capture(self, step: Step) -> int:
+        return 1 if self.midway else 0
+
+    def _in_a_gap(self, step: Step) -> int:
+        return self._once("gaps", self._where, self._gap, range(len(self.messages) + 1)) if self.timeline.gaps else 0
+
+    def _gap(self, index: int) -> Gap | None:
+        start, end = self._interval(index)
+        return next((gap for gap in self.timeline.gaps if gap.end >= start and gap.start <= end), None)
+
+    def _one_sided(self, step: Step) -> int:
         """Of a connection that only one direction was captured of, no answer and no end can be expected."""
-        if step.messages[0].partition(".")[0] not in STREAMS:
-            return None
-        one_sided = self._once("one sided", self._has_one_side)
-        return "only one direction of the connection is in the capture" if one_sided else None
+        return self._everywhere(_protocol(step) in STREAMS and self._once("one sided", self._has_one_side))
 
     def _has_one_side(self) -> bool:
         """Is there a connection of the attempt with several HTTP messages, all of them going one way?"""
@@ -96,25 +118,16 @@ class Visibility:
                 counts[m.stream] += m.kind in ("http.request", "http.response")
         return any(len(ways[stream]) == 1 and counts[stream] > 1 for stream in asked)
 
-    def _implied(self, step: Step, index: int) -> str | None:
-        request = self._request(step, index)
-        if request is not None and self._once(("used", id(request)), self._connection_was_used, request):
-            return "the connection was used, so the answer was lost by the capture"
-        if index >= len(self.messages):
-            return None
-        following = self.messages[index]
-        if following.answers is None and following.kind in _kinds_of_answers(self.rule, step.step):
-            return "its answer is in the capture, so the message itself was lost by the capture"
-        protocol = step.messages[0].partition(".")[0]
-        if protocol in SEQUENCED and self._goes_on(protocol, request, index):
-            return "later messages of the same exchange are there, so this one was lost by the capture"
-        if step.answers is not None and protocol in DATAGRAMS and following.kind not in ENDS \
-                and not _proves_nothing(protocol, following) and not _is_again(following, request) \
-                and not self._refuses(step, following):
-            if self._once(("asked", step.answers), self._first_of, self.rule.step(step.answers).messages) < index \
-                    and not self._with_another(step, request, following, index):
-                return "the procedure went on, so the answer was lost by the capture"
-        return None
+    # -------------------------------------------------------------------------------------------- what follows shows that it was
+
+    def _used(self, step: Step) -> int:
+        """Where the connection that the step should open was used."""
+        if step.answers is None:
+            return 0
+        places, requests = self._requests_of(step)
+        used = [self._once(("used", id(request)), self._connection_was_used, request) for request in requests]
+        return self._where(lambda place: used[bisect_left(places, place) - 1], range(places[0] + 1, len(self.messages) + 1)) \
+            if any(used) else 0
 
     def _connection_was_used(self, request: Message) -> bool:
         """Was more sent over the connection that the request should open, than its answer and its end?"""
@@ -122,36 +135,60 @@ class Visibility:
             m.stream == request.stream and m.time > request.time and m.protocol != "dns" and m.protocol in STREAMS
             and m.kind not in ENDS and m.answers != request.transaction for m in self.timeline.messages)
 
-    def _goes_on(self, protocol: str, request: Message | None, index: int) -> bool:
-        """Is there a later message of the protocol between the same peers that is no end of it?"""
-        places = self._once(("of", protocol), self._places, protocol)
-        return any(place >= index and _same_peers(self.messages[place], request) for place in reversed(places))
+    def _answered(self, step: Step) -> int:
+        """Where an answer follows that is tied to no other request."""
+        kinds = _kinds_of_answers(self.rule, step.step)
+        return sum(1 << place for place, m in enumerate(self.messages) if m.answers is None and m.kind in kinds) if kinds else 0
 
-    def _places(self, protocol: str) -> list[int]:
-        return [place for place, m in enumerate(self.messages) if m.protocol == protocol and m.kind not in ENDS]
+    def _exchange_goes_on(self, step: Step) -> int:
+        """Where a later message of the same exchange follows, between the same peers, that is no end of it."""
+        protocol = _protocol(step)
+        if protocol not in SEQUENCED:
+            return 0
+        last = self._once(("of", protocol), lambda: {
+            peers: place for place, m in enumerate(self.messages) if m.protocol == protocol and m.kind not in ENDS
+            for peers in (None, _peers(m))})
+        return self._where(lambda place: last.get(_peers(self._request(step, place)), -1) >= place, range(last.get(None, -1) + 1))
 
-    def _first_of(self, kinds: Collection[str]) -> int:
-        return next((place for place, m in enumerate(self.messages) if m.kind in kinds), len(self.messages))
+    def _went_on(self, step: Step) -> int:
+        """Where the procedure goes on as it would after the answer."""
+        protocol = _protocol(step)
+        if step.answers is None or protocol not in DATAGRAMS:
+            return 0
+        kinds = self.rule.step(step.answers).messages
+        asked = next((place for place, m in enumerate(self.messages) if m.kind in kinds), len(self.messages))
+        return self._where(lambda place: self._shows_answer(step, protocol, place), range(asked + 1, len(self.messages)))
+
+    def _shows_answer(self, step: Step, protocol: str, index: int) -> bool:
+        following, request = self.messages[index], self._request(step, index)
+        return following.kind not in ENDS and not _proves_nothing(protocol, following) and not _is_again(following, request) \
+            and not self._refuses(step, following) and not self._with_another(step, request, following, index)
 
     def _with_another(self, step: Step, request: Message | None, following: Message, index: int) -> bool:
         """Did the procedure go on with another host than the one asked, or than the one whose name was asked for?"""
         if request is None or request.protocol != "dns":
             alike = is_one(self.rule, step) or request is not None and request.protocol == following.protocol
             return alike and not _same_peers(following, request)
-        before = self.messages[:index]
-        answered = {m.answers for m in before if m.kind == "dns.response"}
-        open_names = {_name(m) for m in before if m.kind == "dns.query" and m.transaction not in answered}
+        open_names = self._once(("open names", index), self._open_names, index)
         return bool(open_names) and any({following.src.address, following.dst.address} & addresses
                                         for name, addresses in self.scope.resolved.items() if name not in open_names)
 
-    def _somebody_s(self, step: Step) -> str | None:
-        """At an address that devices share, what carries no name may be anybody's."""
-        protocol = step.messages[0].partition(".")[0]
-        if protocol not in self.timeline.nobodys or step.inside == "ipsec":
-            return None
-        return f"other devices share {', '.join(self.timeline.device.shared)}, and nothing says whose {protocol.upper()} messages are whose"
+    def _open_names(self, index: int) -> set[str]:
+        """The names that were asked for before this message and not answered."""
+        before = self.messages[:index]
+        answered = {m.answers for m in before if m.kind == "dns.response"}
+        return {_name(m) for m in before if m.kind == "dns.query" and m.transaction not in answered}
 
-    def _out_of_reach(self, step: Step) -> str | None:
+    # -------------------------------------------------------------------------------------------- where it may be
+
+    def _somebody_s(self, step: Step) -> int:
+        """At an address that devices share, what carries no name may be anybody's."""
+        return self._everywhere(_protocol(step) in self.timeline.nobodys and step.inside != "ipsec")
+
+    def _out_of_reach(self, step: Step) -> int:
+        return self._everywhere(self._beyond(step))
+
+    def _beyond(self, step: Step) -> str | None:
         """Of a role that may be beyond the taps: is anything of it in the capture, and anything of the link to it?"""
         roles = [role for name in (step.src, step.dst) if name and (role := self.rule.role(name)) is not None]
         away = [role for role in roles if role.perhaps_unseen]
@@ -173,13 +210,18 @@ class Visibility:
             return "beyond the capture: nothing from the device's own address is in it"
         return None
 
-    def sealed(self, step: Step, before: int | None, after: int | None, but: Collection[str] = ()) -> str | None:
+    def sealed(self, step: Step, start: int, end: int, but: Collection[str] = ()) -> str | None:
         """Which sealed traffic of this interval may hide the step; layers named in `but` were captured in clear as well."""
-        layer = step.inside or step.perhaps_inside or next(iter(step.should_be_inside), None)
-        if layer is None:
-            return None
-        layers = (layer,) if layer == "tls" else ("ipsec", "tls")
-        return self._once((layers, before, after, *but), self._sealed_in, layers, *self._interval(before, after), but)
+        layers = _layers(step)
+        return self._sealed_in(layers, start, end, but) if layers else None
+
+    def _sealed(self, step: Step) -> int:
+        layers = _layers(step)
+        return self._once(layers, self._where, lambda place: self._sealed_at(layers, place), range(len(self.messages) + 1)) \
+            if layers else 0
+
+    def _sealed_at(self, layers: tuple[str, ...], index: int) -> str | None:
+        return self._once((layers, index), self._sealed_in, layers, *self._interval(index), ())
 
     def _sealed_in(self, layers: tuple[str, ...], start: int, end: int, but: Collection[str]) -> str | None:
         if "ipsec" in layers and self._once("empty tunnel", self._tunnel_is_empty):
@@ -211,10 +253,13 @@ class Visibility:
             m.protocol not in ("ike", "arp", "dhcp") and not {m.src.address, m.dst.address} & outer
             or "esp" in m.layers for m in self.timeline.messages)
 
-    def _after_the_capture(self, step: Step, index: int) -> str | None:
-        if index < len(self.messages) or not self.messages:
-            return None
-        request = self._request(step, index)
+    # -------------------------------------------------------------------------------------------- at the end
+
+    def _after_the_capture(self, step: Step) -> int:
+        return 1 << len(self.messages) if self._cut_off(step) else 0
+
+    def _cut_off(self, step: Step) -> str | None:
+        request = self._request(step, len(self.messages))
         if request is not None and self.gave_up == TUNNEL_DELETED and self._left_open(request):
             return "how the connection ended is not in the capture"
         if self.gave_up and (request is not None or self.gave_up in (TUNNEL_DELETED, BEGAN_ANEW)
@@ -249,16 +294,15 @@ class Visibility:
         kinds = self.rule.step(step.within.after).messages if step.within else ()
         return next((m.time for m in reversed(self.messages) if m.kind in kinds), self.messages[-1].time)
 
-    def _outcome_sealed(self, step: Step, index: int) -> str | None:
+    def _outcome_sealed(self, step: Step) -> int:
+        return 1 << len(self.messages) if self._once("refused", self._may_be_refused) else 0
+
+    def _may_be_refused(self) -> bool:
         """After an answer that may have been a refusal, nothing more can be expected for certain."""
-        if index < len(self.messages):
-            return None
         for message in reversed(self.messages):
             if message.kind == "ike.auth.response":
-                if partly_hidden(message) and not any(m.time > message.time and m.protocol != "ike" for m in self.messages):
-                    return "the answer to IKE_AUTH is sealed and may have been a refusal"
-                return None
-        return None
+                return partly_hidden(message) and not any(m.time > message.time and m.protocol != "ike" for m in self.messages)
+        return False
 
     def seconds(self, step: Step) -> float:
         if step.within is None:
@@ -276,9 +320,12 @@ class Visibility:
         """The last message before `index` that the step would answer; one without an answer first."""
         if step.answers is None:
             return None
-        places, requests = self._once(("requests", step.answers), self._requests, self.rule.step(step.answers))
+        places, requests = self._requests_of(step)
         earlier = bisect_left(places, index)
         return requests[earlier - 1] if earlier else None
+
+    def _requests_of(self, step: Step) -> tuple[list[int], list[Message]]:
+        return self._once(("requests", step.answers), self._requests, self.rule.step(step.answers))
 
     def _requests(self, asked: Step) -> tuple[list[int], list[Message]]:
         """The places of all messages that are this step, and what `_request` says after each of them."""
@@ -293,8 +340,45 @@ class Visibility:
         return places, requests
 
 
+def _said(words: str) -> Callable[[Visibility, Step, int], str]:
+    return lambda view, step, index: words
+
+
+# where each reason holds, and its words; the first that holds is the one given
+REASONS = (
+    (Visibility._unseen, lambda view, step, index: view.timeline.unseen[step.messages[0]]),
+    (Visibility._before_the_capture, _said("before the capture began, or outside what it could see")),
+    (Visibility._in_a_gap, lambda view, step, index: f"packets are missing from the capture here: {view._gap(index).reason}"),
+    (Visibility._one_sided, _said("only one direction of the connection is in the capture")),
+    (Visibility._used, _said("the connection was used, so the answer was lost by the capture")),
+    (Visibility._answered, _said("its answer is in the capture, so the message itself was lost by the capture")),
+    (Visibility._exchange_goes_on, _said("later messages of the same exchange are there, so this one was lost by the capture")),
+    (Visibility._went_on, _said("the procedure went on, so the answer was lost by the capture")),
+    (Visibility._somebody_s, lambda view, step, index: f"other devices share {', '.join(view.timeline.device.shared)}, and "
+                                                       f"nothing says whose {_protocol(step).upper()} messages are whose"),
+    (Visibility._sealed, lambda view, step, index: view._sealed_at(_layers(step), index)),
+    (Visibility._after_the_capture, lambda view, step, index: view._cut_off(step)),
+    (Visibility._outcome_sealed, _said("the answer to IKE_AUTH is sealed and may have been a refusal")),
+    (Visibility._out_of_reach, lambda view, step, index: view._beyond(step)),
+)
+
+
+def _layers(step: Step) -> tuple[str, ...]:
+    """The layers that may hide the step: what is in TLS may be in the tunnel as well."""
+    layer = step.inside or step.perhaps_inside or next(iter(step.should_be_inside), None)
+    return () if layer is None else (layer,) if layer == "tls" else ("ipsec", "tls")
+
+
+def _protocol(step: Step) -> str:
+    return step.messages[0].partition(".")[0]
+
+
+def _peers(message: Message | None) -> frozenset[str] | None:
+    return None if message is None else frozenset((message.src.address, message.dst.address))
+
+
 def _same_peers(message: Message, request: Message | None) -> bool:
-    return request is None or {message.src.address, message.dst.address} == {request.src.address, request.dst.address}
+    return request is None or _peers(message) == _peers(request)
 
 
 def _name(query: Message) -> str:
