@@ -10,7 +10,7 @@ from __future__ import annotations
 import hashlib
 import sys
 from collections import Counter
-from collections.abc import Iterable, Mapping, Sequence
+from collections.abc import Iterable, Iterator, Mapping, Sequence
 from dataclasses import dataclass, field
 from itertools import chain, islice
 from pathlib import Path
@@ -29,6 +29,8 @@ from .session.clocks import corrections as estimate
 ROTATION_SLACK = 1_000_000          # ns: how far packets of a rotated file may lie before the last of the one before
 CLOCK_STEP = 1_000_000_000          # ns by which time may run backwards without being a step of the clock
 OPENING = 256                       # packets of a file that are compared with the beginning of others
+UNSET = 1_104_537_600_000_000_000   # ns, 2005-01-01: an earlier clock was never set, it counts from 1970 or from its firmware's date
+_MOMENT = 1_000_000                  # ns between the last packet before a clock was set and the first after it
 _MOST_STEPS = 64                     # of the clock of one file that are noted
 _MOST_RECORDINGS = 64               # taps of one evidence capture
 MARK, MARKED = 48, 128              # by their last octets, which no link layer and no NAT changes; short packets are too alike
@@ -77,6 +79,7 @@ class _Tap:
     last: int = 0
     opening: set[int] = field(default_factory=set)      # marks of its first packets
     hosts: set[str] = field(default_factory=set)        # addresses in the first packets of its files
+    set_late: Correction | None = None                  # of a clock that began before UNSET and learnt the time on the way
 
 
 def observe(paths: Sequence[str], keys: Any = None, decode_as: dict[tuple[str, int], str] | None = None,
@@ -101,16 +104,17 @@ def observe(paths: Sequence[str], keys: Any = None, decode_as: dict[tuple[str, i
         undecoded[file.index] = tap.dissector.undecoded - before
     for tap in taps:
         tap.dissector.finish()
-    named = {tap_of[file.index]: offset for file in files for name, offset in (clocks or {}).items()
-             if name in (file.path, Path(file.path).name)}
+    named = {tap.index: tap.set_late for tap in taps if tap.set_late is not None}
+    named |= {tap_of[file.index]: Correction(offset) for file in files for name, offset in (clocks or {}).items()
+              if name in (file.path, Path(file.path).name)}
     corrections = estimate({tap.index: tap.dissector.messages for tap in taps}, named)
     told = tuple(_info(file, facts[file.index], undecoded[file.index], taps[tap_of[file.index]], corrections.get(tap_of[file.index]))
                   for file in sorted(files, key=lambda file: file.index))
-    return _merged(taps, corrections, told, tuple(tap_of[i] for i in range(len(files))))
+    return _merged(taps, corrections, told, [facts[i] for i in range(len(files))], tuple(tap_of[i] for i in range(len(files))))
 
 
 def _merged(taps: Sequence[_Tap], corrections: Mapping[int, Correction], told: Sequence[tuple[CaptureInfo, tuple[Limit, ...]]],
-            tap_of: tuple[int, ...]) -> Observation:
+            spans: Sequence[_Span], tap_of: tuple[int, ...]) -> Observation:
     """All taps on the clock of the first."""
     infos = tuple(info for info, _ in told)
     messages: list[Message] = []
@@ -128,9 +132,9 @@ def _merged(taps: Sequence[_Tap], corrections: Mapping[int, Correction], told: S
             gaps += [corrected_gap(g, correction) for g in tap.dissector.gaps]
     messages.sort(key=lambda m: (m.time, m.frames[-1]))
     times = []
-    for index, info in enumerate(infos):
+    for index, span in enumerate(spans):
         correction = corrections.get(tap_of[index])
-        times += [correction.at(t) if correction else t for t in (info.first, info.last) if t is not None]
+        times += [correction.at(t) if correction else t for t in (span.first, span.last) if t is not None]
     return Observation(infos, tuple(messages), tuple(opaque), tuple(gaps), (min(times), max(times)) if times else None, tap_of,
                        tuple(limit for _, limits in told for limit in limits))
 
@@ -193,9 +197,12 @@ def _read(file: _File, tap: _Tap, keys: Any, progress: Any) -> _Span:
     due = _PROGRESS
     dissect, index, scanner = tap.dissector.frame, file.index, tap.dissector.bypass.scanner
     scanner.base, passed = index << CAPTURE_SHIFT, scanner.passed
-    if not file.apart:
+    frames = chain(file.opening, file.frames)
+    if file.head is not None and file.head.time < UNSET:
+        frames = _on_one_clock(frames, tap)
+    elif not file.apart:
         file.capture.scanner = scanner
-    for frame in chain(file.opening, file.frames):
+    for frame in frames:
         if keys is not None and len(file.capture.secrets) > known:
             for kind, secret in file.capture.secrets[known:]:
                 keys.add_secrets_block(kind, secret)
@@ -229,6 +236,22 @@ def _read(file: _File, tap: _Tap, keys: Any, progress: Any) -> _Span:
     return _Span(packets, first, last, steps)
 
 
+def _on_one_clock(frames: Iterable[Frame], tap: _Tap) -> Iterator[Frame]:
+    """Of a box whose clock was not set: the times after it learnt the time go on where those before it ended.
+
+    `tap.set_late` then brings all of them to the true time.
+    """
+    latest = moved = 0
+    for frame in frames:
+        if not moved and frame.time >= UNSET and latest:
+            moved = frame.time - latest - _MOMENT
+            tap.set_late = Correction(moved, note=f"the clock of the capture was not set before frame {frame.number}; what came before it is "
+                                                  "taken to have come just before")
+        time = frame.time - moved if frame.time >= UNSET else frame.time
+        latest = max(latest, time)
+        yield frame._replace(time=time)
+
+
 def _clock_steps_back(steps: list[Step], frame: Frame, last: int) -> None:
     """Notes a step once, not every packet until the clock has caught up."""
     if len(steps) < _MOST_STEPS and (not steps or last > steps[-1].time + steps[-1].back or frame.time < steps[-1].time - CLOCK_STEP):
@@ -244,7 +267,8 @@ def _info(file: _File, facts: _Span, undecoded: Counter[str], tap: _Tap,
                                  tap.dissector.messages))
     if correction is not None:
         limits = tuple(limit._replace(start=limit.start and correction.at(limit.start), end=limit.end and correction.at(limit.end)) for limit in limits)
-    return CaptureInfo(file.path, capture.sha256, facts.packets, facts.first, facts.last, grade, tuple(limit.text for limit in limits),
+    last = facts.last if tap.set_late is None or facts.last is None else tap.set_late.at(facts.last)
+    return CaptureInfo(file.path, capture.sha256, facts.packets, facts.first, last, grade, tuple(limit.text for limit in limits),
                        dict(undecoded.most_common(50)), capture.format, capture.truncated), limits
 
 

@@ -1,28 +1,38 @@
-"""Takes things away from captures whose truth is known and counts the verdicts that become wrong.
+"""Takes things away from captures whose truth is known, or changes how they were taken, and counts the verdicts that become wrong.
 
-    python tests/sabotage.py [--root DIR]... [--variants N] [--seed N] [--only TEXT]
+    python tests/sabotage.py [--root DIR]... [--variants N] [--seed N] [--only TEXT] [--slice I/N]
 
 From a run that is right, nothing that was removed may turn it into a FAIL; from a run that is wrong, no removal may make a
 PASS of the procedure that failed. Removed are single packets, stretches, one direction, the beginning, the end, the tail of
-every packet (snap length), the keys, one of the taps. Each DIR holds folders with captures and a truth.json or, for the
-samples, a verdict known from the rules. Prints every false verdict and their number; exit status 1 if there is any.
+every packet (snap length), the keys, one of the taps. Changed are the clock of one tap (up to 10 s and 100 ppm), the clock in
+the middle of a capture (back, ahead, or set for the first time), the number of files (rotation), the order of neighbours, the number of copies of
+each packet (mirror ports), and the company: unrelated traffic between the packets.
+
+Without --root these are the samples of the rules that ship, each against its verdict as a whole, and, where they are there,
+the scenarios of ../shared/captures. A DIR holds folders with captures and a truth.json. Prints every false verdict, every
+inconclusive one that gives no advice, and their number; exit status 1 if there is any.
 """
 
 from __future__ import annotations
 
 import argparse
 import json
+import os
 import random
 import struct
 import sys
 import tempfile
 from collections import Counter
 from collections.abc import Callable, Iterator
+from itertools import islice
 from pathlib import Path
+from typing import NamedTuple
 
+from flowcheck import samples
 from flowcheck.capture.reader import open_capture
 from flowcheck.check import check
-from flowcheck.model import Frame
+from flowcheck.model import AttemptResult, Frame
+from flowcheck.rulebook.lint import samples_dir
 
 HERE = Path(__file__).resolve().parent
 Cut = Callable[[list[Frame], random.Random], list[Frame]]
@@ -83,48 +93,168 @@ def _source(frame: Frame) -> bytes | None:
     return frame.data[at + 12:at + 16] if version == 4 else frame.data[at + 8:at + 24] if version == 6 else None
 
 
+def clock_back(frames: list[Frame], dice: random.Random) -> list[Frame]:
+    at, by = dice.randrange(len(frames)), round(dice.uniform(1.5, 30) * SECOND)
+    return frames[:at] + [frame._replace(time=frame.time - by) for frame in frames[at:]]
+
+
+def clock_ahead(frames: list[Frame], dice: random.Random) -> list[Frame]:
+    """By less than a procedure may rest: a longer jump cannot be told from silence."""
+    at, by = dice.randrange(len(frames)), round(dice.choice((2, 20, 60)) * SECOND)
+    return frames[:at] + [frame._replace(time=frame.time + by) for frame in frames[at:]]
+
+
+def clock_set(frames: list[Frame], dice: random.Random) -> list[Frame]:
+    """A capturing box without a clock of its own begins in 1970 and learns the time on the way."""
+    at = dice.randrange(len(frames))
+    begun = frames[0].time - 50 * SECOND
+    return [frame._replace(time=frame.time - begun) for frame in frames[:at]] + frames[at:]
+
+
+def neighbours_swapped(frames: list[Frame], dice: random.Random) -> list[Frame]:
+    """Packets that came within a millisecond, in the order in which a card with several queues hands them over."""
+    out = list(frames)
+    for place in range(len(out) - 1):
+        if out[place + 1].time - out[place].time < 1_000_000 and dice.random() < 0.2:
+            first, second = out[place], out[place + 1]
+            out[place], out[place + 1] = second._replace(time=first.time), first._replace(time=second.time)
+    return out
+
+
+def packets_doubled(frames: list[Frame], dice: random.Random) -> list[Frame]:
+    return [copy for frame in frames for copy in (frame, frame._replace(time=frame.time + dice.randrange(50_000)))]
+
+
+def company(frames: list[Frame], dice: random.Random) -> list[Frame]:
+    """Look-ups, time and other datagrams between hosts that have nothing to do with it."""
+    if frames[0].link not in _HEADERS:
+        return frames
+    noise = []
+    for number in range(dice.randint(20, 200)):
+        port = dice.choice((53, 123, 5060, 1900, 443))
+        name = b"\x04host\x07example\0"
+        payload = struct.pack(">HHHHHH", number, 0x0100, 1, 0, 0, 0) + name + b"\0\1\0\1" if port == 53 else dice.randbytes(dice.randint(8, 200))
+        datagram = struct.pack(">HHHH", 20_000 + number, port, 8 + len(payload), 0) + payload
+        ends = bytes((192, 0, 2, 200 + number % 50)) + bytes((192, 0, 2, 199))
+        data = _HEADERS[frames[0].link] + struct.pack(">BBHHHBBH", 0x45, 0, 20 + len(datagram), number, 0, 64, 17, 0) + ends + datagram
+        noise.append(dice.choice(frames)._replace(data=data, original_length=len(data)))
+    return sorted([*frames, *noise], key=lambda frame: frame.time)
+
+
+SECOND = 1_000_000_000
+_HEADERS = {1: bytes(12) + b"\x08\0", 101: b"", 12: b""}
 CUTS: tuple[Cut, ...] = (one_packet, one_packet, some_packets, a_stretch, the_beginning, the_end, one_direction, snap)
+CHANGES: tuple[Cut, ...] = (clock_back, clock_ahead, clock_set, neighbours_swapped, packets_doubled, company)
 
 
-def scenarios(roots: list[Path], only: str) -> Iterator[tuple[str, list[Path], list[Path], Path, dict]]:
-    """Name, captures, keys, site profile and truth of every scenario."""
+class Scenario(NamedTuple):
+    name: str
+    captures: list[Path]
+    keys: list[Path]
+    site: Path | None
+    right: bool                         # nothing is known to be wrong in it
+    failing: frozenset[str]             # procedures that fail, as is known or as the whole captures show
+    passed: Counter[str]                # attempts of each procedure that pass in the whole captures
+
+
+def scenarios(roots: list[Path], only: str, rules: list[str]) -> Iterator[Scenario]:
     for root in roots:
         for truth_file in sorted(root.glob("*/truth.json")):
             folder = truth_file.parent
             if only in folder.name:
                 truth = json.loads(truth_file.read_text())
                 keys = [folder / "keys"] if (folder / "keys").is_dir() else []
-                yield folder.name, [folder / c["file"] for c in truth["captures"]], keys, folder / "site.yaml", truth
+                captures = [folder / c["file"] for c in truth["captures"]]
+                site = folder / "site.yaml" if (folder / "site.yaml").exists() else None
+                strict = any(f.get("level", "must") != "should" for f in truth.get("faults", []))
+                named = {"ts32.583-" + p if not p.startswith("t") else p for p in str(truth["procedure"]).replace(" ", "").split("+")}
+                yield _scenario(folder.name, captures, keys, site, frozenset(named) if strict else frozenset(), rules)
+    if roots:
+        return
+    for trial in samples.trials():
+        directory, sample = samples_dir(trial.rule.path), trial.sample
+        name = f"{trial.rule.procedure} {os.path.commonpath(sample.captures)}"
+        if only in name:
+            yield _scenario(name, [directory / p for p in sample.captures], [directory / p for p in sample.keys],
+                            directory / sample.site if sample.site else None, frozenset({trial.rule.procedure} if sample.verdict == "fail" else ()), rules)
+
+
+def _scenario(name: str, captures: list[Path], keys: list[Path], site: Path | None, failing: frozenset[str], rules: list[str]) -> Scenario:
+    """With what is judged of the whole: a run without a message that is forbidden is a right one, so that one may pass."""
+    tries = judged(captures, keys, site, rules)
+    forbidden = {a.procedure for a in tries if "/forbidden" in (a.cause or "")}
+    passed = Counter(a.procedure for a in tries if a.verdict == "pass") + Counter({procedure: 1000 for procedure in forbidden})
+    return Scenario(name, captures, keys, site, not failing, failing | {a.procedure for a in tries if a.verdict == "fail"}, passed)
+
+
+def judged(captures: list[Path], keys: list[Path], site: Path | None, rules: list[str]) -> list[AttemptResult]:
+    result, _ = check([str(p) for p in captures], rules=rules, site=str(site) if site else None, keys=[str(k) for k in keys])
+    return [attempt for device in result.devices for attempt in device.attempts]
 
 
 def sabotaged(captures: list[Path], keys: list[Path], dice: random.Random, folder: Path) -> tuple[str, list[Path], list[Path]]:
     """One variant: what was done, the captures left and the keys left."""
-    choice = dice.randrange(len(CUTS) + 2)
-    if choice == len(CUTS) and keys:
-        return "the keys", captures, []
-    if choice == len(CUTS) + 1 and len(captures) > 1:
-        gone = dice.randrange(len(captures))
-        return f"the tap {captures[gone].name}", captures[:gone] + captures[gone + 1:], keys
-    cut = CUTS[choice % len(CUTS)]
+    ways = [*CUTS, *CHANGES, rotated, *([drop_keys] if keys else []), *([drop_tap, other_clock] if len(captures) > 1 else [])]
+    way = dice.choice(ways)
+    if way in (drop_keys, drop_tap):
+        return way(captures, keys, dice)
+    parts = _parts(captures)
+    if way is rotated:
+        files = [piece for frames in parts for piece in rotated(frames, dice)]
+    elif way is other_clock:
+        files = other_clock(parts, dice)
+    else:
+        files = [way(frames, dice) for frames in parts]
     left = []
-    for index, path in enumerate(captures):
+    for number, frames in enumerate(files):
+        if frames:
+            left.append(folder / f"{number:03}.pcap")
+            write_pcap(left[-1], frames)
+    return way.__name__.replace("_", " "), left, keys
+
+
+def _parts(captures: list[Path]) -> list[list[Frame]]:
+    """A pcap holds one link type: each interface of a pcapng becomes a file."""
+    parts = []
+    for path in captures:
         frames = list(open_capture(path))
-        links = sorted({frame.link for frame in frames})
-        for link in links:                       # a pcap holds one link type; interfaces of a pcapng become files
-            for interface in sorted({f.interface for f in frames if f.link == link}):
-                part = cut([f for f in frames if f.link == link and f.interface == interface], dice)
-                if part:
-                    target = folder / f"{index}-{link}-{interface}.pcap"
-                    write_pcap(target, part)
-                    left.append(target)
-    return cut.__name__.replace("_", " "), left, keys
+        for at in sorted({(frame.link, frame.interface) for frame in frames}):
+            parts.append([frame for frame in frames if (frame.link, frame.interface) == at])
+    return parts
 
 
-def passes(captures: list[Path], keys: list[Path], site: Path, rules: list[str]) -> tuple[dict[str, int], bool]:
-    """How many attempts of each procedure pass in the whole captures, and whether one fails for a forbidden message."""
-    result, _ = check([str(p) for p in captures], rules=rules, site=str(site) if site.exists() else None, keys=[str(k) for k in keys])
-    tries = [a for d in result.devices for a in d.attempts]
-    return Counter(a.procedure for a in tries if a.verdict == "pass"), any("/forbidden" in (a.cause or "") for a in tries)
+def drop_keys(captures: list[Path], keys: list[Path], dice: random.Random) -> tuple[str, list[Path], list[Path]]:
+    return "the keys", captures, []
+
+
+def drop_tap(captures: list[Path], keys: list[Path], dice: random.Random) -> tuple[str, list[Path], list[Path]]:
+    gone = dice.randrange(len(captures))
+    return f"the tap {captures[gone].name}", captures[:gone] + captures[gone + 1:], keys
+
+
+def rotated(frames: list[Frame], dice: random.Random) -> list[list[Frame]]:
+    places = sorted(dice.sample(range(1, len(frames)), min(dice.randint(1, 6), len(frames) - 1)))
+    return [frames[first:last] for first, last in zip([0, *places], [*places, len(frames)])]
+
+
+def other_clock(parts: list[list[Frame]], dice: random.Random) -> list[list[Frame]]:
+    """One tap's clock is wrong by up to 10 s and drifts by up to 100 ppm."""
+    chosen, offset, drift = dice.randrange(len(parts)), dice.uniform(-10, 10) * SECOND, dice.uniform(-100e-6, 100e-6)
+    begun = parts[chosen][0].time
+    return [[frame._replace(time=frame.time + round(offset + (frame.time - begun) * drift)) for frame in frames] if number == chosen else frames
+            for number, frames in enumerate(parts)]
+
+
+def wrong_verdicts(scenario: Scenario, attempts: list[AttemptResult]) -> Iterator[str]:
+    left = Counter(scenario.passed)                      # attempts that pass in the whole capture may pass in a part of it
+    for attempt in attempts:
+        false_fail = attempt.verdict == "fail" and scenario.right and attempt.procedure not in scenario.failing
+        left[attempt.procedure] -= attempt.verdict == "pass"
+        false_pass = attempt.verdict == "pass" and attempt.procedure in scenario.failing and left[attempt.procedure] < 0
+        if false_fail or false_pass:
+            yield f"false {attempt.verdict.upper()}: {attempt.procedure} {attempt.cause or ''} {attempt.diagnosis[:200]}"
+        if attempt.verdict == "inconclusive" and not attempt.advice:
+            yield f"no advice: {attempt.procedure} {attempt.diagnosis[:200]}"
 
 
 def main() -> int:
@@ -133,37 +263,23 @@ def main() -> int:
     parser.add_argument("--variants", type=int, default=5, help="of each scenario")
     parser.add_argument("--seed", type=int, default=1)
     parser.add_argument("--only", default="")
+    parser.add_argument("--slice", default="1/1", metavar="I/N", help="every N-th scenario, beginning with the I-th")
     parser.add_argument("--rules", action="append", default=[])
     options = parser.parse_args()
+    first, every = map(int, options.slice.split("/"))
     shared = HERE.parent.parent / "shared" / "captures"
-    roots = options.root or [shared / "lab", shared / "described"]
-    tried = wrong = 0
-    for name, captures, keys, site, truth in scenarios(roots, options.only):
-        strict = [f for f in truth.get("faults", []) if f.get("level", "must") != "should"]
-        passed, forbidden = passes(captures, keys, site, options.rules) if strict else ({}, False)
-        if forbidden:
-            continue        # a run without the forbidden message is a right one
-        failing = {"ts32.583-" + p if not p.startswith("t") else p for p in str(truth["procedure"]).replace(" ", "").split("+")}
+    wanted = [[root] for root in options.root] if options.root else [[], *([shared / name] for name in ("lab", "described") if (shared / name).is_dir())]
+    tried, wrong = 0, 0
+    for scenario in islice((one for roots in wanted for one in scenarios(roots, options.only, options.rules)), first - 1, None, every):
         for number in range(options.variants):
-            dice = random.Random(f"{options.seed}/{name}/{number}")
+            dice = random.Random(f"{options.seed}/{scenario.name}/{number}")
             with tempfile.TemporaryDirectory() as folder:
-                what, left, held = sabotaged(captures, keys, dice, Path(folder))
-                if not left:
-                    continue
-                result, _ = check([str(p) for p in left], rules=options.rules, site=str(site) if site.exists() else None, keys=[str(k) for k in held])
+                what, captures, keys = sabotaged(scenario.captures, scenario.keys, dice, Path(folder))
+                attempts = judged(captures, keys, scenario.site, options.rules) if captures else []
             tried += 1
-            left_to_pass = dict(passed)                  # tries that pass in the whole capture may pass in a part of it
-            for device in result.devices:
-                for attempt in device.attempts:
-                    false_fail = not strict and attempt.verdict == "fail"
-                    false_pass = False
-                    if strict and attempt.procedure in failing and attempt.verdict == "pass":
-                        left_to_pass[attempt.procedure] = left_to_pass.get(attempt.procedure, 0) - 1
-                        false_pass = left_to_pass[attempt.procedure] < 0
-                    if false_fail or false_pass:
-                        wrong += 1
-                        print(f"false {attempt.verdict.upper()}: {name} #{number} without {what}: {attempt.procedure} {attempt.cause or ''}"
-                              f" {attempt.diagnosis[:140]}", flush=True)
+            for found in wrong_verdicts(scenario, attempts):
+                wrong += 1
+                print(f"{scenario.name} #{number} {what}: {found}", flush=True)
     print(f"{tried} variants, {wrong} false verdicts")
     return 1 if wrong else 0
 

@@ -75,3 +75,28 @@ def test_unrelated_traffic_changes_nothing(tmp_path):
     others = [p for p in paths if p != outer]
     strip = [(d, p, v, c) for d, p, v, c, _ in verdicts([tmp_path / outer.name, *others], folder)]
     assert strip == [(d, p, v, c) for d, p, v, c, _ in verdicts(paths, folder)]
+
+
+@pytest.mark.parametrize("run", ["5.1.1/pass", "5.1.2/pass", "5.2.1/hnb-register-reject"])
+@pytest.mark.parametrize("share", [0.02, 0.3, 0.6, 0.9])
+def test_a_clock_that_is_set_on_the_way_changes_no_verdict(run, share, tmp_path):
+    """A probe without a battery counts from 1970 until it hears of the time."""
+    folder, paths = taps(run)
+    changed = []
+    for path in paths:
+        frames = list(open_capture(path))
+        at = round(share * len(frames))
+        late = frames[0].time - 40 * SECOND if frames else 0
+        write_pcap(tmp_path / path.name, [f._replace(time=f.time - late) for f in frames[:at]] + frames[at:])
+        changed.append(tmp_path / path.name)
+    assert [row[1:4] for row in verdicts(changed, folder)] == [row[1:4] for row in verdicts(paths, folder)]
+
+
+@pytest.mark.parametrize("run", ["5.6.2/sftp"])
+def test_sealed_sessions_move_with_their_tap(run, tmp_path):
+    folder, paths = taps(run)
+    shifted = []
+    for number, path in enumerate(paths):
+        write_pcap(tmp_path / path.name, [f._replace(time=f.time + number * 7 * SECOND) for f in open_capture(path)])
+        shifted.append(tmp_path / path.name)
+    assert verdicts(shifted, folder) == verdicts(paths, folder)

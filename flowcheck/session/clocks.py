@@ -10,6 +10,7 @@ from __future__ import annotations
 from collections.abc import Mapping, Sequence
 from dataclasses import dataclass, replace
 from statistics import median
+from typing import Any
 
 from ..model import Gap, Message, Opaque
 from .copies import fingerprint
@@ -28,19 +29,22 @@ class Correction:
     drift: float = 0.0
     origin: int = 0
     shared: int = 0             # messages it rests on; 0 for one the user gave
+    note: str = ""              # where it comes from, if from neither
 
     def at(self, time: int) -> int:
         return time + self.offset + round(self.drift * (time - self.origin))
 
     def __str__(self) -> str:
+        if self.note:
+            return self.note
         rest = f", drift {self.drift * 1e6:+.0f} ppm" if abs(self.drift) >= 1e-6 else ""
         basis = f" by {self.shared} messages in common" if self.shared else " as given"
         return f"clock corrected to that of the first tap: {self.offset / 1e9:+.6f} s{rest}{basis}"
 
 
-def corrections(by_tap: Mapping[int, Sequence[Message]], given: Mapping[int, int] | None = None) -> dict[int, Correction]:
-    """The correction of each tap whose clock differs noticeably from that of the first. `given`: offsets in ns by tap."""
-    found = {tap: Correction(offset) for tap, offset in (given or {}).items()}
+def corrections(by_tap: Mapping[int, Sequence[Message]], given: Mapping[int, Correction] | None = None) -> dict[int, Correction]:
+    """The correction of each tap whose clock differs noticeably from that of the first; those `given` stay as they are."""
+    found = dict(given or {})
     taps = sorted(by_tap)
     if len(taps) < 2:
         return found
@@ -99,8 +103,15 @@ def corrected_message(message: Message, correction: Correction) -> Message:
 def corrected_opaque(opaque: Opaque, correction: Correction) -> Opaque:
     fields = opaque.fields
     if "bursts" in fields:
-        fields = {**fields, "bursts": [(correction.at(burst[0]), correction.at(burst[1]), *burst[2:]) for burst in fields["bursts"]]}
+        fields = {**fields, "bursts": [_corrected_burst(burst, correction) for burst in fields["bursts"]]}
     return replace(opaque, start=correction.at(opaque.start), end=correction.at(opaque.end), fields=fields)
+
+
+def _corrected_burst(burst: Any, correction: Correction) -> Any:
+    """(start, end, ...) of ESP and TLS, {"start", "end", ...} of SSH."""
+    if isinstance(burst, Mapping):
+        return {**burst, "start": correction.at(burst["start"]), "end": correction.at(burst["end"])}
+    return (correction.at(burst[0]), correction.at(burst[1]), *burst[2:])
 
 
 def corrected_gap(gap: Gap, correction: Correction) -> Gap:
