@@ -16,7 +16,7 @@ from .conform.bringup import lacking
 from .conform.elsewhere import Elsewhere
 from .conform.judge import judge
 from .errors import UsageError
-from .limits import touching
+from .limits import tap_names, touching, with_losses
 from .model import DeviceResult, Result
 from .observation import Observation, observe
 from .rulebook.loader import load_rules
@@ -54,10 +54,11 @@ def judged(observation: Observation, book: Sequence[Rule], profile: Any, procedu
         more, unseen = wireshark_steps.messages([info.path for info in observation.captures], book, keys)
         messages = tuple(sorted((*messages, *more), key=lambda m: (m.time, m.frames[-1])))
     found = timelines(messages, observation.opaque, observation.gaps, observation.window, observation.taps,
-                      profile.fields, profile.bindings)
+                      profile.fields, profile.bindings, observation.windows)
     elsewhere = Elsewhere(found)
+    taps = tap_names(observation)
     for timeline in found:
-        timeline = replace(timeline, unseen=unseen)
+        timeline = replace(timeline, unseen=unseen, taps=taps)
         attempts = judge(book, profile, timeline, procedures, today.date(), elsewhere) if timeline.device.id != "unknown" else ()
         attempts = tuple(replace(attempt, limits=touching(attempt, timeline, observation)) for attempt in attempts)
         device = timeline.device
@@ -66,7 +67,7 @@ def judged(observation: Observation, book: Sequence[Rule], profile: Any, procedu
                                         lacking(book, attempts)))
     digest = hashlib.sha256("".join(sorted(rule.digest for rule in book)).encode()).hexdigest()
     tool = {"version": __version__, "rules": f"sha256:{digest}", "site": profile.name}
-    return Result(observation.captures, tuple(devices), tool, command, int(today.timestamp() * 1e9), observation.opaque)
+    return Result(with_losses(observation, found), tuple(devices), tool, command, int(today.timestamp() * 1e9), observation.opaque)
 
 
 def key_ring(paths: Sequence[str]) -> Any:

@@ -316,6 +316,8 @@ class Timeline:
     links: frozenset[frozenset[str]] = frozenset()   # every two addresses the observation saw talking, the device's or not
     protocols: frozenset[str] = frozenset()   # every protocol it saw
     unseen: Mapping[str, str] = field(default_factory=dict)   # message kinds that nobody could look for, and why
+    lost: Mapping[FrameRef, tuple[int, int]] = field(default_factory=dict)   # last frame of what one tap saw and another never: both taps
+    taps: Mapping[int, str] = field(default_factory=dict)     # their names
     nobodys: frozenset[str] = frozenset()  # protocols spoken at its shared addresses by who knows whom
 
 

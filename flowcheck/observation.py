@@ -47,6 +47,7 @@ class Observation:
     window: tuple[int, int] | None      # first and last packet of all captures
     taps: tuple[int, ...]               # tap of each capture
     limits: tuple[Limit, ...] = ()      # what the remarks on the captures are about
+    windows: Mapping[int, tuple[int, int]] = field(default_factory=dict)   # first and last packet of each tap
 
 
 @dataclass(slots=True)
@@ -131,12 +132,15 @@ def _merged(taps: Sequence[_Tap], corrections: Mapping[int, Correction], told: S
             opaque += [corrected_opaque(o, correction) for o in tap.dissector.opaque]
             gaps += [corrected_gap(g, correction) for g in tap.dissector.gaps]
     messages.sort(key=lambda m: (m.time, m.frames[-1]))
-    times = []
-    for index, span in enumerate(spans):
-        correction = corrections.get(tap_of[index])
-        times += [correction.at(t) if correction else t for t in (span.first, span.last) if t is not None]
+    windows: dict[int, tuple[int, int]] = {}
+    for tap, span in zip(tap_of, spans):
+        correction = corrections.get(tap)
+        times = [correction.at(t) if correction else t for t in (span.first, span.last) if t is not None]
+        if times:
+            windows[tap] = min(times[0], windows.get(tap, times)[0]), max(times[1], windows.get(tap, times)[1])
+    times = [time for window in windows.values() for time in window]
     return Observation(infos, tuple(messages), tuple(opaque), tuple(gaps), (min(times), max(times)) if times else None, tap_of,
-                       tuple(limit for _, limits in told for limit in limits))
+                       tuple(limit for _, limits in told for limit in limits), windows)
 
 
 def _open(path: str) -> list[_File]:

@@ -232,13 +232,14 @@ class Explanation:
             observed = f"no {phrases.names(step.messages)}{f' from {sender}' if sender else ''} {'follows' if trailing else 'between these frames'}"
         if trailing and self.view.gave_up:
             observed += f"; {self.parts.recast(self.view.gave_up)}"
+        lost = self._lost(request if kind == "no-answer" else self._matched_before[-1] if trailing and self._matched_before else None)
         another = kind == "no-answer" and excused(self.rule, self.reading, self.matcher, step, request)
         severity = "warning" if another else step.severity
         self._state(step, "missing", observed)
-        side = "network" if kind == "no-answer" and self._sender(step) == "network" else self._sender(step)
+        side = "path" if lost else step.side or ("network" if kind == "no-answer" and self._sender(step) == "network" else self._sender(step))
         self._add(kind, step, "", severity=severity, frames=frames, expected=_asked_for(step),
-                  observed=observed + (ANOTHER if another else ""), hint=step.hint, side=step.side or side,
-                  repair=self.parts.needed(step, None), reason=why)
+                  observed=observed + (ANOTHER if another else ""), hint=step.hint, side=side,
+                  repair=self.parts.needed(step, None), reason=Reason(lost) if lost else why)
         if severity == "error":
             self._failed = True
 
@@ -247,6 +248,15 @@ class Explanation:
         request = self._last_request(step)
         return request is not None and not move.hidden and is_one(self.rule, step) and not any(
             earlier.message.answers == request.transaction for earlier in self.moves[step.step] if earlier.message is not None)
+
+    def _lost(self, message: Message | None) -> str:
+        """Where a message was lost between two taps; empty where it was not, or where its answer shows that it arrived."""
+        taps = self.view.timeline.lost.get(message.frames[-1]) if message is not None else None
+        if taps is None or message.answers is None and any(m.answers == message.transaction for m in self.view.timeline.messages if m.answers is not None):
+            return ""
+        seen, missed = (self.view.timeline.taps.get(tap, f"tap {tap}") for tap in taps)
+        return (f"{phrases.name(message.kind)} came by {seen} in frame {message.frames[-1].number} and never by {missed}, which recorded these "
+                "hosts at that time: it was lost between the two")
 
     def _around(self, move: Move) -> tuple[FrameRef, ...]:
         before = self._matched_before[-1].frames[-1:] if self._matched_before else ()

@@ -54,13 +54,15 @@ class Folded(NamedTuple):
     messages: list[Message]
     aliases: dict[Endpoint, set[Endpoint]]     # endpoints that stand for the same host: in front of and behind a NAT
     streams: dict[int, int]                    # stream of one viewpoint -> the one that stands for all its viewpoints
+    sightings: Sequence[dict[tuple[int, bool], Message]] = ()     # each transmission as the viewpoints saw it that did
 
 
 def fold(messages: Sequence[Message], taps: Sequence[int]) -> Folded:
     """One Message per transmission, with one stream number for a connection however many viewpoints saw it.
 
-    `messages` are in time order, and so is what is returned. `taps` holds the tap of each capture. The copy that is clear in a capture of its own is kept, because a reader can
-    look at it in Wireshark without keys; its layers are those of the copy that shows the tunnel.
+    `messages` are in time order, and so is what is returned. `taps` holds the tap of each capture. The copy that is clear in
+    a capture of its own is kept, because a reader can look at it in Wireshark without keys; its layers are those of the copy
+    that shows the tunnel.
     """
     several = len(set(taps)) > 1 or any(TUNNELS.intersection(m.layers) for m in messages)
     if not several:
@@ -89,7 +91,7 @@ def fold(messages: Sequence[Message], taps: Sequence[int]) -> Folded:
     joined = [_join(s) for s in order]
     joined = [m.but(stream=streams[m.stream]) if streams.get(m.stream, m.stream) != m.stream else m for m in joined]
     joined.sort(key=lambda m: (m.time, m.frames[-1]))          # the copy that is kept may be the later one
-    return Folded(joined, aliases, streams)
+    return Folded(joined, aliases, streams, [s.viewpoints for s in order])
 
 
 def _same_streams(sightings: Sequence[_Sighting]) -> dict[int, int]:

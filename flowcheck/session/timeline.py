@@ -6,7 +6,7 @@ from collections import defaultdict
 from collections.abc import Mapping, Sequence
 
 from ..model import Device, Gap, Message, Opaque, Timeline
-from . import addresses, challenges, copies, cwmp, devices, transactions
+from . import addresses, challenges, copies, cwmp, devices, losses, transactions
 
 UNKNOWN = Device("unknown", {}, ())
 
@@ -20,14 +20,15 @@ def sequence(messages: Sequence[Message], taps: Sequence[int], gaps: Sequence[Ga
 
 def timelines(messages: Sequence[Message], opaque: Sequence[Opaque], gaps: Sequence[Gap], window: tuple[int, int] | None,
               taps: Sequence[int], fields: Mapping[str, tuple[str, ...]] | None = None,
-              bindings: Mapping[str, str] | None = None) -> list[Timeline]:
+              bindings: Mapping[str, str] | None = None, windows: Mapping[int, tuple[int, int]] | None = None) -> list[Timeline]:
     """One Timeline per device, in order of device id; traffic of nobody known comes last under `unknown`.
 
-    `fields` and `bindings` of the site profile say how documents name a device.
+    `fields` and `bindings` of the site profile say how documents name a device. `windows` are those of the taps.
     """
     if window is None:
         return []
     ordered, folded = sequence(messages, taps, gaps)
+    lost = losses.lasting(losses.between(folded.sightings, gaps, taps, windows), ordered, taps) if windows else {}
     whose = devices.assign(ordered, folded.aliases, fields, bindings, opaque)
     links = frozenset(frozenset((item.src.address, item.dst.address)) for item in (*ordered, *opaque))
     protocols = frozenset(m.protocol for m in ordered)
@@ -60,5 +61,6 @@ def timelines(messages: Sequence[Message], opaque: Sequence[Opaque], gaps: Seque
             near = tuple(gaps[place] for place in sorted(place for stream in (None, *streams) for place in holes.get(stream, ())))
             found.append(Timeline(device, addresses.with_changes(own[device.id], device), tuple(hidden.get(device.id, ())),
                                   window, near, links, protocols,
+                                  lost=lost,
                                   nobodys=frozenset(kind for address in device.shared for kind in nobodys.get(address, ()))))
     return found
