@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 from collections.abc import Callable
-from dataclasses import dataclass
+from dataclasses import dataclass, field
 from typing import Any
 
 from .packets import Net, Tcp
@@ -24,6 +24,7 @@ class Web:
     waiting: bool = False  # a request of the client is unanswered
     cwmp: bool = False  # a CWMP session is open
     events: str = ""  # what it was opened for
+    said: set[tuple[int, str]] = field(default_factory=set)  # what each side has sent of the opening of SSH
     packages: int = 0  # of the device in a DM session
     inform: str = ""  # cwmp:ID of its Inform, while that is unanswered
 

@@ -20,6 +20,7 @@ VECTORS: Mapping[str, Any] = {
     "vectors.xres": ["fbe1b38aa4fdadd5", "2e057cb801fbee25"],
 }
 DOWNLOADED: Mapping[str, Any] = {"cmd_id": "3", "msg_id": "1", "items.data": "TUNJTSBzeW50aA=="}
+FTP_CODES = {"": 220, "USER": 230, "PASS": 230, "RETR": 226, "STOR": 226, "STOU": 226, "APPE": 226}  # by command
 ACCOUNT = ("omacp.bootstrap", "syncml.bootstrap")
 
 DEFAULTS: dict[str, Mapping[str, Any]] = {
@@ -106,9 +107,7 @@ def content_of(kind: str, answers: str, world: World, acts: Sequence[Any], serve
         content["certificates"] = world.names[server]
     if kind == "ftp.reply":
         asked = next((a.content["command"] for a in reversed(acts) if a.kind == "ftp.command"), "")
-        content["code"] = (
-            230 if asked in ("USER", "PASS") else 226 if asked in ("RETR", "STOR", "STOU", "APPE") else 250
-        )
+        content["code"] = FTP_CODES.get(asked, 250)
     if kind in ACCOUNT:
         servers = [role for role in world.addresses if role not in (server, world.device)]
         for name in ("dpf", "sho"):

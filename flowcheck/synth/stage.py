@@ -15,6 +15,7 @@ from .cast import RELAYED
 from .documents import Documents
 from .mobile import Mobile
 from .plan import Act, Plan
+from .transfers import Transfers
 from .wire import dns
 from .world import OUTER, Unable
 
@@ -44,7 +45,7 @@ def play(plan: Plan, seed: int = 1, acts: tuple[Act, ...] | None = None) -> Capt
     return Capture(stage.net.pcap(), {name: text for name, text in keys.items() if text}, plan.world.profile())
 
 
-class _Stage(Mobile, Documents):
+class _Stage(Mobile, Documents, Transfers):
     def run(self, acts: tuple[Act, ...]) -> None:
         self.acts = acts
         if (
@@ -186,6 +187,10 @@ _MAKERS: dict[str, Callable[[_Stage, Act], None]] = {
     "ftp.command": _Stage.ftp_command,
     "ftp.reply": _Stage.ftp_reply,
     "ftp.data": _Stage.ftp_data,
+    "ssh.version": _Stage.ssh_version,
+    "ssh.kexinit": _Stage.ssh_kexinit,
+    "ssh.newkeys": _Stage.ssh_newkeys,
+    "ssh.disconnect": _Stage.ssh_disconnect,
     "device.address_change": _Stage.address_change,
     "sctp.init": _Stage.sctp_init,
     "sctp.init_ack": _Stage.sctp_init_ack,

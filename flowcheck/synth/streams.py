@@ -1,4 +1,4 @@
-"""The parts of a run that are TCP connections: TLS, CWMP sessions, HTTP, JSON documents, FTP."""
+"""The parts of a run that are TCP connections: TLS, CWMP sessions, HTTP."""
 
 from __future__ import annotations
 
@@ -7,7 +7,7 @@ from .content import DEFAULTS
 from .packets import Tcp
 from .plan import Act
 from .world import Unable
-from .wire import cwmp, ftp, tls
+from .wire import cwmp, tls
 
 WEB_PORT = 7547
 
@@ -212,21 +212,3 @@ class Streams(Cast):
             self._ready(web, act).waiting = True
             web.tcp.send(0, cwmp.http_request("GET", path, web.host, b""))
         return web
-
-    # ---------------------------------------------------------------------------------------------- FTP
-
-    def control(self, act: Act) -> ftp.Control:
-        """The control connection between the act's hosts, greeted."""
-        server, address = self.server(act), self.address(self.world.device, act)
-        if (address, server) not in self.controls:
-            self.controls[address, server] = ftp.Control(self.net, address, self.world.addresses[server])
-        return self.controls[address, server]
-
-    def ftp_command(self, act: Act) -> None:
-        self.control(act).command(act.content["command"], act.content.get("argument", "cm.xml"))
-
-    def ftp_reply(self, act: Act) -> None:
-        self.control(act).reply(int(act.content["code"]))
-
-    def ftp_data(self, act: Act) -> None:
-        self.control(act).data(int(act.content.get("bytes") or 1000))

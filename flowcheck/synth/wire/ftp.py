@@ -66,6 +66,10 @@ class Control:
         self.transferred = True
 
     def reply(self, code: int) -> None:
+        """A reply of the server, to the last command or, without one, when the device connects (5.4)."""
+        if not self.last:
+            self._open()
+            return
         if code == 230 and self.last == "USER":
             self._line(1, "331 Password required")
             self._line(0, "PASS secret")
