@@ -77,7 +77,8 @@ def assign(messages: Sequence[Message], aliases: Mapping[Endpoint, set[Endpoint]
 def _own_names(name: Node, identity: Mapping[str, str]) -> dict[str, str]:
     """What a device has but one of: the kind of name, and the name."""
     if name[0] == "cwmp":
-        return {"serial": f"{identity.get('oui', '')}-{identity.get('serial_number', '')}".lower()}
+        # what an Inform leaves out tells nothing apart
+        return {kind: identity[kind].lower() for kind in ("oui", "serial_number") if identity.get(kind)}
     if name[0] == "hnb":
         form = name[1][0] if _IMSI.match(name[1]) or _OUI_SERIAL.match(name[1]) else ""
         return {f"hnb_id {form}": name[1].partition("@")[0].lower()}
