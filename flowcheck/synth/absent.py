@@ -11,6 +11,9 @@ from .mutation import APPLICATION, STOPPED, Mutant, shows_anyway, unordered
 from .plan import Act, Plan
 
 
+NUMBERED = ("dns", "diameter", "gtp", "gtpv2", "coap")  # protocols whose answers bear the number of the request
+
+
 def unanswered(plan: Plan, index: int, act: Act, step: Step) -> Iterator[Mutant]:
     before = plan.acts[:index]
     if not before or step.optional:
@@ -19,6 +22,20 @@ def unanswered(plan: Plan, index: int, act: Act, step: Step) -> Iterator[Mutant]
     yield Mutant(
         f"{act.step}: no answer",
         silent,
+        frozenset((act.step, *_twins(plan.rule, step))),
+        frozenset(("no-answer",)),
+        severity=step.severity,
+    )
+
+
+def astray(plan: Plan, index: int, act: Act, step: Step) -> Iterator[Mutant]:
+    """An answer that bears the number of another request is none."""
+    carrier = act.content.get("protocol", "")
+    if step.optional or not (act.protocol in NUMBERED or carrier in NUMBERED) or not act.answers:
+        return
+    yield Mutant(
+        f"{act.step}: for another request",
+        (*plan.acts[:index], replace(act, astray=True)),
         frozenset((act.step, *_twins(plan.rule, step))),
         frozenset(("no-answer",)),
         severity=step.severity,

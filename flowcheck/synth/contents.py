@@ -14,29 +14,33 @@ from .mutation import Form, Mutant, form, is_open
 from .plan import Act, Plan, extra
 from .world import Unable, truth
 
+TEXT = ("cwmp", "json", "xml")  # protocols in which an element may be there and empty
+
 
 def expectations(plan: Plan, index: int, act: Act, step: Step) -> Iterator[Mutant]:
+    """Each check of `expect` broken: what it is about left out, empty, or wrong."""
     now = replace(plan.world, taken=frozenset(a.step for a in plan.acts[:index]))
+    # nobody goes on without an address
+    after = () if act.kind == "dns.response" else plan.acts[index + 1 :]
     for check in step.expect:
         if check.when is not None and (truth(check.when, now) is not True or is_open(check.when)):
             continue
         names = values.names_of(check, plan.resolve) if check.target in ("field", "fields") else ("",)
         for name in names:
-            for kind, content in values.spoil(act.content, check, name, plan.resolve, plan.world.radio):
-                if not all(_fits(content, where, plan) for where in step.where):
-                    continue
-                label = values.label(check, name)
-                # nobody goes on without an address
-                after = () if act.kind == "dns.response" else plan.acts[index + 1 :]
-                acts = (*plan.acts[:index], replace(act, content=content), *after)
-                yield Mutant(
-                    f"{act.step}: {label or name} {kind.partition('-')[2]}",
-                    acts,
-                    frozenset((act.step,)),
-                    frozenset((kind,)),
-                    label,
-                    check.severity,
-                )
+            label = values.label(check, name)
+            for what, kinds, content in _broken(plan, act, check, name):
+                if all(_fits(content, where, plan) for where in step.where):
+                    acts = (*plan.acts[:index], replace(act, content=content), *after)
+                    title = f"{act.step}: {label or name} {what}"
+                    yield Mutant(title, acts, frozenset((act.step,)), kinds, label, check.severity)
+
+
+def _broken(plan: Plan, act: Act, check: Check, name: str) -> Iterator[tuple[str, frozenset[str], dict[str, Any]]]:
+    for kind, content in values.spoil(act.content, check, name, plan.resolve, plan.world.radio):
+        yield kind.partition("-")[2], frozenset((kind,)), content
+    content = values.emptied(act.content, check, name, plan.resolve) if act.protocol in TEXT else None
+    if content is not None:
+        yield "empty", frozenset(("field-absent", "field-wrong")), content
 
 
 def _fits(content: Any, check: Check, plan: Plan) -> bool:

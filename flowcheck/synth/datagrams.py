@@ -30,6 +30,7 @@ class Datagrams(Cast):
 
     def dns_response(self, act: Act) -> None:
         client, server, number, name = self.asked[act.answers]
+        number += 100 * act.astray
         rcode = act.content["rcode"]
         addresses = tuple(act.content.get("answers.address", ())) if rcode == "NOERROR" else ()
         for kind, offset in LOOKUP:

@@ -67,6 +67,7 @@ class Documents(Streams):
 
     def _say(self, act: Act, request: str, what: int, data: bytes) -> None:
         client, server, _, number, token = self.asked[request]
+        token = token[::-1] if act.astray else token
         form = FORMS.get(act.protocol, b"") if data else b""
         self.net.udp(server, client, coap.message(coap.ACK, number, what, token, "", form, data))
 

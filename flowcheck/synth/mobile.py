@@ -41,7 +41,8 @@ class Mobile(Datagrams):
             self.asked[act.step] = number = self.exchanges
             tcp.send(0, diameter.request(number, self.world.names[client], self.world.names[server], vectors))
         else:
-            answer = diameter.answer(self.asked[act.answers], self.world.names[server], act.content, vectors)
+            number = self.asked[act.answers] + 100 * act.astray
+            answer = diameter.answer(number, self.world.names[server], act.content, vectors)
             tcp.send(1, answer)
 
     def peering(self, act: Act) -> Tcp:
@@ -64,7 +65,7 @@ class Mobile(Datagrams):
     def gtp(self, act: Act) -> None:
         client, server = ((self.world.addresses[role], gtp.PORT) for role in self.parties(act))
         if act.answers:
-            number, ends = self.asked[act.answers], (server, client)
+            number, ends = self.asked[act.answers] + 100 * act.astray, (server, client)
         else:
             self.exchanges += 1
             number, ends = self.exchanges, (client, server)

@@ -9,7 +9,7 @@ from __future__ import annotations
 
 from collections.abc import Collection, Iterator
 
-from .absent import skipped, stopped, unanswered
+from .absent import astray, skipped, stopped, unanswered
 from .contents import expectations, forbidden, group_expectations
 from .mutation import Form, Mutant, form, loose_steps, optional_steps
 from .plan import Plan
@@ -30,6 +30,7 @@ def mutants(plan: Plan, but: Collection[Form] = ()) -> Iterator[Mutant]:
             yield from refused(plan, index, act, step)
         if act.answers:
             yield from unanswered(plan, index, act, step)
+            yield from astray(plan, index, act, step)
         elif index and act.step not in loose:
             yield stopped(plan, index, act, step)
             yield from skipped(plan, index, act, step)

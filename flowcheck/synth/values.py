@@ -235,6 +235,23 @@ def spoil(
         yield "field-wrong", {**changed, name: wrong}
 
 
+def emptied(content: Mapping[str, Any], check: Check, name: str, resolve: Resolve) -> dict[str, Any] | None:
+    """The message with nothing in what the check wants to be there, where that is text; None for another check."""
+    if check.test not in ("present", "at_least") or wanted_value(check, resolve) in (False, 0, MISSING):
+        return None
+    names = names_of(check, resolve)
+    if check.target in ("parameter", "parameters"):
+        held = content.get("ParameterList", {})
+        mine = {key: "" for key in held if any(matches(p, key) for p in names)}
+        return {**content, "ParameterList": {**held, **mine}} if mine else None
+    inside, key = ("body", names[0]) if check.target == "json" and names else ("", name)
+    held = content.get(inside, {}) if inside else content
+    if key in STRUCTURAL or not isinstance(held.get(key), (str, list)):
+        return None
+    nothing: Any = [] if isinstance(held[key], list) else ""
+    return {**content, inside: {**held, key: nothing}} if inside else {**content, key: nothing}
+
+
 def _spoil_parameters(
     changed: dict[str, Any], check: Check, patterns: Sequence[str], wanted: Any, radio: str
 ) -> Iterator[tuple[str, dict[str, Any]]]:
