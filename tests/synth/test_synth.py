@@ -92,11 +92,13 @@ def test_every_mutant_of_a_small_rule_is_made_and_found(small, tmp_path):
     made = list(mutants(run))
     assert {m.name for m in made} == {
         "inform: DeviceId.OUI absent",
+        "inform: DeviceId.OUI empty",
         "accepted: no answer",
         "accepted: refused by cwmp.Fault",
         "accepted: late",
         "set: nothing from here on",
         "set: pm_url absent",
+        "set: pm_url empty",
         "done: no answer",
         "done: refused by cwmp.Fault",
         "done: Status absent",
@@ -251,7 +253,7 @@ def test_files(tmp_path, small):
     out = io.StringIO()
     write_all([small.path], "small", tmp_path / "out", 1, out)
     expected = json.loads((tmp_path / "out" / "expected.json").read_text())
-    assert out.getvalue().endswith("2 conforming and 10 wrong captures\n")
+    assert out.getvalue().endswith("2 conforming and 12 wrong captures\n")
     assert expected[0] == {"capture": "conforming/capture.pcap", "verdict": "pass"}
     for one in expected:
         assert (tmp_path / "out" / one["capture"]).stat().st_size > 500
