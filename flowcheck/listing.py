@@ -20,7 +20,7 @@ from .session.transactions import pair
 def listing(paths: list[str], options: Any, keys: Any, decode_as: Any, progress: Any) -> int:
     """Prints the messages; what was seen and not decoded is counted on standard error. Returns the exit status."""
     span = _span(options.between)
-    observation = observe(paths, keys, decode_as, progress)
+    observation = observe(paths, keys, decode_as, progress, digest=False)
     messages: Iterable[Message] = [*observation.messages, *_session_ends(observation.messages)]
     messages = sorted(messages, key=lambda m: (m.time, m.frames[-1]))
     messages = [m for m in messages if _wanted(m, options.kind, span)]

@@ -7,7 +7,6 @@ capture holds the packets of several taps in one file and says so; it is read on
 
 from __future__ import annotations
 
-import hashlib
 import sys
 from collections import Counter
 from collections.abc import Iterable, Iterator, Mapping, Sequence
@@ -84,12 +83,13 @@ class _Tap:
 
 
 def observe(paths: Sequence[str], keys: Any = None, decode_as: dict[tuple[str, int], str] | None = None,
-            progress: Any = None, clocks: Mapping[str, int] | None = None) -> Observation:
+            progress: Any = None, clocks: Mapping[str, int] | None = None, digest: bool = True) -> Observation:
     """Reads all captures. Raises CaptureError where one cannot be read at all; a cut one is read up to the cut.
 
     `clocks` gives the offset of a capture's clock in ns, by file name; others are estimated from the traffic itself.
+    Without `digest` no SHA-256 is taken of the files.
     """
-    files = [file for path in paths for file in _open(path)]
+    files = [file for path in paths for file in _open(path, digest)]
     for index, file in enumerate(files):
         file.index = index
     files.sort(key=lambda file: (file.head.time if file.head else 0, file.index))
@@ -143,15 +143,15 @@ def _merged(taps: Sequence[_Tap], corrections: Mapping[int, Correction], told: S
                        tuple(limit for _, limits in told for limit in limits), windows)
 
 
-def _open(path: str) -> list[_File]:
+def _open(path: str, digest: bool = False) -> list[_File]:
     """The file; one for each tap where it says that it holds several."""
-    capture = open_capture(sys.stdin.buffer if path == "-" else path)
+    capture = open_capture(sys.stdin.buffer if path == "-" else path, digest)
     frames = iter(capture)
     file = _File(0, path, capture, frames, list(islice(frames, OPENING)))
     recordings = sorted({each.recording for each in capture.interfaces} - {None})
     if path == "-" or not 1 < len(recordings) <= _MOST_RECORDINGS:
         return [file]
-    return [_part(path, recording) for recording in recordings]
+    return [_part(path, recording, digest) for recording in recordings]
 
 
 def recordings(paths: Sequence[str]) -> list[tuple[Any, Iterable[Frame]]]:
@@ -159,8 +159,8 @@ def recordings(paths: Sequence[str]) -> list[tuple[Any, Iterable[Frame]]]:
     return [(file.capture, chain(file.opening, file.frames)) for path in paths for file in _open(path)]
 
 
-def _part(path: str, recording: int) -> _File:
-    capture = open_capture(path)
+def _part(path: str, recording: int, digest: bool) -> _File:
+    capture = open_capture(path, digest)
     interfaces = capture.interfaces
     frames = (frame for frame in capture if interfaces[frame.interface].recording == recording)
     return _File(0, path, capture, frames, list(islice(frames, OPENING)), apart=True)
@@ -287,8 +287,3 @@ def expand(paths: Iterable[str], recursive: bool) -> list[str]:
         else:
             found.append(path)
     return found
-
-
-def digest_of(path: str) -> str:
-    with open(path, "rb") as file:
-        return hashlib.file_digest(file, "sha256").hexdigest()

@@ -16,7 +16,7 @@ from .capture.tcp import Connection
 from .model import Context, FrameRef, Steady
 
 _MASK = 0xFFFFFFFF
-_UDP, _TCP = 17, 6
+_TCP, _UDP, _ESP = 6, 17, 50
 CAPTURE_SHIFT = 40          # frame numbers inside a tap carry the capture's index above this bit
 _NUMBER = (1 << CAPTURE_SHIFT) - 1
 
@@ -39,13 +39,16 @@ class Unread:
 
     def __init__(self, bypass: Bypass, label: str):
         self._bypass, self._label, self._lane = bypass, label, Lane(COUNTED)
-        self._keys: set[Key] = set()
+        self._known: set[tuple[str, ...]] = set()
 
     def open(self, layers: tuple[str, ...], src: str, dst: str, ports: bytes) -> None:
+        if layers in self._known:
+            return
+        self._known.add(layers)
         for key in (self._bypass.key(layers, _UDP, src, dst, ports),
                     self._bypass.key(layers, _UDP, dst, src, ports[2:] + ports[:2])):
-            if key is not None and key not in self._keys and self._bypass.open(key, self._lane):
-                self._keys.add(key)
+            if key is not None:
+                self._bypass.open(key, self._lane)
 
     def settle(self, undecoded: Counter[str]) -> None:
         if self._lane.packets:
@@ -58,33 +61,30 @@ class Sealed:
 
     def __init__(self, bypass: Bypass, state: Any):
         self._bypass, self._state = bypass, state
-        self._lanes: dict[Key, tuple[Lane, str]] = {}        # and the receiver
+        self._lanes: dict[tuple, tuple[Lane, str] | None] = {}        # by layers and ends, with the receiver
 
     def settle(self) -> None:
-        for lane, dst in self._lanes.values():
-            if lane.packets:
+        for held in self._lanes.values():
+            lane, dst = held or (None, "")
+            if lane is not None and lane.packets:
                 self._state.passed(lane.spi.to_bytes(4, "big"), dst, lane.packets, lane.octets, lane.last, ref(lane.number))
                 lane.reset()
 
     def aim(self, steady: Steady, context: Context) -> None:
         """`context` is that of the packet behind which `steady` holds."""
         src, dst = context.src, context.dst
-        if src.port is None:
-            key = self._bypass.key(context.layers[:-1], 50, src.address, dst.address, steady.spi)
-        else:
-            key = self._bypass.key(context.layers[:-1], _UDP, src.address, dst.address,
-                                   src.port.to_bytes(2, "big") + dst.port.to_bytes(2, "big"))
-        if key is None:
-            return
-        held = self._lanes.get(key)
-        if held is None:
-            held = Lane(SEALED), dst.address
-            if not self._bypass.open(key, held[0]):
-                return
-            self._lanes[key] = held
-        lane = held[0]
-        lane.spi = int.from_bytes(steady.spi, "big")
-        lane.next, lane.last, lane.quiet = steady.sequence, steady.last, steady.quiet
+        bare = src.port is None
+        place = context.layers, dst, steady.spi if bare else b""
+        if place not in self._lanes:
+            lane = Lane(SEALED)
+            ends = steady.spi if bare else src.port.to_bytes(2, "big") + dst.port.to_bytes(2, "big")
+            key = self._bypass.key(context.layers[:-1], _ESP if bare else _UDP, src.address, dst.address, ends)
+            self._lanes[place] = (lane, dst.address) if key is not None and self._bypass.open(key, lane) else None
+        held = self._lanes[place]
+        if held is not None:
+            lane = held[0]
+            lane.spi = int.from_bytes(steady.spi, "big")
+            lane.next, lane.last, lane.quiet = steady.sequence, steady.last, steady.quiet
 
 
 class Tunnel:
@@ -118,6 +118,11 @@ class Stretch:
                 bypass.key(layers, _TCP, server.address, client.address, ports[1] + ports[0]))
         self._keys = [key for key, lane in zip(keys, self._lanes, strict=True) if key is not None and bypass.open(key, lane)]
 
+    @property
+    def busy(self) -> bool:
+        """Has anything passed since it was settled?"""
+        return self._lanes[0].packets > 0 or self._lanes[1].packets > 0
+
     def settle(self, told: Callable[[int, int, list[FrameRef], int], None]) -> None:
         """`told` hears of side, octets, frames and time of what passed."""
         connection = self.connection
@@ -135,10 +140,9 @@ class Stretch:
             lane.kind = SHUT
 
     def aim(self, skips: tuple[int, int] | list[int]) -> bool:
-        """Lets pass what is wanted of neither side. False: the connection is over, and so is this."""
+        """Lets pass what is wanted of neither side. False: the connection is over, or nobody could see it pass."""
         connection = self.connection
         if connection.closed or not self._keys:
-            self.close()
             return False
         if connection.calm:
             for lane, half, skip in zip(self._lanes, connection.halves, skips, strict=True):

@@ -59,7 +59,7 @@ class Streams:
 
     def expire(self, now: int) -> None:
         """Lets go of what has been silent for long, so that memory grows only with what is under way."""
-        passing = dict.fromkeys(self._passing.values())
+        passing = [stream for stream in dict.fromkeys(self._passing.values()) if stream.passing.busy]
         for stream in passing:
             self._settle_passing(stream)
         for event in self._connections.expire(now):
@@ -153,9 +153,13 @@ class Streams:
 
     def _aim(self, stream: _Stream) -> None:
         if not stream.passing.aim(stream.skip):
-            for key in stream.connection.keys:
-                if self._passing.get(key) is stream:
-                    del self._passing[key]
+            self._end_passing(stream)
+
+    def _end_passing(self, stream: _Stream) -> None:
+        stream.passing.close()
+        for key in stream.connection.keys:
+            if self._passing.get(key) is stream:
+                del self._passing[key]
 
     # ------------------------------------------------------------------------------------------ bytes to decoders
 
@@ -254,6 +258,8 @@ class Streams:
         if stream.held and not stream.opened_inside:
             held, stream.held = stream.held, []
             self._take(held, stream)
+        if stream.passing is not None:
+            self._end_passing(stream)
 
     # ------------------------------------------------------------------------------------------ what decoders give
 

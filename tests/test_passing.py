@@ -65,18 +65,23 @@ def pcap(frames, link=1, order="<"):
         for time, data, original in frames)
 
 
-def pcapng(frames, link=1, order="<"):
+def pcapng(frames, link=1, order="<", options=b""):
     out = [struct.pack(order + "IIIHHqI", 0x0A0D0D0A, 28, 0x1A2B3C4D, 1, 0, -1, 28), struct.pack(order + "IIHHII", 1, 20, link, 0, 0, 20)]
     for time, data, original in frames:
         padded = data + bytes(-len(data) % 4)
-        size = 32 + len(padded)
+        size = 32 + len(padded) + len(options)
         ticks = time // 1000
         out.append(struct.pack(order + "7I", 6, size, 0, ticks >> 32, ticks & 0xFFFFFFFF, len(data), max(original, len(data))) + padded
-                   + struct.pack(order + "I", size))
+                   + options + struct.pack(order + "I", size))
     return b"".join(out)
 
 
-WRITERS = {"pcap": pcap, "pcapng": pcapng}
+def with_flags(frames, link=1, order="<"):
+    """Every packet says in which direction it went."""
+    return pcapng(frames, link, order, struct.pack(order + "HHIHH", 2, 4, 1, 0, 0))
+
+
+WRITERS = {"pcap": pcap, "pcapng": pcapng, "pcapng with flags": with_flags}
 
 
 # ---------------------------------------------------------------------------------------------------- flows
@@ -301,6 +306,14 @@ def test_a_new_sa_of_the_same_hosts_and_a_rest_without_an_end(scanner, tmp_path)
     packets = [*sealed(1, 200), *again, *alternating, *download(9, 300_000)[:180]]
     frames = [(time, LINKS["ethernet"][1](packet), 0) for time, packet in stamped([question(1)] * 256 + packets)]
     assert compared(tmp_path, pcap(frames)[:-7]) > 400
+
+
+def test_drops_told_in_packets_are_counted(scanner, tmp_path):
+    frames = [(time, LINKS["ethernet"][1](packet), 0) for time, packet in stamped([question(1)] * 256 + sealed(1, 200))]
+    dropped = struct.pack("<HHQ", 4, 8, 3)
+    compared(tmp_path, pcapng(frames, options=dropped))
+    infos = facts(tmp_path / "capture")[0][0]
+    assert any(f"dropped {3 * len(frames)} packets" in remark for remark in infos[0][4])
 
 
 def test_what_passed_is_counted_in_the_files_it_was_in(scanner, tmp_path):

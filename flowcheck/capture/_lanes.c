@@ -440,13 +440,16 @@ static PyObject *scanner_blocks(PyObject *self, PyObject *args) {
     if (known < 0) return NULL;
     const uint8_t *data = (const uint8_t *)octets;
     int big = order == '>';
+    static const char flags[2][4] = {"\2\0\4", {0, 2, 0, 4}};      /* code and length of epb_flags, behind which the options end */
     uint32_t interface = UINT32_MAX;
     Clock clock = {0, 0, 0, 0};
     while (at >= 0 && at <= end - 32 && scanner->room && scanner->passed < scanner->limit) {
         const uint8_t *p = data + at;
         uint32_t total = u32(p + 4, big), captured = u32(p + 20, big);
         if (u32(p, big) != 6 || captured != u32(p + 24, big) || (int64_t)total > end - at || total < 32) break;
-        if ((uint64_t)total != 32 + (((uint64_t)captured + 3) & ~(uint64_t)3) || memcmp(p + 4, p + total - 4, 4)) break;
+        int64_t more = (int64_t)total - 32 - (int64_t)(((uint64_t)captured + 3) & ~(uint64_t)3);
+        if (more && (more != 12 || memcmp(p + total - 16, flags[big], 4) || memcmp(p + total - 8, "\0\0\0", 4))) break;
+        if (memcmp(p + 4, p + total - 4, 4)) break;
         if (u32(p + 8, big) != interface) {
             if (u32(p + 8, big) >= known) break;
             interface = u32(p + 8, big);

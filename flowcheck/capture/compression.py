@@ -1,7 +1,8 @@
 """The bytes of a stored capture, decompressed on the way: gzip, zstd, xz, bzip2 and lz4 frames, told by their first octets.
 
 A `Source` is read once, front to back, in small pieces, so that standard input works like a file and memory
-stays flat. The SHA-256 is that of the file as stored, taken while reading.
+stays flat. The SHA-256 is that of the file as stored, taken while reading where it will be asked for: it costs
+more than all else that traffic costs which only passes by.
 """
 
 from __future__ import annotations
@@ -32,10 +33,10 @@ def compression(head: bytes) -> str:
 class Source:
     """The decompressed bytes of `raw`; `remark` says why they ended early, where they did."""
 
-    def __init__(self, raw: BinaryIO):
+    def __init__(self, raw: BinaryIO, digest: bool = True):
         self._read_some: Callable[[int], bytes] = getattr(raw, "read1", raw.read)   # a pipe gives what it has
         self._raw = raw
-        self._hash = hashlib.sha256()
+        self._hash = hashlib.sha256() if digest else None
         self.stored = 0               # octets of the file read so far
         self.remark = ""
         first = self._stored()
@@ -55,12 +56,16 @@ class Source:
 
     def _stored(self) -> bytes:
         piece = self._read_some(PIECE) or b""
-        self._hash.update(piece)
+        if self._hash is not None:
+            self._hash.update(piece)
         self.stored += len(piece)
         return piece
 
     def digest(self) -> str:
-        """SHA-256 of the whole file as stored; reads on to its end where that was not needed so far."""
+        """SHA-256 of the whole file as stored; reads on to its end where that was not needed so far. Empty where it is not
+        taken."""
+        if self._hash is None:
+            return ""
         if not self._raw.closed:
             while self._stored():
                 pass

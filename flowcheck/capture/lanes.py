@@ -41,6 +41,7 @@ _TCP = Struct("!IIBB").unpack_from         # sequence, acknowledgement, data off
 _u16 = Struct("!H").unpack_from
 _u32 = Struct("!I").unpack_from
 _RECORD = {order: Struct(order + "IIII").unpack_from for order in "<>"}
+_FLAGS = {"<": b"\2\0\4\0", ">": b"\0\2\0\4"}      # code and length of epb_flags, behind which the options end
 _EPB = {order: Struct(order + "7I").unpack_from for order in "<>"}
 
 
@@ -115,13 +116,16 @@ class Scanner:
         return at, number
 
     def blocks(self, block: bytes, at: int, number: int, order: str, links: Sequence[tuple[int, int, int, int, int]]) -> tuple[int, int]:
-        """The same with enhanced packet blocks of pcapng without options; `links` as the reader knows them."""
+        """The same with enhanced packet blocks of pcapng, without options but epb_flags; `links` as the reader knows them."""
         unpack, take, size, known = _EPB[order], self._take, len(block), len(links)
         last = size - 32
         while at <= last and self.passed < self.limit:
             kind, total, interface, high, low, captured, original = unpack(block, at)
             end = at + total
-            if kind != 6 or end > size or captured != original or total != 32 + (captured + 3 & ~3) or interface >= known:
+            if kind != 6 or end > size or captured != original or interface >= known:
+                break
+            more = total - 32 - (captured + 3 & ~3)
+            if more and (more != 12 or block[end - 16:end - 12] != _FLAGS[order] or block[end - 8:end - 4] != bytes(4)):
                 break
             if block[at + 4:at + 8] != block[end - 4:end]:
                 break

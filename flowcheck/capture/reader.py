@@ -71,16 +71,19 @@ class Capture(Account):
 
     @property
     def sha256(self) -> str:
-        """Hex digest of the file as stored."""
+        """Hex digest of the file as stored, empty where none is taken."""
         return self._sha256 or self._digest()
 
 
-def open_capture(source: str | Path | BinaryIO) -> Capture:
-    """A capture by its path, or a binary file such as standard input. Raises CaptureError where it cannot be read at all."""
+def open_capture(source: str | Path | BinaryIO, digest: bool = True) -> Capture:
+    """A capture by its path, or a binary file such as standard input. Raises CaptureError where it cannot be read at all.
+
+    Without `digest` no SHA-256 is taken of it.
+    """
     path = "standard input" if hasattr(source, "read") else str(source)
     try:
         raw = source if hasattr(source, "read") else open(source, "rb", buffering=0)    # noqa: SIM115  closed at its end
-        return Capture(Source(raw), path)
+        return Capture(Source(raw, digest), path)
     except FileNotFoundError:
         raise CaptureError(f"{path}: no such file; check the name") from None
     except IsADirectoryError:

@@ -22,7 +22,7 @@ def run(options: argparse.Namespace) -> int:
     from ..observation import observe
     from ..session.timeline import timelines
     observation = observe(common.captures(options), common.keys(options), common.decode_as(options),
-                          common.progress(options))
+                          common.progress(options), digest=False)
     found = timelines(observation.messages, observation.opaque, observation.gaps, observation.window, observation.taps)
     names = [info.path for info in observation.captures]
     devices = [_device(timeline, names) for timeline in found if timeline.device.id != "unknown"]

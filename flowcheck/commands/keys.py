@@ -78,7 +78,7 @@ def _locks(captures: Sequence[str], ring: Any, progress: Any) -> list[Any]:
     from ..decrypt.tally import Tally
     from ..observation import observe
     tally = Tally(ring)
-    observe(captures, tally, None, progress)
+    observe(captures, tally, None, progress, digest=False)
     return tally.locks()
 
 

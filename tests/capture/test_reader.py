@@ -300,3 +300,11 @@ def test_public_captures_read_as_wireshark_reads_them():
         assert not frames or "linktype" not in seen or {f.link for f in frames} == {seen["linktype"]}, path
         assert not seen["first_time"] or frames[0].time == nanoseconds(seen["first_time"]), path
         assert not seen["last_time"] or stopped or frames[-1].time == nanoseconds(seen["last_time"]), path
+
+
+def test_the_digest_is_taken_where_it_is_asked_for(tmp_path):
+    path = tmp_path / "a.pcap"
+    path.write_bytes(pcap([(SECOND + i, 0, b"x" * 60, 60) for i in range(9)]))
+    capture, without = open_capture(path), open_capture(path, digest=False)
+    assert list(capture) == list(without)
+    assert capture.sha256 == hashlib.sha256(path.read_bytes()).hexdigest() and without.sha256 == ""
