@@ -17,11 +17,12 @@ from .conform.elsewhere import Elsewhere
 from .conform.judge import judge
 from .errors import UsageError
 from .limits import tap_names, touching, with_losses
-from .model import DeviceResult, Result
+from .model import UNKNOWN, DeviceResult, Result
 from .observation import Observation, observe
 from .rulebook.loader import load_rules
 from .rulebook.rule import Rule
 from .rulebook.site import load_site
+from .session import nobody
 from .session.timeline import timelines
 
 
@@ -59,7 +60,10 @@ def judged(observation: Observation, book: Sequence[Rule], profile: Any, procedu
     taps = tap_names(observation)
     for timeline in found:
         timeline = replace(timeline, unseen=unseen, taps=taps)
-        attempts = judge(book, profile, timeline, procedures, today.date(), elsewhere) if timeline.device.id != "unknown" else ()
+        if timeline.device.id == UNKNOWN:
+            devices.append(DeviceResult(UNKNOWN, {}, tuple(nobody.hosts(timeline)), (), nobody.sentences(timeline)))
+            continue
+        attempts = judge(book, profile, timeline, procedures, today.date(), elsewhere)
         attempts = tuple(replace(attempt, limits=touching(attempt, timeline, observation)) for attempt in attempts)
         device = timeline.device
         if attempts or device.identity:

@@ -406,6 +406,9 @@ class AttemptResult:
     limits: tuple[str, ...] = ()          # what is known to limit this verdict: the remarks on the captures that touch it
 
 
+UNKNOWN = "unknown"                     # id of the entry for what belongs to no device
+
+
 @dataclass(frozen=True, slots=True)
 class DeviceResult:
     id: str
@@ -442,6 +445,11 @@ class Result:
     command: str = ""
     created: int | None = None
     opaque: tuple[Opaque, ...] = ()
+
+    @property
+    def known(self) -> tuple[DeviceResult, ...]:
+        """The devices without the entry `unknown`, which holds what could not be assigned to any."""
+        return tuple(device for device in self.devices if device.id != UNKNOWN)
 
     @property
     def verdict(self) -> str | None:

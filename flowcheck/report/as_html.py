@@ -38,7 +38,7 @@ def write_html(result: Result, path: str | Path, *, show_secrets: bool = False, 
     report = Report.of(result if show_secrets else mask.masked(result))
     path = Path(path)
     path.parent.mkdir(parents=True, exist_ok=True)
-    if len(result.devices) == 1:
+    if len(report.numbered) == 1:
         _write(path, _one_device(report, report.numbered[0], ceiling))
         return [path]
     devices: list[tuple[Numbered, Bodies]] = []

@@ -13,7 +13,7 @@ from dataclasses import dataclass, replace
 from functools import cache
 from pathlib import Path
 
-from flowcheck.model import FAIL, INCONCLUSIVE, PASS, AttemptResult, CaptureInfo, DeviceResult, Opaque, Result, worst
+from flowcheck.model import FAIL, INCONCLUSIVE, PASS, UNKNOWN, AttemptResult, CaptureInfo, DeviceResult, Opaque, Result, worst
 from flowcheck.report import ladder, words
 from flowcheck.report.html_attempt import NEEDED, Run, copy, filters, side, step_words
 from flowcheck.report.markup import inline, lines
@@ -53,7 +53,8 @@ def in_order(result: Result) -> list[Numbered]:
     def rank(device: DeviceResult) -> int:
         return min((words.WORST_FIRST.index(attempt.verdict) for attempt in device.attempts), default=len(words.WORST_FIRST))
 
-    return sorted(enumerate(result.devices, 1), key=lambda row: (rank(row[1]), row[0]))
+    known = ((number, device) for number, device in enumerate(result.devices, 1) if device.id != UNKNOWN)
+    return sorted(known, key=lambda row: (rank(row[1]), row[0]))
 
 
 def chosen(result: Result) -> frozenset[tuple[int, int]]:
@@ -138,7 +139,7 @@ def _title(result: Result, found: tuple[int, DeviceResult, int] | None) -> str:
     if found is None:
         return word
     _, device, place = found
-    if len(result.devices) > 1:
+    if len(result.known) > 1:
         return f"{word}: {words.tally(result)}"
     return f"{word}: {inline(device.attempts[place - 1].procedure, 80)}, {inline(device.id, 120)}"
 
@@ -363,7 +364,14 @@ def _limits(report: Report, only: Numbered | None) -> str:
     if len(opaque) > _OPAQUE:
         more = f"  <p>… and {len(opaque) - _OPAQUE} more.</p>\n"
     return (f'<section id="limits" aria-labelledby="limits-h">\n  <h2 id="limits-h">What the capture can show</h2>\n{report.captures}{rows}{more}'
-            "</section>\n")
+            f"{_of_nobody(report.result) if only is None else ''}</section>\n")
+
+
+def _of_nobody(result: Result) -> str:
+    """What could not be assigned to any device."""
+    told = "".join(f"    <li>{inline(text, 600)}</li>\n" for device in result.devices if device.id == UNKNOWN for text in device.evidence[:100])
+    between = ", ".join(inline(address, 100) for device in result.devices if device.id == UNKNOWN for address in device.addresses[:50])
+    return f'  <h3 id="unknown">Belonging to no device</h3>\n  <ul>\n{told}  </ul>\n  <p>Hosts: {between}</p>\n' if told else ""
 
 
 def _capture(capture: CaptureInfo, name: str) -> str:

@@ -113,7 +113,7 @@ def counts(result: Result) -> dict[str, int]:
 def tally(result: Result) -> str:
     """`3 attempts of 2 devices: 1 fail, 1 inconclusive, 1 pass`."""
     found = counts(result)
-    total, devices = sum(found.values()), len(result.devices)
+    total, devices = sum(found.values()), len(result.known)
     if not total:
         return "nothing to judge: no procedure was found"
     parts = ", ".join(f"{count} {verdict}" for verdict, count in found.items() if count)

@@ -5,10 +5,11 @@ from __future__ import annotations
 from collections import defaultdict
 from collections.abc import Mapping, Sequence
 
+from .. import model
 from ..model import Device, Gap, Message, Opaque, Timeline
 from . import addresses, challenges, copies, cwmp, devices, losses, transactions
 
-UNKNOWN = Device("unknown", {}, ())
+UNKNOWN = Device(model.UNKNOWN, {}, ())
 
 
 def sequence(messages: Sequence[Message], taps: Sequence[int], gaps: Sequence[Gap] = ()) -> tuple[list[Message], copies.Folded]:
