@@ -57,11 +57,10 @@ def timelines(messages: Sequence[Message], opaque: Sequence[Opaque], gaps: Seque
         holes[folded.streams.get(gap.stream, gap.stream) if gap.stream is not None else None].append(place)
     found = []
     for device in (*whose.devices, UNKNOWN):
-        if own.get(device.id):
+        if own.get(device.id) or device is UNKNOWN and hidden.get(device.id):
             streams = {m.stream for m in own[device.id]}
             near = tuple(gaps[place] for place in sorted(place for stream in (None, *streams) for place in holes.get(stream, ())))
             found.append(Timeline(device, addresses.with_changes(own[device.id], device), tuple(hidden.get(device.id, ())),
-                                  window, near, links, protocols,
-                                  lost=lost,
+                                  window, near, links, protocols, lost=lost,
                                   nobodys=frozenset(kind for address in device.shared for kind in nobodys.get(address, ()))))
     return found
