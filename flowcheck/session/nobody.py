@@ -17,7 +17,7 @@ def hosts(timeline: Timeline) -> dict[str, int]:
         counts.update({message.src.address, message.dst.address})
     for item in timeline.opaque:
         counts.update({item.src.address, item.dst.address})
-    return dict(counts.most_common(MOST))
+    return dict(sorted(counts.items(), key=lambda row: (-row[1], row[0]))[:MOST])
 
 
 def sentences(timeline: Timeline) -> tuple[str, ...]:
