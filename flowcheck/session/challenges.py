@@ -18,7 +18,7 @@ METHODS = frozenset(("PUT", "POST"))
 
 def fold(messages: Sequence[Message]) -> list[Message]:
     """The messages without the tries that were repeated after a challenge."""
-    told = {(m.stream, m.exchange) for m in messages if m.protocol != "http" and m.exchange is not None}
+    told = {(m.stream, m.exchange) for m in messages if m.exchange is not None and m.protocol != "http"}
     waiting: dict[tuple, tuple[int, int]] = {}           # client, method, name of the file -> places of request and answer
     requests: dict[int, int] = {}                        # transaction -> place
     out: list[Message | None] = list(messages)

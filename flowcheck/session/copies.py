@@ -64,7 +64,7 @@ def fold(messages: Sequence[Message], taps: Sequence[int]) -> Folded:
     a capture of its own is kept, because a reader can look at it in Wireshark without keys; its layers are those of the copy
     that shows the tunnel.
     """
-    several = len(set(taps)) > 1 or any(TUNNELS.intersection(m.layers) for m in messages)
+    several = len(set(taps)) > 1 or not all(TUNNELS.isdisjoint(layers) for layers in {m.layers for m in messages})
     if not several:
         return Folded(list(messages), {}, {})
     recent: dict[str, list[_Sighting]] = defaultdict(list)

@@ -52,14 +52,14 @@ def sessions(messages: Sequence[Message], holes: frozenset[int] = frozenset()) -
     live = _Live()
     all_sessions: list[_Session] = []
     next_transaction = 1 + max((m.transaction for m in out if m.transaction is not None), default=0)
-    http: dict[tuple[int, int | None], Message] = {(m.stream, m.exchange): m for m in out if m.kind == "http.response"
+    concerned = [(index, m, m.kind) for index, m in enumerate(out) if m.kind.startswith(("cwmp.", "http.", "tcp.fin", "tcp.reset"))]
+    http: dict[tuple[int, int | None], Message] = {(m.stream, m.exchange): m for _, m, kind in concerned if kind == "http.response"
                                                     and (m.fields.get("status") or 0) >= 200}
-    requests: dict[tuple[int, int | None], Message] = {(m.stream, m.exchange): m for m in out if m.kind == "http.request"}
-    informs: dict[tuple[int, int | None], Message] = {(m.stream, m.exchange): m for m in out if m.kind == "cwmp.Inform"}
+    requests: dict[tuple[int, int | None], Message] = {(m.stream, m.exchange): m for _, m, kind in concerned if kind == "http.request"}
+    informs: dict[tuple[int, int | None], Message] = {(m.stream, m.exchange): m for _, m, kind in concerned if kind == "cwmp.Inform"}
     gone: set[int] = set()
-    for index, message in enumerate(out):
-        kind, protocol = message.kind, message.protocol
-        if protocol == "cwmp":
+    for index, message, kind in concerned:
+        if kind.startswith("cwmp."):
             session = _session_of(message, live, requests, informs)
             if kind == "cwmp.Inform":
                 reply = http.get((message.stream, message.exchange))

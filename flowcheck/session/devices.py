@@ -42,7 +42,9 @@ class Assignment:
         return self._devices(self._facts.nodes_of_opaque(opaque))
 
     def _devices(self, nodes: Iterable[Node]) -> tuple[Device, ...]:
-        found = (self._by_node.get(node) for node in nodes)
+        found = [self._by_node.get(node) for node in nodes]
+        if len(found) == 1:
+            return (found[0],) if found[0] is not None else ()
         return tuple({device.id: device for device in found if device is not None}.values())
 
 

@@ -14,19 +14,20 @@ from typing import Any
 from ..model import Endpoint, Message, Opaque
 from . import shared
 from .graph import Graph, Holders, Node
-from .hardware import Hardware, mac_of
-from .named import Names
+from .hardware import CLAIMING, Hardware, mac_of
+from .named import NAMING, Names
 from .tunnels import Tunnels, inner_addresses
 from .turns import Turns
 
 # Message kinds whose sender (or, second table, receiver) is a device for certain; the weak ones count only for hosts that
 # serve nobody.
-_DEVICE_SENDS = ("cwmp.Inform", "ike.sa_init.request", "hnbap.HNBRegisterRequest", "s1ap.S1SetupRequest")
-_DEVICE_RECEIVES = ("cwmp.InformResponse", "ike.sa_init.response", "hnbap.HNBRegisterAccept", "s1ap.S1SetupResponse")
-_CLIENT_SENDS = ("dns.query", "tcp.syn", "tls.client_hello", "sctp.init", "http.request", "ike.auth.request", "coap.request",
-                 "ftp.command", "dhcp.request", "dhcp.discover", "cwmp.session_end")
-_SERVER_SENDS = ("dns.response", "tcp.syn_ack", "tls.server_hello", "sctp.init_ack", "http.response", "coap.response",
-                 "ike.sa_init.response", "ike.auth.response", "ftp.reply", "dhcp.offer", "dhcp.ack")
+_DEVICE_SENDS = frozenset(("cwmp.Inform", "ike.sa_init.request", "hnbap.HNBRegisterRequest", "s1ap.S1SetupRequest"))
+_DEVICE_RECEIVES = frozenset(("cwmp.InformResponse", "ike.sa_init.response", "hnbap.HNBRegisterAccept", "s1ap.S1SetupResponse"))
+_CLIENT_SENDS = frozenset(("dns.query", "tcp.syn", "tls.client_hello", "sctp.init", "http.request", "ike.auth.request",
+                           "coap.request", "ftp.command", "dhcp.request", "dhcp.discover", "cwmp.session_end"))
+_SERVER_SENDS = frozenset(("dns.response", "tcp.syn_ack", "tls.server_hello", "sctp.init_ack", "http.response", "coap.response",
+                           "ike.sa_init.response", "ike.auth.response", "ftp.reply", "dhcp.offer", "dhcp.ack"))
+_SERVED = frozenset(("cwmp.Inform", "ike.sa_init.request", "dns.query", "sctp.init"))     # whom they ask is no device
 _NOBODY = frozenset(("", "0.0.0.0", "255.255.255.255", "::"))
 _IDENTITY = {"manufacturer": "DeviceId.Manufacturer", "oui": "DeviceId.OUI", "product_class": "DeviceId.ProductClass",
              "serial_number": "DeviceId.SerialNumber"}
@@ -38,10 +39,12 @@ class Facts:
     def __init__(self, messages: Sequence[Message], aliases: Mapping[Endpoint, set[Endpoint]], opaque: Sequence[Opaque],
                  fields: Mapping[str, tuple[str, ...]], bindings: Mapping[str, str]):
         self.device_addresses = _device_addresses(messages)
-        self.names = Names(messages, self.device_addresses, fields, bindings)
+        heard = {message.protocol for message in messages}
+        naming = [message for message in messages if message.protocol in NAMING] if heard & NAMING else []
+        self.names = Names(naming, self.device_addresses, fields, bindings)
         self.device_addresses |= self.names.clients_of.keys()
         self.tunnels = Tunnels(messages, self.device_addresses, opaque)
-        self.hardware = Hardware(messages)
+        self.hardware = Hardware(messages if heard & CLAIMING else ())
         self.behind = _behind_nat(aliases)
         self.granted = _granted(self.tunnels)
         self.name_of_stream: dict[int, Node] = {}                # connection -> the device that named itself on it
@@ -81,16 +84,18 @@ class Facts:
 
     def place(self, end: Endpoint, time: int | None = None) -> Node:
         """The node of an address: one for as long as the same host had it."""
-        address = self.behind.get(end, end).address
+        return self._place(self.behind.get(end, end).address, time)
+
+    def _place(self, address: str, time: int | None) -> Node:
         holders = self.granted if self.granted.turns(address) else self.hardware.turns
         if len(holders.turns(address)) < 2:
             return ("address", address)
         return ("address", address, holders.at(address, time))
 
     def nodes_of(self, message: Message) -> list[Node]:
-        named = list(self.names.of(message))
+        named = self.names.of(message)
         if named:
-            return named
+            return list(named)
         if message.stream in self.name_of_stream and message.layers[-1:] != ("udp",):
             return [self.name_of_stream[message.stream]]
         node = self.tunnels.of(message) or self.lookups.get(id(message))
@@ -107,7 +112,7 @@ class Facts:
         address = end.address
         if address not in self.device_addresses:
             return []
-        place = self.place(end, time)
+        place = self._place(address, time)
         if place not in self.shared:
             return [place]
         holder = self.turns.holder(address, time) if self.turns is not None else None
@@ -207,10 +212,10 @@ def _device_addresses(messages: Sequence[Message]) -> set[str]:
         elif kind in _SERVER_SENDS:
             servers.add(message.src.address)
             weak[message.dst.address].add(message.src.address)
-        if message.protocol == "ike":
+        if "configuration" in message.fields and message.protocol == "ike":
             strong.update(inner_addresses(message))      # whoever has an address inside a tunnel is a device
     for message in messages:                      # who is asked serves, even if it never answers
-        if message.kind in ("cwmp.Inform", "ike.sa_init.request", "dns.query", "sctp.init") and (
+        if message.kind in _SERVED and (
                 message.src.address in strong or message.src.address in weak):
             servers.add(message.dst.address)
     # who asks devices alone is an ACS with a connection request, not a device

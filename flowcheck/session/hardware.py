@@ -16,6 +16,7 @@ from typing import NamedTuple
 from ..model import Message
 from .graph import Holders
 
+CLAIMING = frozenset(("arp", "dhcp", "dhcpv6"))
 _NOBODY = frozenset(("", "0.0.0.0", "255.255.255.255", "::"))
 
 
@@ -55,7 +56,7 @@ class Hardware:
 
 def mac_of(message: Message) -> str:
     """The client that a DHCP message is about; empty where it says none."""
-    return _unicast(message.fields.get("mac")) if message.protocol in ("dhcp", "dhcpv6") else ""
+    return _unicast(message.fields.get("mac")) if message.kind.startswith(("dhcp.", "dhcpv6.")) else ""
 
 
 def _of_arp(message: Message) -> Iterator[Claim]:

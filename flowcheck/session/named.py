@@ -12,7 +12,7 @@ from __future__ import annotations
 import re
 from bisect import bisect_right
 from collections import defaultdict
-from collections.abc import Collection, Hashable, Iterable, Mapping, Sequence
+from collections.abc import Collection, Hashable, Mapping, Sequence
 from dataclasses import dataclass
 from typing import Any, NamedTuple
 
@@ -29,6 +29,8 @@ _ADDRESS_FIELDS = {
 _ATTACHES = ("emm.AttachRequest", "gmm.AttachRequest")
 # the network does not know who attaches, or does not want it: such a UE may leave without ever telling its IMSI
 _TURNED_AWAY = ("emm.IdentityRequest", "gmm.IdentityRequest", "emm.AttachReject", "gmm.AttachReject")
+_NAS = frozenset(("emm", "gmm", "mm", "esm", "sm"))
+NAMING = frozenset((*_IMSI_FIELDS, *_NAS, "json", "xml", "syncml"))          # whose messages can name somebody
 _IMSI = re.compile(r"(?:^|[/:])(?:[0-8](?=\d{15}@))?(\d{14,15})(?:@|$)")     # in an NAI a digit says which kind it is
 _IMEI = re.compile(r"(?i)^(?:urn:)?imei(?:sv)?:([\d-]{14,18})$")
 
@@ -65,7 +67,10 @@ class Join:
 
 
 class Names:
-    """Who is named by which message, on which stream and at which address. `of` is the one question asked of it."""
+    """Who is named by which message, on which stream and at which address. `of` is the one question asked of it.
+
+    `messages` are those of the protocols of NAMING, in time order.
+    """
 
     def __init__(self, messages: Sequence[Message], clients: Collection[str], fields: Mapping[str, tuple[str, ...]],
                  bindings: Mapping[str, str]):
@@ -91,8 +96,10 @@ class Names:
 
     # ------------------------------------------------------------------------------------------------ asking
 
-    def of(self, message: Message) -> Iterable[Node]:
+    def of(self, message: Message) -> Collection[Node]:
         """Who the message is about: as it says, else its transaction, the owner of its address, its connection."""
+        if not self._by_message and not self._given:                         # nobody was named at all
+            return ()
         found = self._own(message)
         if found:
             return found
@@ -131,7 +138,7 @@ class Names:
 
     def _note(self, message: Message) -> None:
         named = self._named(message)
-        if "ue" in message.fields and message.protocol in ("emm", "gmm", "mm", "esm", "sm"):
+        if "ue" in message.fields and message.protocol in _NAS:
             context = ("ue", self._context(message))
             for node in named:
                 self._join(context, node, f"{message.kind} names {node[1]}", message)

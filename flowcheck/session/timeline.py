@@ -31,8 +31,8 @@ def timelines(messages: Sequence[Message], opaque: Sequence[Opaque], gaps: Seque
     ordered, folded = sequence(messages, taps, gaps)
     lost = losses.lasting(losses.between(folded.sightings, gaps, taps, windows), ordered, taps) if windows else {}
     whose = devices.assign(ordered, folded.aliases, fields, bindings, opaque)
-    links = frozenset(frozenset((item.src.address, item.dst.address)) for item in (*ordered, *opaque))
-    protocols = frozenset(m.protocol for m in ordered)
+    links = frozenset(map(frozenset, {(item.src.address, item.dst.address) for item in (*ordered, *opaque)}))
+    protocols = frozenset([m.protocol for m in {m.kind: m for m in ordered}.values()])
     own: dict[str, list[Message]] = defaultdict(list)
     hidden: dict[str, list[Opaque]] = defaultdict(list)
     nobodys: dict[str, set[str]] = defaultdict(set)        # address that devices share -> what they speak there, nobody knows who

@@ -179,12 +179,12 @@ def _as_its_carrier(message: Message, open_at: dict[Hashable, int], out: list[Me
 def _join_ike_fragments(messages: Iterable[Message]) -> list[Message]:
     """The fragments of an IKE message (RFC 7383) as one message, at the time the last of them came."""
     messages = list(messages)
-    if not any("fragment" in m.fields and m.protocol == "ike" for m in messages):
+    if not any("fragment" in m.fields for m in messages):
         return messages
     out: list[Message] = []
     waiting: dict[Hashable, dict[int, Message]] = {}
     for message in messages:
-        fragment = message.fields.get("fragment") if message.protocol == "ike" else None
+        fragment = message.fields.get("fragment") if message.kind.startswith("ike.") else None
         if not fragment:
             out.append(message)
             continue
@@ -199,8 +199,9 @@ def _join_ike_fragments(messages: Iterable[Message]) -> list[Message]:
         if len(parts) == fragment["total"]:
             out.append(_joined(list(parts.values())))
             del waiting[key]
-    out += [_joined(list(parts.values())).but(incomplete=True) for parts in waiting.values()]
-    out.sort(key=lambda m: (m.time, m.frames[-1]))
+    if waiting:                              # every other one stands where the last of its fragments stood
+        out += [_joined(list(parts.values())).but(incomplete=True) for parts in waiting.values()]
+        out.sort(key=lambda m: (m.time, m.frames[-1]))
     return out
 
 

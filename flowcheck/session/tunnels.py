@@ -65,7 +65,7 @@ class Tunnels:
         self._asked: dict[int | None, str] = {}                  # transaction of a rekeying -> the new initiator's SPI
         self._rekeyed: dict[tuple[str, str], tuple[Node, Message]] = {}       # SPIs of the new SA -> the old one
         for message in messages:
-            if message.protocol == "ike" and message.fields.get("spi_i"):
+            if message.kind.startswith("ike.") and message.fields.get("spi_i"):
                 self._note(message)
         for item in opaque:
             if item.kind == "esp":
