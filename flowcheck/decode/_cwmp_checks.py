@@ -18,6 +18,7 @@ _DOWNLOAD_TYPE = re.compile(r"(?:[1-5] .+|X \S+ .+)\Z")
 _UPLOAD_TYPE = re.compile(r"(?:[1-4] .+|X \S+ .+)\Z")
 _URL = re.compile(r"([A-Za-z][A-Za-z0-9+.-]*)://\S+\Z")
 _SCHEMES = ("http", "https", "ftp", "ftps", "sftp", "tftp")
+_DEVICE_ID_FIELDS = ["DeviceId." + name for name in DEVICE_ID]
 _MOST_EVENTS = 64
 _LONGEST_NAME = 256
 _SHORT = 32                    # no limit but that of the OUI, which has a check of its own, is lower
@@ -34,6 +35,8 @@ def problems(rpc: str, fields: dict[str, Any], tags: list[str], data: bytes, dir
         check(fields, found)
     if rpc == "Fault":
         _fault(fields, direction, found)
+    if not found:
+        return []
     at = max(0, data.find(rpc.encode()))
     return [Problem(at, text) for text in found]
 
@@ -67,12 +70,11 @@ def _lengths(fields: dict[str, Any], found: list[str]) -> None:
 
 
 def _inform(fields: dict[str, Any], found: list[str]) -> None:
-    members = [name for name in fields if name.startswith("DeviceId.")]
-    known = [name for name in members if name[9:] in DEVICE_ID]
-    for name in DEVICE_ID:
-        if not fields.get("DeviceId." + name) and (name != "ProductClass" or "DeviceId." + name not in fields):
+    for name, field in zip(DEVICE_ID, _DEVICE_ID_FIELDS):
+        if not fields.get(field) and (name != "ProductClass" or field not in fields):
             found.append(f"DeviceId without {name}")
-    if len(known) == len(DEVICE_ID) and known != ["DeviceId." + name for name in DEVICE_ID]:
+    known = [field for field in fields if field in _DEVICE_ID_FIELDS]
+    if len(known) == len(DEVICE_ID) and known != _DEVICE_ID_FIELDS:
         found.append("members of DeviceId are not in schema order")
     oui = fields.get("DeviceId.OUI")
     if oui and not _OUI.match(oui):

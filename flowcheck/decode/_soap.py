@@ -9,7 +9,8 @@ to its last whole element, so that no text is taken for more than it is.
 from __future__ import annotations
 
 import re
-from functools import cache
+from collections.abc import Callable
+from functools import cache, partial
 from typing import Any, NamedTuple
 
 from ..model import Problem
@@ -74,12 +75,13 @@ def text(element: Any) -> str:
 
 
 @cache
-def _parser(recover: bool) -> Any:
+def _parser(recover: bool) -> Callable[[bytes], Any]:
     from lxml import etree
 
-    return etree.XMLParser(resolve_entities=False, no_network=True, huge_tree=False, load_dtd=False,
-                           dtd_validation=False, collect_ids=False, remove_comments=True, remove_pis=True,
-                           recover=recover)
+    parser = etree.XMLParser(resolve_entities=False, no_network=True, huge_tree=False, load_dtd=False,
+                             dtd_validation=False, collect_ids=False, remove_comments=True, remove_pis=True,
+                             recover=recover)
+    return partial(etree.fromstring, parser=parser)
 
 
 @cache
@@ -90,9 +92,7 @@ def _syntax_error() -> type[Exception]:
 
 
 def _parse(data: bytes, recover: bool = False) -> Any:
-    from lxml import etree
-
-    return etree.fromstring(data, _parser(recover))
+    return _parser(recover)(data)
 
 
 def _split(data: bytes) -> list[bytes]:
@@ -130,10 +130,15 @@ def _salvage(data: bytes, missing: bool, reason: Exception) -> Envelope:
 
 
 def _recovered(data: bytes) -> Any:
+    from lxml import etree
+
     try:
-        return _parse(data.strip(), recover=True)
+        root = _parse(data.strip(), recover=True)
     except _syntax_error():
         return None
+    if root is not None:
+        etree.strip_elements(root, etree.Entity, with_tail=False)      # entities nobody defined stay as nodes without a name
+    return root
 
 
 def _offset(data: bytes, line: int, column: int) -> int:

@@ -8,7 +8,6 @@ is not CWMP yields nothing.
 
 from __future__ import annotations
 
-from collections.abc import Iterator
 from typing import Any
 
 from ..model import Context, Message, Problem
@@ -22,26 +21,29 @@ KINDS = {kind: (*fields, "session_events")
 PAYLOADS = ("application/soap+xml",)
 
 _NAMESPACE = "urn:dslforum-org:cwmp-1-"
+_QUALIFIED = "{" + _NAMESPACE  # how a tag of it begins
 _VERSIONS = {_NAMESPACE + minor: "1." + minor for minor in "01234"}
+_TYPED = INTEGERS | BOOLEANS
 _DEEPEST = 8                   # levels of structs within structs
 _MOST_ITEMS = 100_000          # of one array
 
 
-def decode(data: bytes, context: Context) -> Iterator[Message]:
+def decode(data: bytes, context: Context) -> list[Message]:
     """The messages of one HTTP body."""
-    found = _soap.envelopes(data, context.missing > 0)
-    for number, envelope in enumerate(found):
+    found: list[Message] = []
+    for number, envelope in enumerate(_soap.envelopes(data, context.missing > 0)):
         problems = envelope.problems
         if number == 1:
             problems.append(Problem(0, "several envelopes in one HTTP message"))
         if envelope.root is None:
             if not envelope.cut and _NAMESPACE.encode() in data:
-                yield context.message("cwmp.malformed", {}, tuple(problems))
+                found.append(context.message("cwmp.malformed", {}, tuple(problems)))
         elif local(envelope.root.tag) == "Envelope":
-            yield from _envelope(envelope, data, context)
+            _envelope(envelope, data, context, found)
+    return found
 
 
-def _envelope(envelope: _soap.Envelope, data: bytes, context: Context) -> Iterator[Message]:
+def _envelope(envelope: _soap.Envelope, data: bytes, context: Context, found: list[Message]) -> None:
     root, problems = envelope.root, envelope.problems
     spoken = namespace(root.tag)
     header = body = None
@@ -55,10 +57,11 @@ def _envelope(envelope: _soap.Envelope, data: bytes, context: Context) -> Iterat
     if body is None:
         if not envelope.cut and (version or _declared(root)):
             problems.append(Problem(0, "an envelope without a Body"))
-            yield context.message("cwmp.malformed", flags | {"cwmp_version": version}, tuple(problems))
+            found.append(context.message("cwmp.malformed", flags | {"cwmp_version": version}, tuple(problems)))
         return
-    calls = [child for child in body if _is_cwmp(child, version, root)]
-    if not calls and len(body):
+    children = body[:]
+    calls = [child for child in children if _is_cwmp(child, version, root)]
+    if not calls and children:
         return
     if spoken != _soap.SOAP_1_1:
         problems.append(Problem(0, "a SOAP 1.2 envelope; CWMP uses 1.1" if spoken == _soap.SOAP_1_2
@@ -66,7 +69,7 @@ def _envelope(envelope: _soap.Envelope, data: bytes, context: Context) -> Iterat
     if not calls:
         if not envelope.cut and (version or _declared(root)):
             flags["cwmp_version"] = _version(version or _declared(root), flags)
-            yield context.message("cwmp.empty", flags, tuple(problems))
+            found.append(context.message("cwmp.empty", flags, tuple(problems)))
         return
     if len(calls) > 1:
         problems.append(Problem(0, f"{len(calls)} RPCs in one Body"))
@@ -87,14 +90,15 @@ def _envelope(envelope: _soap.Envelope, data: bytes, context: Context) -> Iterat
         if not envelope.cut:
             tags = [child.tag for child in call]
             worse += _cwmp_checks.problems(name, fields, tags, data, context.carrier.get("direction"))
-        yield context.message("cwmp." + name, fields, tuple(worse), incomplete=envelope.cut)
+        found.append(context.message("cwmp." + name, fields, tuple(worse), incomplete=envelope.cut))
 
 
 def _is_cwmp(call: Any, version: str, root: Any) -> bool:
     """Is this child of a Body an RPC, and not one of some other SOAP application?"""
-    spoken, name = namespace(call.tag), local(call.tag)
-    if spoken.startswith(_NAMESPACE):
+    tag = call.tag
+    if tag.startswith(_QUALIFIED):
         return True
+    spoken, name = namespace(tag), local(tag)
     if name == "Fault":
         return bool(version or _declared(root) or any(namespace(e.tag).startswith(_NAMESPACE) for e in call.iter()))
     return name in ARGUMENTS and (not spoken or spoken == namespace(root.tag) or "dslforum" in spoken) \
@@ -110,9 +114,10 @@ def _header(header: Any, problems: list[Problem]) -> tuple[str, dict[str, Any]]:
     """(CWMP namespace, fields) of the Header."""
     spoken, fields = "", {"id": None}
     for element in header if header is not None else ():
-        name = local(element.tag)
-        if namespace(element.tag).startswith(_NAMESPACE):
-            spoken = namespace(element.tag)
+        tag = element.tag
+        name = local(tag)
+        if tag.startswith(_QUALIFIED):
+            spoken = namespace(tag)
         if name == "ID":
             fields["id"] = element.text or ""
         elif name == "SupportedCWMPVersions":
@@ -139,7 +144,9 @@ def _version(spoken: str, fields: dict[str, Any]) -> str | None:
 def _arguments(call: Any, fields: dict[str, Any], problems: list[Problem], prefix: str, depth: int = 0) -> None:
     """The children of an RPC or a struct, each under its name."""
     for element in call:
-        name = local(element.tag)
+        name = element.tag
+        if name[0] == "{":
+            name = local(name)
         if name == "ParameterList":
             fields[prefix + name] = _parameters(element, problems)
         elif name in ARRAYS or element.get(ARRAY_TYPE) is not None:
@@ -147,7 +154,8 @@ def _arguments(call: Any, fields: dict[str, Any], problems: list[Problem], prefi
         elif len(element) and depth < _DEEPEST:
             _arguments(element, fields, problems, f"{prefix}{name}.", depth + 1)
         else:
-            fields[prefix + name] = _leaf(name, text(element), problems)
+            value = (element.text or "").strip()
+            fields[prefix + name] = _leaf(name, value, problems) if name in _TYPED else value
 
 
 def _parameters(parameters: Any, problems: list[Problem]) -> dict[str, Any]:
@@ -157,16 +165,15 @@ def _parameters(parameters: Any, problems: list[Problem]) -> dict[str, Any]:
     count = 0
     for struct in parameters:
         count += 1
-        if len(struct) == 2:
-            first, second = struct
-            kind = second.tag
-            if kind == "Value" and first.tag == "Name":
-                name = text(first)
+        members = struct[:]
+        if len(members) == 2:                      # nearly always a ParameterValueStruct
+            first, second = members
+            if second.tag == "Value" and first.tag == "Name" and not len(second):
+                name, value = first.text, second.text
+                name = name.strip() if name else ""
                 if name in found:
                     twice = name
-                found[name] = second.text.strip() if second.text else ""
-                if len(second):
-                    found[name] = "".join(second.itertext()).strip()
+                found[name] = value.strip() if value else ""
                 continue
         members = {local(member.tag): member for member in struct}
         if "Name" not in members:
@@ -192,14 +199,15 @@ def _parameters(parameters: Any, problems: list[Problem]) -> dict[str, Any]:
 
 def _array(element: Any, name: str, prefix: str, fields: dict[str, Any], problems: list[Problem], depth: int) -> None:
     """A list of texts or structs; what the structs hold is also listed by member, for rules that look at one."""
-    items = list(element[:_MOST_ITEMS])
+    items = element[:_MOST_ITEMS]
     _count(element, len(items), problems)
+    sizes = list(map(len, items))
     repeated = name in ("SetParameterValuesFault", "Results")     # by the schema, and by some stacks for other structs
-    if any(not len(item) for item in items) and (repeated or len({item.tag for item in items}) > 1):
-        items = [element]
+    if not all(sizes) and (repeated or len({item.tag for item in items}) > 1):
+        items, sizes = [element], [len(element)]
     found: list[Any] = fields.setdefault(prefix + name, [])
-    for item in items:
-        if not len(item):
+    for item, size in zip(items, sizes):
+        if not size:
             found.append(text(item))
             continue
         inner: dict[str, Any] = {}

@@ -6,7 +6,7 @@ a message in fragments the one that completes the set carries what was sealed. `
 
 from __future__ import annotations
 
-from collections.abc import Iterator
+from collections.abc import Iterable, Iterator
 from struct import Struct
 from typing import Any
 
@@ -93,12 +93,12 @@ class Flow:
         self._parts: dict[tuple, dict[int, tuple[int, bytes]]] = {}
         self._esp = esp.Flow(context, carried=True)
 
-    def datagram(self, data: bytes, context: Context) -> Iterator[Message | Payload]:
+    def datagram(self, data: bytes, context: Context) -> Iterable[Message | Payload]:
         if data[:4] == _MARKER and len(data) >= 32:
-            return self._message(data[4:], context)
+            return (message(data[4:], context, self._parts),)
         if len(data) < 28 or 500 not in (context.src.port, context.dst.port) and not _exact(data, 0):
             return self._esp.datagram(data, context) if len(data) >= 8 else iter(())
-        return self._message(data, context)
+        return (message(data, context, self._parts),)
 
     def steady(self, data: bytes, context: Context) -> Steady | None:
         return None if 500 in (context.src.port, context.dst.port) else self._esp.steady(data, context)
@@ -109,8 +109,6 @@ class Flow:
     def end(self) -> Iterator[Opaque]:
         return self._esp.end()
 
-    def _message(self, data: bytes, context: Context) -> Iterator[Message]:
-        yield message(data, context, self._parts)
 
 
 def message(data: bytes, context: Context, parts: dict[tuple, dict[int, tuple[int, bytes]]]) -> Message:

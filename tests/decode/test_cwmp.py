@@ -239,6 +239,13 @@ def test_wrong_encoding_and_control_characters():
     assert decode(envelope(INFORM).decode().replace("UTF-8", "UTF-16").encode("utf-16"))[0].fields["DeviceId.OUI"] == "00193B"
 
 
+def test_entities_that_nobody_defined_in_a_cut_body():
+    body = (b'<s:Envelope xmlns:s="http://schemas.xmlsoap.org/soap/envelope/" xmlns:cwmp="urn:dslforum-org:cwmp-1-0"><s:Body>&foo;'
+            b'<cwmp:Inform><DeviceId><OUI>00&bar;5E</OUI>&foo;<SerialNumber>1</SerialNumber></DeviceId>&foo;<MaxEnv')
+    inform, = decode(body, missing=100)
+    assert inform.incomplete and inform.kind == "cwmp.Inform" and inform.fields["DeviceId.SerialNumber"] == "1"
+
+
 def test_cut_at_every_length():
     whole = envelope(INFORM)
     [full] = decode(whole)
