@@ -222,7 +222,7 @@ class Streams:
 
     def _feed(self, stream: _Stream, side: int) -> None:
         tape = stream.tapes[side]
-        while tape:
+        while tape.data:
             before, speaker = len(tape), stream.conversation
             self._take(speaker.feed(side, tape), stream)
             if stream.conversation is speaker or len(tape) == before and stream.conversation is None:

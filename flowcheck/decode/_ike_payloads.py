@@ -11,7 +11,7 @@ from typing import Any, NamedTuple
 from ..model import Problem
 from . import _ike_names as names
 from . import certificates
-from .wire import Cursor, Short
+from .wire import Cursor, Short, remembered
 
 
 class Place(NamedTuple):
@@ -53,10 +53,29 @@ def read(data: bytes, place: Place, fields: dict[str, Any], problems: list[Probl
         problems.append(Problem(place.start, f"{names.PAYLOADS[place.kind]} payload: {wrong}"))
 
 
-def _proposals(cursor: Cursor, place: Place, fields: dict[str, Any]) -> None:
-    """Security Association (RFC 7296 3.3)."""
-    out = fields.setdefault("proposals", [])
-    data, offset, end = cursor.data, cursor.offset, cursor.end
+def _security_association(cursor: Cursor, place: Place, fields: dict[str, Any]) -> None:
+    """RFC 7296 3.3."""
+    start = cursor.offset
+    found, wrong = _proposals(cursor.rest())
+    fields.setdefault("proposals", []).extend(found)
+    if wrong is not None:
+        offset, wanted = wrong
+        raise Short(start + offset, wanted)
+
+
+@remembered(256)                        # an implementation proposes the same in every IKE_SA_INIT
+def _proposals(data: bytes) -> tuple[tuple[dict[str, Any], ...], tuple[int, int] | None]:
+    """The proposals, and where octets are missing, how many: what stands before them counts all the same."""
+    out: list[dict[str, Any]] = []
+    try:
+        _read_proposals(data, out)
+    except Short as short:
+        return tuple(out), (short.offset, short.wanted)
+    return tuple(out), None
+
+
+def _read_proposals(data: bytes, out: list[dict[str, Any]]) -> None:
+    offset, end = 0, len(data)
     while offset < end:
         length, number, protocol, spi_size, count = _fixed(_PROPOSAL, data, offset, end)
         upto = offset + length
@@ -283,7 +302,7 @@ _AKA_SUBTYPES = {1: "Challenge", 2: "Authentication-Reject", 4: "Synchronization
 _MSCHAP_OPERATIONS = {1: "Challenge", 2: "Response", 3: "Success", 4: "Failure", 7: "Change-Password"}
 
 _READERS: dict[int, Callable[[Cursor, Place, dict[str, Any]], None]] = {
-    names.SA: _proposals, names.KE: _key_exchange, names.IDI: _identity, names.IDR: _identity, names.CERT: _certificate,
+    names.SA: _security_association, names.KE: _key_exchange, names.IDI: _identity, names.IDR: _identity, names.CERT: _certificate,
     names.CERTREQ: _certificate_request, names.AUTH: _authentication, names.NONCE: _nonce, names.NOTIFY: _notify,
     names.DELETE: _delete, names.VENDOR: _vendor, names.TSI: _selectors, names.TSR: _selectors,
     names.CP: _configuration, names.EAP: _eap}

@@ -95,23 +95,25 @@ class Conversation:
         self._outstanding: deque[_Asked] = deque()
         self._response_lost = False
 
-    def feed(self, side: int, tape: Tape) -> Iterator[Found]:
+    def feed(self, side: int, tape: Tape) -> list[Found]:
         """Everything that the bytes on the tape complete."""
+        found: list[Found] = []
         here = self._sides[side]
         here.tape = tape
         while tape.data or here.head is not None:
             if here.head is None and not self._begin(here, side):
-                return
+                break
             if not _read_body(here):
                 octets = _unwanted(here)
                 if octets:
-                    yield Skip(side, octets)
-                return
+                    found.append(Skip(side, octets))
+                break
             head, asked = here.head, here.asked
-            yield from self._emit(here)
+            found += self._emit(here)
             if head.status == 101 or asked.method == "CONNECT" and 200 <= head.status < 300:
-                yield Switch("")
-                return
+                found.append(Switch(""))
+                break
+        return found
 
     def skipped(self, side: int, size: int, frames: Sequence[FrameRef], time: int) -> None:
         """Octets of a body that nobody wants."""

@@ -117,13 +117,13 @@ class Conversation:
         one = self.sides[side]
         one.partial, one.wanted = None, 0
         if one.skip:
-            step = min(one.skip, len(tape))
+            step = min(one.skip, len(tape.data))
             tape.skip(step)
             one.skip -= step
-        while len(tape) and not one.skip:
+        data = tape.data
+        while data and not one.skip:
             if one.scanning and not _synchronise(one, tape):
                 return
-            data = tape.data
             if len(data) < 5:
                 if _begins_record(data, 0) or _may_be_sslv2(data):
                     return

@@ -119,11 +119,11 @@ class Tape:
     `take` and `place` for the very bytes asked for.
     """
 
-    __slots__ = ("data", "context", "_marks", "_base")
+    __slots__ = ("data", "context", "_marks", "_base", "_place")
 
     def __init__(self, context: Context):
         self.data = bytearray()
-        self.context = context
+        self.context = self._place = context
         self._marks: list[tuple[int, tuple[FrameRef, ...], int]] = []   # (absolute end offset, frames, time)
         self._base = 0                                                  # absolute offset of data[0]
 
@@ -138,7 +138,10 @@ class Tape:
     def place(self, count: int) -> Context:
         """Where the next `count` bytes came from."""
         time, frames = self.origin(count)
-        return self.context.but(time=time, frames=frames)
+        last = self._place
+        if last.frames is not frames or last.time != time:      # a segment often holds several records
+            last = self._place = self.context.but(time=time, frames=frames)
+        return last
 
     def origin(self, count: int) -> tuple[int, tuple[FrameRef, ...]]:
         """When the last of the next `count` bytes arrived, and the frames that carried them."""
