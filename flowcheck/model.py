@@ -318,6 +318,7 @@ class Timeline:
     unseen: Mapping[str, str] = field(default_factory=dict)   # message kinds that nobody could look for, and why
     lost: Mapping[FrameRef, tuple[int, int]] = field(default_factory=dict)   # last frame of what one tap saw and another never: both taps
     taps: Mapping[int, str] = field(default_factory=dict)     # their names
+    torn: frozenset[frozenset[str]] = frozenset()    # links with a TCP connection of which the capture has the beginning alone
     nobodys: frozenset[str] = frozenset()  # protocols spoken at its shared addresses by who knows whom
 
 

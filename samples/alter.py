@@ -130,6 +130,22 @@ def ike_only(source: Path, target: Path) -> None:
             out.write(frame)
 
 
+def without_connection(source: Path, target: Path, needle: bytes) -> None:
+    """The capture without the TCP connection that carries these octets."""
+    frames = rdpcap(str(source))
+    gone = {frozenset(_direction(f)) for f in frames if TCP in f and needle in bytes(f[TCP].payload)}
+    target.parent.mkdir(parents=True, exist_ok=True)
+    with PcapWriter(str(target), sync=True) as out:
+        for frame in frames:
+            if TCP not in frame or frozenset(_direction(frame)) not in gone:
+                out.write(frame)
+
+
+def _next_end(capture: Capture, start: int) -> int:
+    """Index of the next frame that closes a TCP connection."""
+    return next(i for i in range(start, len(capture.frames)) if TCP in capture.frames[i] and "F" in capture.frames[i][TCP].flags)
+
+
 def beside(source: str, target: str) -> tuple[Capture, Path]:
     """The inner capture of one sample, and the folder of another, which gets its profile, IKE keys and IKE frames."""
     origin, folder = HERE / source, HERE / target
@@ -163,6 +179,30 @@ def address_changes() -> None:
         again[UDP].payload[DNS].id ^= 0x5555
         inner.frames.append(again)
     inner.write(path)
+
+
+def registration() -> None:
+    inner, path = beside("ts32.583/5.2.1/pass", "ts32.583/5.2.1/inform-fault")
+    inner.say_instead(b":InformResponse>", FAULT.format(side="Server", code=8003, text="Invalid arguments"))
+    inner.cut(_next_end(inner, inner.find(b"8003")))
+    inner.write(path)
+
+    inner, path = beside("ts32.583/5.2.1/pass", "ts32.583/5.2.1/spv-fault")
+    inner.say_instead(b":SetParameterValuesResponse>", PARAMETER_FAULT.format(
+        name="Device.Services.FAPService.1.FAPControl.UMTS.Gateway.FAPGWServer1", code=9007, text="Invalid parameter value"))
+    inner.cut(_next_end(inner, inner.find(b"9007")))
+    inner.write(path)
+
+    inner, path = beside("ts32.583/5.2.1/pass", "ts32.583/5.2.1/spv-reset")
+    inner.reset(inner.find(b":SetParameterValues>"))
+    inner.write(path)
+
+
+def machines() -> None:
+    for needle, name in ((b"POST /m2me/register", "not-registered"), (b"POST /provisioning", "not-authorised")):
+        source, target = HERE / "tr33.812/5.1.3.7.3.x/pass", HERE / "tr33.812/5.1.3.7.3.x" / name
+        without_connection(source / "all.pcap", target / "all.pcap", needle)
+        (target / "site.yaml").write_bytes((source / "site.yaml").read_bytes())
 
 
 def downloads() -> None:
@@ -279,6 +319,8 @@ def performance_files() -> None:
 
 if __name__ == "__main__":
     address_changes()
+    registration()
+    machines()
     downloads()
     parameters()
     deprovisioning()

@@ -19,6 +19,7 @@ from ..rulebook.rule import Reference, Rule, Step
 from .attempts import BEGAN_ANEW, ENDED_BY, TUNNEL_DELETED
 from .checks import holds_all
 from .fields import ABSENT, partly_hidden
+from .order import captures_of, overtaken
 from .scope import Scope
 from .several import is_one
 
@@ -140,6 +141,15 @@ class Visibility:
         kinds = _kinds_of_answers(self.rule, step.step)
         return sum(1 << place for place, m in enumerate(self.messages) if m.answers is None and m.kind in kinds) if kinds else 0
 
+    def _orphaned(self, step: Step) -> int:
+        """Where such an answer follows that nothing in the capture before it asked for: whose answer it is cannot be told."""
+        if step.answers is None:
+            return 0
+        requests, _ = self._requests_of(step)
+        orphans = [place for place, m in enumerate(self.messages)
+                   if m.kind in step.messages and m.answers is None and m.transaction is None]
+        return (1 << min([orphans[-1], *requests[:1]]) + 1) - 1 if orphans else 0
+
     def _exchange_goes_on(self, step: Step) -> int:
         """Where a later message of the same exchange follows, between the same peers, that is no end of it."""
         protocol = _protocol(step)
@@ -199,7 +209,8 @@ class Visibility:
             addresses = self.scope.host(role.name, {}).addresses
             if not addresses & seen:
                 return f"beyond the capture: nothing of the {role.title or role.name} is in it"
-        ends = [self.scope.host(role.name, {}).addresses if role.kind != "device" else set(self.scope.device.addresses) for role in roles]
+        ends = [self.scope.host(role.name, {}).addresses if role.kind != "device" else frozenset(self.scope.device.addresses)
+                for role in roles]
         if len(ends) == 2 and any(frozenset((a, b)) in self.timeline.links for a in ends[0] for b in ends[1]):
             return None
         protocols = {kind.partition(".")[0] for kind in step.messages}
@@ -208,6 +219,8 @@ class Visibility:
         own = any(role.kind == "device" for role in roles) and not protocols & RELAYED
         if own and not seen.intersection(self.scope.device.addresses):
             return "beyond the capture: nothing from the device's own address is in it"
+        if len(away) == 2 and self._once(("apart", *ends), lambda: captures_of(self.timeline, ends[0]).isdisjoint(captures_of(self.timeline, ends[1]))):
+            return f"beyond the capture: no tap sees both the {away[0].title or away[0].name} and the {away[1].title or away[1].name}"
         return None
 
     def sealed(self, step: Step, start: int, end: int, but: Collection[str] = ()) -> str | None:
@@ -262,16 +275,35 @@ class Visibility:
         request = self._request(step, len(self.messages))
         if request is not None and self.gave_up == TUNNEL_DELETED and self._left_open(request):
             return "how the connection ended is not in the capture"
-        if self.gave_up and (request is not None or self.gave_up in (TUNNEL_DELETED, BEGAN_ANEW)
-                             or self.gave_up.startswith(ENDED_BY)):
+        if self.gave_up and request is not None or self._ended():
             return None
-        if request is not None and request.repeats:
+        if request is not None and request.repeats or request is None and self._overtaken(step):
             return None
         since, patience = self._patience(step, request)
         left = (self.timeline.window[1] - since) / 1e9
         if left < patience:
             return f"the capture ends {left:.1f} s later, and this may take {patience:.0f} s"
         return None
+
+    def _ended(self) -> bool:
+        """Did somebody end the attempt, and not just one request of it?"""
+        return self.gave_up in (TUNNEL_DELETED, BEGAN_ANEW) or self.gave_up.startswith(ENDED_BY)
+
+    def _overtaken(self, step: Step) -> bool | None:
+        """Did the procedure go on without the step (see `overtaken`)? Of an attempt that the capture began in nobody knows."""
+        if self.midway or self.entered:
+            return None
+        return self._once(("overtaken", step.step), overtaken, step, self.rule, self.scope, self.timeline, self.messages)
+
+    def _perhaps_lost(self, step: Step) -> int:
+        """Everywhere before its request, where the procedure went on without it, but may have done so out of sight."""
+        if self._ended() or self._overtaken(step) is not False:
+            return 0
+        since, patience = self._patience(step, None)
+        if (self.timeline.window[1] - since) / 1e9 >= patience:
+            return 0
+        until = self._requests_of(step)[0][:1] if step.answers is not None else []
+        return (1 << min([len(self.messages) - 1, *until]) + 1) - 1
 
     def _patience(self, step: Step, request: Message | None) -> tuple[int, float]:
         """Since when the step is waited for (ns), and how many seconds."""
@@ -352,12 +384,14 @@ REASONS = (
     (Visibility._one_sided, _said("only one direction of the connection is in the capture")),
     (Visibility._used, _said("the connection was used, so the answer was lost by the capture")),
     (Visibility._answered, _said("its answer is in the capture, so the message itself was lost by the capture")),
+    (Visibility._orphaned, _said("such an answer is in the capture, but not what it answers")),
     (Visibility._exchange_goes_on, _said("later messages of the same exchange are there, so this one was lost by the capture")),
     (Visibility._went_on, _said("the procedure went on, so the answer was lost by the capture")),
     (Visibility._somebody_s, lambda view, step, index: f"other devices share {', '.join(view.timeline.device.shared)}, and "
                                                        f"nothing says whose {_protocol(step).upper()} messages are whose"),
     (Visibility._sealed, lambda view, step, index: view._sealed_at(_layers(step), index)),
     (Visibility._after_the_capture, lambda view, step, index: view._cut_off(step)),
+    (Visibility._perhaps_lost, _said("the procedure went on, and the capture may have lost it")),
     (Visibility._outcome_sealed, _said("the answer to IKE_AUTH is sealed and may have been a refusal")),
     (Visibility._out_of_reach, lambda view, step, index: view._beyond(step)),
 )

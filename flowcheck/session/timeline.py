@@ -19,6 +19,17 @@ def sequence(messages: Sequence[Message], taps: Sequence[int], gaps: Sequence[Ga
     return challenges.fold(cwmp.sessions(transactions.pair(folded.messages), holes)), folded
 
 
+def _torn(messages: Sequence[Message], opaque: Sequence[Opaque]) -> frozenset[frozenset[str]]:
+    """The pairs of hosts with a connection that was accepted, and of which nothing else is in the capture."""
+    accepted = {m.stream: frozenset((m.src.address, m.dst.address)) for m in messages if m.kind == "tcp.syn_ack"}
+    for message in messages:
+        if message.kind not in ("tcp.syn", "tcp.syn_ack"):
+            accepted.pop(message.stream, None)
+    for item in opaque:
+        accepted.pop(item.stream, None)
+    return frozenset(accepted.values())
+
+
 def timelines(messages: Sequence[Message], opaque: Sequence[Opaque], gaps: Sequence[Gap], window: tuple[int, int] | None,
               taps: Sequence[int], fields: Mapping[str, tuple[str, ...]] | None = None,
               bindings: Mapping[str, str] | None = None, windows: Mapping[int, tuple[int, int]] | None = None) -> list[Timeline]:
@@ -33,6 +44,7 @@ def timelines(messages: Sequence[Message], opaque: Sequence[Opaque], gaps: Seque
     whose = devices.assign(ordered, folded.aliases, fields, bindings, opaque)
     links = frozenset(map(frozenset, {(item.src.address, item.dst.address) for item in (*ordered, *opaque)}))
     protocols = frozenset([m.protocol for m in {m.kind: m for m in ordered}.values()])
+    torn = _torn(ordered, opaque)
     own: dict[str, list[Message]] = defaultdict(list)
     hidden: dict[str, list[Opaque]] = defaultdict(list)
     nobodys: dict[str, set[str]] = defaultdict(set)        # address that devices share -> what they speak there, nobody knows who
@@ -61,6 +73,6 @@ def timelines(messages: Sequence[Message], opaque: Sequence[Opaque], gaps: Seque
             streams = {m.stream for m in own[device.id]}
             near = tuple(gaps[place] for place in sorted(place for stream in (None, *streams) for place in holes.get(stream, ())))
             found.append(Timeline(device, addresses.with_changes(own[device.id], device), tuple(hidden.get(device.id, ())),
-                                  window, near, links, protocols, lost=lost,
+                                  window, near, links, protocols, torn=torn, lost=lost,
                                   nobodys=frozenset(kind for address in device.shared for kind in nobodys.get(address, ()))))
     return found
