@@ -51,17 +51,17 @@ def _of_item(item: Step | Group, beyond: frozenset[str], after: dict[str, frozen
     return frozenset() if item.order == "one_of" else frozenset().union(*inside)
 
 
-def overtaken(step: Step, rule: Rule, scope: Scope, timeline: Timeline, messages: Sequence[Message]) -> bool:
-    """Is a message there, after one of the steps before this one, that can only be a later step?
+def overtaken(step: Step, rule: Rule, scope: Scope, timeline: Timeline, messages: Sequence[Message]) -> bool | None:
+    """Is a message there, after one of the steps before this one, that can only be a later step? None where there is not.
 
-    Then this one should have come first. That it was lost is ruled out only for what has a TCP connection of its own,
-    while a tap saw both ends, and every connection of that time from its beginning to its end.
+    If there is, this one should have come first; False means that the capture may have lost it. That is ruled out only while
+    a tap saw both of its ends, and every connection of that time from its beginning to its end.
     """
     after, steps = followers(rule), rule.steps()
     later, matcher, begun = after.get(step.step, frozenset()), Matcher(rule, scope), None
     behind = frozenset(each.step for each in steps[steps.index(step) + 1:])
     if not later or not {kind.partition(".")[0] for kind in step.messages} <= CONNECTED:
-        return False
+        return None
     for message in messages:
         fits = {each.step: matcher.fits(each, message, {}) for each in steps if message.kind in each.messages}
         possible = {name for name, fit in fits.items() if fit is not False}
@@ -69,7 +69,7 @@ def overtaken(step: Step, rule: Rule, scope: Scope, timeline: Timeline, messages
             return _watched(step, rule, scope, timeline, begun) and _whole(timeline, begun, message)
         if begun is None and any(fit and step.step in after.get(name, ()) for name, fit in fits.items()):
             begun = message
-    return False
+    return None
 
 
 def _watched(step: Step, rule: Rule, scope: Scope, timeline: Timeline, since: Message) -> bool:
