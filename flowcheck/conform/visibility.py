@@ -391,9 +391,9 @@ REASONS = (
                                                        f"nothing says whose {_protocol(step).upper()} messages are whose"),
     (Visibility._sealed, lambda view, step, index: view._sealed_at(_layers(step), index)),
     (Visibility._after_the_capture, lambda view, step, index: view._cut_off(step)),
-    (Visibility._perhaps_lost, _said("the procedure went on, and the capture may have lost it")),
     (Visibility._outcome_sealed, _said("the answer to IKE_AUTH is sealed and may have been a refusal")),
     (Visibility._out_of_reach, lambda view, step, index: view._beyond(step)),
+    (Visibility._perhaps_lost, _said("the procedure went on, and the capture may have lost it")),
 )
 
 
