@@ -10,7 +10,7 @@ from collections import Counter
 from collections.abc import Callable
 from typing import Any
 
-from .capture.bypass import Bypass, Key, Lane
+from .capture.bypass import Bypass, Lane
 from .capture.lanes import COUNTED, ENDLESS, SEALED, SHUT, STREAM, TUNNEL
 from .capture.tcp import Connection
 from .model import Context, FrameRef, Steady

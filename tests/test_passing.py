@@ -12,6 +12,7 @@ import pytest
 from flowcheck import observation
 from flowcheck.capture import bypass, lanes
 from flowcheck.capture.bypass import Bypass
+from flowcheck.decode import _http_body, tls
 
 SECOND = 1_000_000_000
 SCANNERS = [lanes, *([bypass.compiled] if bypass.COMPILED else [])]
@@ -120,6 +121,20 @@ def download(number, size=400_000, media="application/octet-stream", v6=False, w
     return out
 
 
+def records(number, count=12, size=16_000):
+    """A connection of TLS that was established before the capture began: application data in large and small records."""
+    port, theirs, out = 46000 + number, 7_000, []
+    chance = random.Random(number)
+    data = b"".join(b"\x17\x03\x03" + struct.pack("!H", length) + chance.randbytes(length)
+                    for length in (size if at % 3 else 300 for at in range(count)))
+    for at in range(0, len(data), 1300):
+        out.append(tcp("10.6.1.1", 443, "10.6.0.1", port, theirs + at, 1, 0x10, data[at:at + 1300]))
+        if at % 2600:
+            out.append(tcp("10.6.0.1", port, "10.6.1.1", 443, 1, theirs + at))
+    return [*out, tcp("10.6.1.1", 443, "10.6.0.1", port, theirs + len(data), 1, 0x11),
+            tcp("10.6.0.1", port, "10.6.1.1", 443, 1, theirs + len(data) + 1, 0x11)]
+
+
 def sealed(number, count=300, carried=True, v6=False):
     src, dst = (f"2001:db8:1::{number:x}", "2001:db8:1::ffff") if v6 else (f"10.2.0.{number}", "10.2.1.1")
     return [esp(*((src, dst) if way else (dst, src)), 0x10000 + number * 2 + way, 1 + at, carried=carried)
@@ -155,7 +170,7 @@ FLOWS = {
     "download": lambda: download(1), "download, ipv6": lambda: download(2, v6=True), "download in gtp": lambda: download(3, wrap=gtp),
     "chunks": lambda: download(4, chunked=150_000), "small chunks": lambda: download(5, chunked=9_000),
     "a wanted body": lambda: download(6, media="text/xml"), "two on the same ports": lambda: download(7) + download(7, start=90_000_000),
-    "unread stream": lambda: unread_stream(1),
+    "unread stream": lambda: unread_stream(1), "tls": lambda: records(1),
 }
 
 
@@ -174,14 +189,21 @@ def mixed(flows, chance):
     return out
 
 
-def facts(path, monkeypatch=None):
-    """What is observed, and how many packets passed by. With `monkeypatch` no lane is opened."""
+def look_at_everything(patch):
+    """No lane is opened, and no decoder leaves anything out."""
+    patch.setattr(Bypass, "open", lambda self, key, lane: False)
+    patch.setattr(_http_body, "_WORTH", lanes.ENDLESS << 1)
+    patch.setattr(tls, "_WORTH", lanes.ENDLESS << 1)
+
+
+def facts(path, everything=False):
+    """What is observed, and how many packets passed by."""
     taps = []
     tap_for = observation._tap_for
     with pytest.MonkeyPatch.context() as patch:
         patch.setattr(observation, "_tap_for", lambda *given: taps.append(tap_for(*given)) or taps[-1])
-        if monkeypatch:
-            patch.setattr(Bypass, "open", lambda self, key, lane: False)
+        if everything:
+            look_at_everything(patch)
         seen = observation.observe([str(path)])
     infos = [(c.packets, c.first, c.last, c.grade, c.remarks, dict(c.undecoded)) for c in seen.captures]
     return (infos, seen.messages, seen.opaque, seen.gaps, seen.window), sum({id(t): t.dissector.bypass.scanner.passed for t in taps}.values())
@@ -191,7 +213,7 @@ def compared(tmp_path, content):
     path = tmp_path / "capture"
     path.write_bytes(content)
     passed, count = facts(path)
-    looked_at, none = facts(path, monkeypatch=True)
+    looked_at, none = facts(path, everything=True)
     assert none == 0
     for one, other in zip(passed, looked_at, strict=True):
         assert one == other
@@ -286,7 +308,7 @@ def surprises(packet):
         yield "keepalive", ip(str(ip_address(source)), str(ip_address(target)), 17, struct.pack("!HHHH", 4500, 4500, 9, 0) + b"\xff"), 0
 
 
-@pytest.mark.parametrize("name", ["esp", "bare esp", "unread", "download", "unread stream", "gtp"])
+@pytest.mark.parametrize("name", ["esp", "bare esp", "unread", "download", "unread stream", "gtp", "tls"])
 def test_surprises(name, scanner, tmp_path):
     packets = [question(1)] * 256 + FLOWS[name]()
     middle = 256 + (len(packets) - 256) * 2 // 3
@@ -326,7 +348,7 @@ def test_what_passed_is_counted_in_the_files_it_was_in(scanner, tmp_path):
         paths[-1].write_bytes(pcap(part))
     passed = observation.observe([str(p) for p in paths])
     with pytest.MonkeyPatch.context() as patch:
-        patch.setattr(Bypass, "open", lambda self, key, lane: False)
+        look_at_everything(patch)
         looked_at = observation.observe([str(p) for p in paths])
     assert passed.taps == (0, 0, 0)
     assert passed == looked_at

@@ -13,12 +13,12 @@ from __future__ import annotations
 import re
 from collections import deque
 from collections.abc import Iterator, Sequence
-from typing import Any, NamedTuple
+from typing import Any
 
 from ..model import Context, FrameRef, Message, Payload, Problem, Skip, Switch
-from . import payload_decoders
-from ._http_head import (LARGEST_BODY, LARGEST_HEAD, Head, chunk_size, content_type, framing, head_end, inflate,
-                         is_envelope, looks_like_start, may_become_start, parse_head, path_and_query)
+from ._http_body import Asked, Direction, astray, read_available, read_body, skip, unwanted
+from ._http_head import (LARGEST_HEAD, Head, content_type, framing, head_end, inflate, is_envelope, looks_like_start,
+                         may_become_start, parse_head, path_and_query)
 from .wire import Tape
 
 _COMMON = ("version", "headers", "body_length", "content_length", "content_type", "content_encoding", "trailers")
@@ -29,13 +29,7 @@ KINDS = {
 }
 PORTS = {80, 591, 3128, 5357, 7547, 8000, 8008, 8080, 8081, 8088, 8888, 10301, 30005, 58000}
 
-_LONGEST_LINE = 4096             # of a chunk's size, or a trailer
-_MOST_TRAILERS = 64
 _MOST_OUTSTANDING = 256
-_MOST_FRAMES = 20_000            # named by one message
-_BEGINNING = 4096                # octets of a body by which a SOAP envelope is known
-_WORTH = 1 << 16                 # octets to come that are worth leaving out
-_ENDLESS = 1 << 62
 
 Found = Message | Payload | Switch | Skip
 
@@ -44,55 +38,14 @@ def likely(head: bytes, ports: tuple[int, int]) -> bool:
     return looks_like_start(head)
 
 
-class _Asked(NamedTuple):
-    """What a response needs to know of its request; all but the number is empty where that was not seen."""
-
-    exchange: int
-    method: str = ""
-    target: str = ""
-    path: str = ""
-    host: str = ""
-    query: str = ""
-
-
-class _Direction:
-    """One direction, and the message being read in it. That stays on the tape until it is complete or too long."""
-
-    __slots__ = ("tape", "synced", "started", "stray", "scanned", "head", "cut_head", "asked", "plan", "left", "at",
-                 "chunk", "body", "counted", "missing", "over", "time", "frames", "problems", "trailers")
-
-    def __init__(self) -> None:
-        self.tape: Tape | None = None
-        self.synced = True                        # the next byte begins a message, or continues this one
-        self.started = False                      # a head was read
-        self.stray = 0                            # octets that were no HTTP, before the next message
-        self.reset()
-
-    def reset(self) -> None:
-        self.scanned = 0                          # octets searched for the end of the head
-        self.head: Head | None = None
-        self.cut_head = False
-        self.asked = _Asked(0)
-        self.plan, self.left = "none", 0          # how the body ends; octets to come of the body or of the chunk
-        self.at = 0                               # offset on the tape of what was not read yet
-        self.chunk = "size"                       # what comes next: "size", "data", "gap" after the data, "trailer"
-        self.body = bytearray()                   # as much of it as comes before the first hole, and is not too much
-        self.counted = self.missing = 0           # octets of the body that were there, and that were not
-        self.over = False                         # it is longer than what is kept
-        self.time = 0                             # these two: of what is no longer on the tape
-        self.frames: list[FrameRef] = []
-        self.problems: list[Problem] = []
-        self.trailers: dict[str, str] = {}
-
-
 class Conversation:
     """One stream of HTTP."""
 
     def __init__(self, context: Context):
-        self._sides = (_Direction(), _Direction())
+        self._sides = (Direction(), Direction())
         self._answering = 1                       # the side whose messages are responses
         self._last = 0                            # number of the latest exchange
-        self._outstanding: deque[_Asked] = deque()
+        self._outstanding: deque[Asked] = deque()
         self._response_lost = False
 
     def feed(self, side: int, tape: Tape) -> list[Found]:
@@ -103,8 +56,8 @@ class Conversation:
         while tape.data or here.head is not None:
             if here.head is None and not self._begin(here, side):
                 break
-            if not _read_body(here):
-                octets = _unwanted(here)
+            if not read_body(here):
+                octets = unwanted(here)
                 if octets:
                     found.append(Skip(side, octets))
                 break
@@ -117,13 +70,7 @@ class Conversation:
 
     def skipped(self, side: int, size: int, frames: Sequence[FrameRef], time: int) -> None:
         """Octets of a body that nobody wants."""
-        here = self._sides[side]
-        here.counted += size
-        if here.plan != "close":
-            here.left -= size
-        here.time = max(here.time, time)
-        if len(here.frames) < _MOST_FRAMES:
-            here.frames += frames
+        skip(self._sides[side], size, frames, time)
 
     def lost(self, side: int, size: int) -> Iterator[Found]:
         """A hole of `size` octets follows what was fed."""
@@ -132,7 +79,7 @@ class Conversation:
             yield from self._emit_cut_head(here, side)
             here.synced = False
         else:
-            _read_available(here)
+            read_available(here)
             inside = here.plan == "close" or size <= here.left
             here.missing += size if inside else max(here.left, 1)
             if inside and here.plan != "close":
@@ -155,43 +102,43 @@ class Conversation:
         if here.head is None:
             yield from self._emit_cut_head(here, side)
         else:
-            _read_available(here)
+            read_available(here)
             yield from self._emit(here, incomplete=here.plan != "close" or here.missing > 0)
 
     # ------------------------------------------------------------------------------------------------ heads
 
-    def _begin(self, here: _Direction, side: int) -> bool:
+    def _begin(self, here: Direction, side: int) -> bool:
         """Reads the head at the beginning of the tape. False: more is needed."""
         tape = here.tape
         data = tape.data
         if not here.synced:
             if not may_become_start(bytes(data[:LARGEST_HEAD])):
-                return _astray(here)
+                return astray(here)
             here.synced = True
         if data[0] in b"\r\n":                                   # RFC 9112 2.2: empty lines before a message
             tape.skip(len(data) - len(data.lstrip(b"\r\n")))
             if not data:
                 return False
         if not here.started and b"\n" not in data and not may_become_start(bytes(data[:LARGEST_HEAD])):
-            return _astray(here)                                 # the capture begins inside a message
+            return astray(here)                                 # the capture begins inside a message
         stop, end = head_end(data, max(0, here.scanned - 3))
         if end < 0:
             line_end = data.find(b"\n", 0, LARGEST_HEAD)
             begun = line_end >= 0 and not here.scanned           # the first line has just become whole
             if len(data) > LARGEST_HEAD or begun and parse_head(bytes(data[:line_end])) is None:
                 here.stray += 1
-                return _astray(here)
+                return astray(here)
             here.scanned = len(data) if line_end >= 0 else 0
             return False
         head = parse_head(bytes(data[:stop])) if end <= LARGEST_HEAD else None
         if head is None:
             here.stray += 1
-            return _astray(here)
+            return astray(here)
         here.at = end
         self._open(here, head, side)
         return True
 
-    def _open(self, here: _Direction, head: Head, side: int) -> None:
+    def _open(self, here: Direction, head: Head, side: int) -> None:
         self._answering = side if head.status else 1 - side
         here.head, here.started = head, True
         here.asked = asked = self._pair(head)
@@ -204,7 +151,7 @@ class Conversation:
         if head.status and not asked.method and here.left and looks_like_start(after):
             here.plan, here.left = "none", 0                     # the request was not seen: it must have been a HEAD
 
-    def _pair(self, head: Head) -> _Asked:
+    def _pair(self, head: Head) -> Asked:
         """The exchange a message belongs to. A response whose request was lost gets a number of its own."""
         outstanding = self._outstanding
         if not head.status:
@@ -213,19 +160,19 @@ class Conversation:
                 self._response_lost = False
             self._last += 1
             path, query = path_and_query(head.target)
-            asked = _Asked(self._last, head.method, head.target, path, _host(head), query)
+            asked = Asked(self._last, head.method, head.target, path, _host(head), query)
             outstanding.append(asked)
             if len(outstanding) > _MOST_OUTSTANDING:             # only this direction was captured
                 outstanding.popleft()
             return asked
         if not outstanding:
             self._last += 1
-            return _Asked(self._last)
+            return Asked(self._last)
         return outstanding[0] if head.status < 200 and head.status != 101 else outstanding.popleft()
 
     # ------------------------------------------------------------------------------------------------ messages
 
-    def _emit_cut_head(self, here: _Direction, side: int) -> Iterator[Found]:
+    def _emit_cut_head(self, here: Direction, side: int) -> Iterator[Found]:
         """A head the capture does not hold to its end: its whole lines say what they say."""
         tape = here.tape
         if tape is None or not tape.data or not here.synced:
@@ -238,7 +185,7 @@ class Conversation:
         here.at, here.cut_head, here.problems = len(tape), True, []
         yield from self._emit(here, incomplete=True)
 
-    def _emit(self, here: _Direction, *, incomplete: bool = False) -> list[Found]:
+    def _emit(self, here: Direction, *, incomplete: bool = False) -> list[Found]:
         """The message that ends at `at`, then its body."""
         head, asked, tape = here.head, here.asked, here.tape
         incomplete = incomplete or here.missing > 0
@@ -280,7 +227,7 @@ class Conversation:
         return found
 
 
-def _request_fields(head: Head, asked: _Asked) -> dict[str, Any]:
+def _request_fields(head: Head, asked: Asked) -> dict[str, Any]:
     fields: dict[str, Any] = {"method": head.method, "target": head.target, "path": asked.path, "host": asked.host}
     if asked.query:
         fields["query"] = asked.query
@@ -289,7 +236,7 @@ def _request_fields(head: Head, asked: _Asked) -> dict[str, Any]:
     return fields
 
 
-def _response_fields(head: Head, asked: _Asked) -> dict[str, Any]:
+def _response_fields(head: Head, asked: Asked) -> dict[str, Any]:
     fields: dict[str, Any] = {"status": head.status, "reason": head.reason}
     if asked.method:
         fields |= {"request_method": asked.method, "request_target": asked.target, "request_host": asked.host}
@@ -310,7 +257,7 @@ def _declared(headers: dict[str, Any]) -> int:
     return int(digits[1]) if digits else 0
 
 
-def _body_length(here: _Direction, incomplete: bool) -> int | None:
+def _body_length(here: Direction, incomplete: bool) -> int | None:
     """Octets of the body as sent. What the capture does not show is None, never 0: an empty POST means something."""
     if here.cut_head:
         return None
@@ -319,143 +266,3 @@ def _body_length(here: _Direction, incomplete: bool) -> int | None:
     if here.plan == "length":
         return _declared(here.head.headers)
     return here.counted + here.missing if here.plan == "close" else None
-
-
-# ---------------------------------------------------------------------------------------------------- bodies
-
-def _astray(here: _Direction) -> bool:
-    """What stands here is no head: wait for a segment that begins with one."""
-    here.synced = False
-    here.scanned = 0
-    here.tape.skip(len(here.tape))
-    return False
-
-
-def _read_body(here: _Direction) -> bool:
-    """Reads on in the body. True: it is complete, and `at` stands behind it."""
-    if here.plan == "chunked":
-        done = _read_chunks(here)
-    elif here.plan == "close":
-        done = False
-        if len(here.tape) > LARGEST_BODY or here.over:
-            _read_available(here)
-    else:
-        done = len(here.tape) - here.at >= here.left
-        if done:
-            _keep(here, here.left)
-        elif here.left > LARGEST_BODY or here.missing or here.over:
-            _read_available(here)
-    if not done and here.at > LARGEST_BODY:
-        _spill(here)
-    return done
-
-
-def _unwanted(here: _Direction) -> int:
-    """How many octets to come need not be kept: of a body too large, or that no decoder reads. The last octet of a body or
-    chunk is left, so that what follows it is read as ever."""
-    if here.plan == "close":
-        ahead = _ENDLESS
-    elif here.plan == "length" or here.chunk == "data":
-        ahead = here.left - (len(here.tape) - here.at) - 1
-    else:
-        return 0
-    if ahead < _WORTH:
-        return 0
-    if not here.over and not here.missing:                   # else what comes is only counted in any case
-        if not _nobody_reads(here):
-            return 0
-        here.over = True
-        here.body.clear()
-    _read_available(here)
-    return ahead
-
-
-def _nobody_reads(here: _Direction) -> bool:
-    """Is there no decoder for this content, whatever comes? SOAP is known by its beginning."""
-    headers = here.head.headers
-    coding = f"{headers.get('transfer-encoding', '')},{headers.get('content-encoding', '')}".lower()
-    if coding not in (",", "chunked,", ",identity"):
-        return False
-    beginning = (bytes(here.body[:_BEGINNING]) + bytes(here.tape.data[here.at:here.at + _BEGINNING]))[:_BEGINNING]
-    media = content_type(headers)
-    return len(beginning) == _BEGINNING and "/" in media and media not in payload_decoders() and not is_envelope(beginning)
-
-
-def _read_chunks(here: _Direction) -> bool:
-    """RFC 9112 7.1."""
-    data = here.tape.data
-    while True:
-        if here.chunk == "data":
-            ready = len(data) - here.at
-            if ready < here.left:
-                if here.left > LARGEST_BODY or here.missing:
-                    _read_available(here)
-                return False
-            _keep(here, here.left)
-            here.chunk = "gap"
-        newline = data.find(b"\n", here.at, here.at + _LONGEST_LINE)
-        if newline < 0:
-            return len(data) - here.at >= _LONGEST_LINE and _bad_chunk(here, "no end of line where a chunk begins")
-        line = bytes(data[here.at:newline]).strip(b"\r")
-        if here.chunk == "gap":
-            if line:
-                return _bad_chunk(here, "a chunk is longer than its size says")
-            here.chunk = "size"
-        elif here.chunk == "size":
-            size = chunk_size(line)
-            if size is None:
-                return _bad_chunk(here, "a chunk does not begin with its size")
-            here.left, here.chunk = size, "data" if size else "trailer"
-        elif line:
-            name, _, value = line.partition(b":")
-            if len(here.trailers) < _MOST_TRAILERS:
-                here.trailers[name.decode("latin-1").strip().lower()] = value.decode("latin-1").strip()
-        else:
-            here.at = newline + 1
-            return True
-        here.at = newline + 1
-
-
-def _bad_chunk(here: _Direction, what: str) -> bool:
-    """The message ends here for want of knowing better; the next is looked for from the next segment on."""
-    here.problems.append(Problem(here.at, what))
-    here.at = len(here.tape)
-    here.missing = max(here.missing, 1)
-    here.synced = False
-    return True
-
-
-def _keep(here: _Direction, size: int) -> None:
-    """The next `size` octets on the tape belong to the body."""
-    if size <= 0:
-        return
-    if not here.missing and not here.over:
-        room = min(size, LARGEST_BODY - len(here.body))
-        here.body += memoryview(here.tape.data)[here.at:here.at + room]
-        here.over = room < size
-    here.counted += size
-    here.at += size
-    if here.plan != "close":
-        here.left -= size
-
-
-def _read_available(here: _Direction) -> None:
-    """Read what there is of a body that is not all there, and take it off the tape."""
-    ready = len(here.tape) - here.at
-    if here.plan == "close" or here.plan == "length":
-        _keep(here, ready if here.plan == "close" else min(ready, here.left))
-    elif here.chunk == "data":
-        _keep(here, min(ready, here.left))
-    _spill(here)
-
-
-def _spill(here: _Direction) -> None:
-    """Take off the tape what was read, before the message is complete; remember who brought it."""
-    if not here.at:
-        return
-    context = here.tape.place(here.at)
-    here.time = max(here.time, context.time)
-    if len(here.frames) < _MOST_FRAMES:
-        here.frames += context.frames
-    here.tape.skip(here.at)
-    here.at = 0

@@ -8,10 +8,10 @@ missing bytes reading goes on at the next record header that can be trusted.
 from __future__ import annotations
 
 import re
-from collections.abc import Iterator
+from collections.abc import Iterator, Sequence
 from typing import Any
 
-from ..model import Context, Inner, Message, Opaque, Problem
+from ..model import Context, FrameRef, Inner, Message, Opaque, Problem, Skip
 from ._tls_assembly import Assembly, trustworthy
 from ._tls_extensions import Facts
 from ._tls_handshake import kinds, read
@@ -29,8 +29,9 @@ _HEADER = re.compile(rb"[\x14-\x18]\x03[\x00-\x04]", re.DOTALL)
 _TELLING = (b"\x01", b"\x02", b"\x0b")    # hellos and Certificate: first octet of what is worth reading in part
 _UNKNOWN = 1 << 30                         # octets missing inside where their number cannot be known
 _KEPT = 4096                               # octets of an unfinished handshake record that are kept for `lost`
+_WORTH = 4096                              # octets of application data to come that are worth leaving out
 
-Found = Message | Inner | Opaque
+Found = Message | Inner | Opaque | Skip
 
 
 def likely(head: bytes, ports: tuple[int, ...] = ()) -> bool:
@@ -77,7 +78,7 @@ class _Side:
     """How far one direction has been read."""
 
     __slots__ = ("handshake", "sealed", "doubtful", "skip", "wanted", "begun", "scanning", "partial", "opaque",
-                 "ended", "place", "finished")
+                 "ended", "place", "finished", "rest", "frames", "time")
 
     def __init__(self) -> None:
         self.handshake = Assembly()
@@ -92,6 +93,9 @@ class _Side:
         self.ended = False
         self.finished = False      # the handshake of TLS 1.3 is over in this direction: data follows
         self.place: Context | None = None                   # of the last record that was read
+        self.rest = 0              # octets to come of a record of data that nobody can open, and that is not kept
+        self.frames: list[FrameRef] = []                    # these two: of that record so far
+        self.time = 0
 
 
 class Conversation:
@@ -120,8 +124,10 @@ class Conversation:
             step = min(one.skip, len(tape.data))
             tape.skip(step)
             one.skip -= step
+        if one.rest:
+            _pass(one, tape)
         data = tape.data
-        while data and not one.skip:
+        while data and not one.skip and not one.rest:
             if one.scanning and not _synchronise(one, tape):
                 return
             if len(data) < 5:
@@ -147,6 +153,10 @@ class Conversation:
                     if data[0] == _HANDSHAKE and not one.sealed:
                         have = min(len(data), _KEPT)
                         one.partial = bytes(data[5:have]), tape.place(len(data))
+                    elif data[0] == _DATA and one.wanted > _WORTH and self.session is None and not self.secrets:
+                        one.rest, one.time, one.wanted = size, 0, 0
+                        _pass(one, tape)
+                        found.append(Skip(side, one.rest - 1))       # the last octet is read as ever, and what follows it
                     return
                 if data[0] == _DATA and self.session is None:
                     self._count(one, tape)
@@ -155,6 +165,13 @@ class Conversation:
                 kind, number, fragment = data[0], data[1] << 8 | data[2], bytes(data[5:size])
                 tape.skip(size)
                 self._record(side, kind, number, fragment, place, found)
+
+    def skipped(self, side: int, size: int, frames: Sequence[FrameRef], time: int) -> None:
+        """Octets of a record that nobody can open."""
+        one = self.sides[side]
+        one.rest -= size
+        one.frames += frames
+        one.time = max(one.time, time)
 
     def _count(self, one: _Side, tape: Tape) -> None:
         """Takes all whole records of application data at once."""
@@ -170,7 +187,9 @@ class Conversation:
     def lost(self, side: int, size: int) -> Iterator[Found]:
         one = self.sides[side]
         yield from self._unfinished(side)
-        again, wanted, one.wanted = bool(one.skip), one.skip or one.wanted, 0
+        again, wanted = bool(one.skip), one.skip or one.rest or one.wanted
+        one.wanted = one.rest = 0
+        one.frames.clear()
         one.doubtful = True
         if 0 < size <= wanted:             # the hole lies within one record: the next boundary is known
             one.skip = wanted - size
@@ -347,6 +366,19 @@ class Conversation:
         return place.message("tls.client_hello", {
             "version": version(number), "legacy_version": version(number), "random": self.facts.client_random.hex(),
             "session_id": session_id.hex(), "cipher_suites": names, "extensions": [], "sslv2": True})
+
+
+def _pass(one: _Side, tape: Tape) -> None:
+    """Takes what there is of a record that is not kept off the tape, and counts the record where it is complete."""
+    step = min(one.rest, len(tape))
+    time, frames = tape.origin(step)
+    one.rest -= step
+    one.time = max(one.time, time)
+    one.frames += frames
+    tape.skip(step)
+    if not one.rest:
+        one.opaque.add(tape.context.but(time=one.time, frames=tuple(sorted(set(one.frames)))), 1, one.begun[1])
+        one.frames.clear()
 
 
 def _alert(sender: str, data: bytes, context: Context) -> Message:
