@@ -221,7 +221,7 @@ def settle(connection: Connection, now: int, out: list[Event]) -> None:
         going = False
         for half, peer in ((first, second), (second, first)):
             if half.pending:
-                going |= _drain(connection, half, peer, out)
+                going |= _drain(connection, half, peer, out, now)
             if half.waiting and _hopeless(half, peer, now):
                 _give_up(connection, half, out, wholly=False)
                 going = True
@@ -290,8 +290,11 @@ def _position(piece: tuple) -> int:
     return piece[0]
 
 
-def _drain(connection: Connection, half: Half, peer: Half, out: list[Event]) -> bool:
-    """Hand on what stands behind no hole, of this direction or of the other. True where there was something."""
+def _drain(connection: Connection, half: Half, peer: Half, out: list[Event], now: int = 0) -> bool:
+    """Hand on what stands behind no hole, of this direction or of the other. True where there was something.
+
+    What waited for bytes of the other direction, because the tap turned the two round, came after them, whatever its time says.
+    """
     too_much = half.held > _HELD_BYTES or len(half.pending) > _HELD_PIECES
     done = 0
     for position, payload, ref, time, first in half.pending:
@@ -301,7 +304,7 @@ def _drain(connection: Connection, half: Half, peer: Half, out: list[Event]) -> 
         half.held -= len(payload)
         half.tail = payload
         if not connection.dropped:
-            out.append(Data(connection, half.side, payload, ref, time))
+            out.append(Data(connection, half.side, payload, ref, max(time, now + 1) if first else time))
         done += 1
     if done:
         half.since = half.pending[done][3] if done < len(half.pending) else half.pending[-1][3]

@@ -290,10 +290,14 @@ def _deciding(rule: Rule) -> frozenset[str]:
 
 
 def _all_answered(now: Attempt, message: Message) -> bool:
-    """The end of a connection gives up what is open on it, and nothing where every request has been answered."""
+    """The end of a connection gives up what is open on it, and nothing where every request has been answered.
+
+    A connection that was used was set up, whether the capture has all of its handshake or not.
+    """
     if message.protocol != "tcp":
         return False
     here = [m for m in now.messages if m.stream == message.stream]
+    here = [m for m in here if m.protocol != "tcp"] or here
     return {m.transaction for m in here if m.transaction is not None} <= {m.answers for m in here}
 
 

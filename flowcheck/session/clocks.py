@@ -17,6 +17,10 @@ from .copies import fingerprint
 
 NOTICEABLE = 5_000_000          # ns; smaller differences are the way between the taps, not their clocks
 LEAST = 3                       # messages in common that an offset has to rest on
+STRONG = ("ike.", "tcp.syn", "tls.client_hello", "tls.server_hello", "dtls.client_hello", "sctp.init")   # hold random numbers of 32 bits and more
+STEP = 1_000_000_000            # ns by which the differences change where a clock was set
+AGREE = 250_000_000             # ns within which those of other messages have to lie
+NEAR = 60_000_000_000           # ns that the clocks may differ by where only such messages show it: devices that start alike ask alike
 DRIFT_SPAN = 10_000_000_000     # ns between the first and the last of them that a drift has to rest on
 DRIFT_LIMIT = 1e-3              # beyond 1000 ppm no clock drifts; the differences have another cause
 
@@ -30,8 +34,12 @@ class Correction:
     origin: int = 0
     shared: int = 0             # messages it rests on; 0 for one the user gave
     note: str = ""              # where it comes from, if from neither
+    later: tuple[tuple[int, Correction], ...] = ()   # the clock was set meanwhile: from this time of the tap on another one holds
 
     def at(self, time: int) -> int:
+        for begins, other in reversed(self.later):
+            if time >= begins:
+                return other.at(time)
         return time + self.offset + round(self.drift * (time - self.origin))
 
     def __str__(self) -> str:
@@ -39,7 +47,8 @@ class Correction:
             return self.note
         rest = f", drift {self.drift * 1e6:+.0f} ppm" if abs(self.drift) >= 1e-6 else ""
         basis = f" by {self.shared} messages in common" if self.shared else " as given"
-        return f"clock corrected to that of the first tap: {self.offset / 1e9:+.6f} s{rest}{basis}"
+        steps = "".join(f"; set while capturing, after that {other.offset / 1e9:+.6f} s" for _, other in self.later)
+        return f"clock corrected to that of the first tap: {self.offset / 1e9:+.6f} s{rest}{basis}{steps}"
 
 
 def corrections(by_tap: Mapping[int, Sequence[Message]], given: Mapping[int, Correction] | None = None) -> dict[int, Correction]:
@@ -56,7 +65,7 @@ def corrections(by_tap: Mapping[int, Sequence[Message]], given: Mapping[int, Cor
         for reference in known:
             correction = _between(marks[reference], marks[tap], found.get(reference))
             if correction is not None:
-                if abs(correction.offset) >= NOTICEABLE or abs(correction.drift) >= 1e-6:
+                if abs(correction.offset) >= NOTICEABLE or abs(correction.drift) >= 1e-6 or correction.later:
                     found[tap] = correction
                 break
         known.append(tap)
@@ -76,13 +85,38 @@ def _once(messages: Sequence[Message]) -> dict[str, int]:
 
 
 def _between(reference: Mapping[str, int], other: Mapping[str, int], shifted: Correction | None) -> Correction | None:
-    pairs = [(time, (shifted.at(reference[mark]) if shifted else reference[mark]) - time) for mark, time in other.items()
-             if mark in reference]
+    """Rests on messages that are like no other; on others only where most of them agree and the clocks are near each other."""
+    shared = [(mark.startswith(STRONG), time, (shifted.at(reference[mark]) if shifted else reference[mark]) - time)
+              for mark, time in other.items() if mark in reference]
+    pairs = sorted((time, difference) for strong, time, difference in shared if strong)
     if len(pairs) < LEAST:
+        middle = median(difference for _, _, difference in shared) if shared else 0
+        pairs = sorted((time, difference) for _, time, difference in shared if abs(difference - middle) < AGREE)
+        if len(pairs) < LEAST or 2 * len(pairs) < len(shared) or abs(middle) > NEAR:
+            return None
+    parts = _parts(pairs)
+    if not parts:
         return None
-    pairs.sort()
-    offset = median(difference for _, difference in pairs)
-    pairs = [p for p in pairs if abs(p[1] - offset) < 1_000_000_000] or pairs
+    first, *rest = map(_fitted, parts)
+    return replace(first, shared=sum(map(len, parts)), later=tuple((part[0][0], each) for part, each in zip(parts[1:], rest)))
+
+
+def _parts(pairs: Sequence[tuple[int, int]]) -> list[list[tuple[int, int]]]:
+    """Runs of pairs whose differences agree; a new one begins where the clock was set. Single ones that do not fit are chance."""
+    runs: list[list[tuple[int, int]]] = []
+    for pair in pairs:
+        near = next((run for run in runs[-LEAST:] if abs(pair[1] - median(d for _, d in run[-5:])) < STEP), None)
+        if near is not None:
+            near.append(pair)
+        else:
+            runs.append([pair])
+    found = sorted(run for run in runs if len(run) >= LEAST)
+    if any(before[-1][0] >= after[0][0] for before, after in zip(found, found[1:])):     # set back: a time may be of either
+        return [max(found, key=len)]
+    return found
+
+
+def _fitted(pairs: Sequence[tuple[int, int]]) -> Correction:
     origin, span = pairs[0][0], pairs[-1][0] - pairs[0][0]
     drift = 0.0
     if span >= DRIFT_SPAN and len(pairs) >= 2 * LEAST:
