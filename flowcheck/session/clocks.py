@@ -19,10 +19,11 @@ NOTICEABLE = 5_000_000          # ns; smaller differences are the way between th
 LEAST = 3                       # messages in common that an offset has to rest on
 STRONG = ("ike.", "tcp.syn", "tls.client_hello", "tls.server_hello", "dtls.client_hello", "sctp.init")   # hold random numbers of 32 bits and more
 STEP = 1_000_000_000            # ns by which the differences change where a clock was set
-AGREE = 250_000_000             # ns within which those of other messages have to lie
 NEAR = 60_000_000_000           # ns that the clocks may differ by where only such messages show it: devices that start alike ask alike
 DRIFT_SPAN = 10_000_000_000     # ns between the first and the last of them that a drift has to rest on
 DRIFT_LIMIT = 1e-3              # beyond 1000 ppm no clock drifts; the differences have another cause
+
+Pair = tuple[int, int, bool]    # time at a tap, what the other clock is ahead by, and whether the message is like no other
 
 
 @dataclass(frozen=True, slots=True)
@@ -85,15 +86,8 @@ def _once(messages: Sequence[Message]) -> dict[str, int]:
 
 
 def _between(reference: Mapping[str, int], other: Mapping[str, int], shifted: Correction | None) -> Correction | None:
-    """Rests on messages that are like no other; on others only where most of them agree and the clocks are near each other."""
-    shared = [(mark.startswith(STRONG), time, (shifted.at(reference[mark]) if shifted else reference[mark]) - time)
-              for mark, time in other.items() if mark in reference]
-    pairs = sorted((time, difference) for strong, time, difference in shared if strong)
-    if len(pairs) < LEAST:
-        middle = median(difference for _, _, difference in shared) if shared else 0
-        pairs = sorted((time, difference) for _, time, difference in shared if abs(difference - middle) < AGREE)
-        if len(pairs) < LEAST or 2 * len(pairs) < len(shared) or abs(middle) > NEAR:
-            return None
+    pairs = sorted((time, (shifted.at(reference[mark]) if shifted else reference[mark]) - time, mark.startswith(STRONG))
+                   for mark, time in other.items() if mark in reference)
     parts = _parts(pairs)
     if not parts:
         return None
@@ -101,22 +95,28 @@ def _between(reference: Mapping[str, int], other: Mapping[str, int], shifted: Co
     return replace(first, shared=sum(map(len, parts)), later=tuple((part[0][0], each) for part, each in zip(parts[1:], rest)))
 
 
-def _parts(pairs: Sequence[tuple[int, int]]) -> list[list[tuple[int, int]]]:
-    """Runs of pairs whose differences agree; a new one begins where the clock was set. Single ones that do not fit are chance."""
-    runs: list[list[tuple[int, int]]] = []
+def _parts(pairs: Sequence[Pair]) -> list[list[Pair]]:
+    """Runs of pairs whose differences agree; a new one begins where the clock was set. What does not fit is chance.
+
+    A run is believed for a message in it that is like no other; without one where most pairs are in it, and the clocks
+    are near each other.
+    """
+    runs: list[list[Pair]] = []
     for pair in pairs:
-        near = next((run for run in runs[-LEAST:] if abs(pair[1] - median(d for _, d in run[-5:])) < STEP), None)
+        near = next((run for run in runs[-LEAST:] if abs(pair[1] - median(d for _, d, _ in run[-5:])) < STEP), None)
         if near is not None:
             near.append(pair)
         else:
             runs.append([pair])
-    found = sorted(run for run in runs if len(run) >= LEAST)
+    found = sorted(run for run in runs if len(run) >= LEAST and (any(strong for _, _, strong in run) or (
+        2 * len(run) >= len(pairs) and abs(run[0][1]) <= NEAR)))
     if any(before[-1][0] >= after[0][0] for before, after in zip(found, found[1:])):     # set back: a time may be of either
         return [max(found, key=len)]
     return found
 
 
-def _fitted(pairs: Sequence[tuple[int, int]]) -> Correction:
+def _fitted(part: Sequence[Pair]) -> Correction:
+    pairs = [(time, difference) for time, difference, _ in part]
     origin, span = pairs[0][0], pairs[-1][0] - pairs[0][0]
     drift = 0.0
     if span >= DRIFT_SPAN and len(pairs) >= 2 * LEAST:
