@@ -17,6 +17,7 @@ from pathlib import Path
 
 from scapy.layers.dns import DNS
 from scapy.layers.inet import IP, TCP, UDP
+from scapy.layers.l2 import Ether
 from scapy.packet import Raw
 from scapy.utils import PcapWriter, rdpcap
 
@@ -205,6 +206,26 @@ def machines() -> None:
         (target / "site.yaml").write_bytes((source / "site.yaml").read_bytes())
 
 
+def gateways() -> None:
+    source, target = HERE / "tr23.700-24/6.x.1.4/pass", HERE / "tr23.700-24/6.x.1.4/third-of-three-unanswered"
+    frames = rdpcap(str(source / "gw_north.pcap"))
+    last = next(i for i in reversed(range(len(frames))) if TCP in frames[i] and frames[i][TCP].dport == 443 and len(frames[i]) > 200)
+    (target / "keys").mkdir(parents=True, exist_ok=True)
+    with PcapWriter(str(target / "gw_north.pcap"), sync=True) as out:
+        for frame in [*frames[:last + 1], _reset_by_the_other(frames[last])]:
+            out.write(frame)
+    for name in ("gw_south.pcap", "site.yaml", "keys/tls_keylog.txt"):
+        (target / name).write_bytes((source / name).read_bytes())
+
+
+def _reset_by_the_other(frame):
+    """The receiver of a frame resets the connection, five seconds later."""
+    answer = Ether(src=frame[Ether].dst, dst=frame[Ether].src) / IP(src=frame[IP].dst, dst=frame[IP].src, ttl=64) / TCP(
+        sport=frame[TCP].dport, dport=frame[TCP].sport, seq=frame[TCP].ack, flags="R", window=0)
+    answer.time = frame.time + 5
+    return answer
+
+
 def downloads() -> None:
     inner, path = beside("ts32.583/5.3.1/pass-http", "ts32.583/5.3.1/another-command-key")
     index = inner.find(b":TransferComplete>")
@@ -321,6 +342,7 @@ if __name__ == "__main__":
     address_changes()
     registration()
     machines()
+    gateways()
     downloads()
     parameters()
     deprovisioning()
