@@ -302,6 +302,7 @@ class Device:
     assumed: tuple[str, ...] = ()         # joins that no packet proves
     shared: tuple[str, ...] = ()          # those of the addresses that other devices speak from as well
     links: tuple[Link, ...] = ()          # what `evidence` says, each with its frame and the time it holds
+    apart: tuple[str, ...] = ()           # what would join it with another device, and why it does not
 
 
 @dataclass(frozen=True, slots=True)

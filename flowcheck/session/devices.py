@@ -112,7 +112,7 @@ def _join_identities(graph: Graph, facts: Facts) -> None:
             if len(facts.said_at.get(place, ())) < 2:
                 _join_said(graph, facts, place, facts.said_at.get(place, ()))
                 graph.join(node, place, f"IKE handed out {address} in frame {shown_by.frames[-1].number}", shown_by,
-                           _passed_on(facts, address, shown_by.time))
+                           _first(_passed_on(facts, address, shown_by.time), tunnel.deleted))
 
 
 def _join_text(graph: Graph, text: str, node: Node, what: str, shown_by: Message, named: _Tails) -> None:
@@ -140,6 +140,10 @@ def _passed_on(facts: Facts, address: str, time: int) -> int | None:
     return None
 
 
+def _first(*times: int | None) -> int | None:
+    return min((time for time in times if time is not None), default=None)
+
+
 def _join_places(graph: Graph, facts: Facts) -> None:
     """An address is whoever said a name from it, or ran a tunnel from it, if nobody else did."""
     for place, names in facts.said_at.items():
@@ -150,8 +154,9 @@ def _join_places(graph: Graph, facts: Facts) -> None:
             place = facts.place(end, span.first)
             if place[1] in facts.device_addresses and place not in facts.shared:
                 frame = tunnel.first.frames[-1].number
+                left = span.last if any(other.first > span.last and at.address != end.address for at, other in tunnel.ends.items()) else None
                 graph.join(place, node, f"IKE SA {node[1]} runs from {place[1]}, first in frame {frame}", tunnel.first,
-                           _passed_on(facts, place[1], span.first))
+                           _first(_passed_on(facts, place[1], span.first), left, tunnel.deleted))
 
 
 def _join_subscribers(graph: Graph, facts: Facts) -> None:
@@ -245,9 +250,10 @@ def _device(nodes: list[Node], root: Node, graph: Graph, facts: Facts, assumed: 
     shared = tuple(address for address in everything if any(place[1] == address for place in _places(address, of_kind, facts)))
     name = keys[0][1] if keys else identity.get("ike_id") or named or _by_address(everything, shared, ends)
     links: tuple[Link, ...] = graph.links(root)
-    evidence = (*(link.why for link in links), *graph.refused(root))
+    apart = graph.refused(root)
+    evidence = (*(link.why for link in links), *apart)
     return Device(name, identity, everything, tuple(dict.fromkeys(evidence)), tuple(dict.fromkeys((*outer, *public))), assumed,
-                  shared, links)
+                  shared, links, apart)
 
 
 def _places(address: str, of_kind: Mapping[str, list[Node]], facts: Facts) -> list[Node]:
