@@ -175,10 +175,11 @@ def _join_subscribers(graph: Graph, facts: Facts) -> None:
 
 def _join_hardware(graph: Graph, facts: Facts) -> None:
     """The MAC of an address that is one device's own: not of a NAT's public side, and not of one that several speak from."""
-    public = {end.address for end in facts.behind} | facts.tunnels.natted
+    public = {end.address for end in facts.behind}
     for claim in facts.hardware.claims:
         place = facts.place(Endpoint(claim.address), claim.message.time)
-        if claim.address in facts.device_addresses and claim.address not in public and place not in facts.shared:
+        if claim.address in facts.device_addresses and place not in facts.shared and claim.address not in public \
+                and not facts.tunnels.natted(claim.address):
             told = f"{claim.mac} says in ARP that it has" if claim.message.protocol == "arp" else f"{claim.mac} was given by DHCP"
             graph.join(place, ("mac", claim.mac), f"{told} {claim.address}, first in frame {claim.message.frames[-1].number}",
                        claim.message, _passed_on(facts, claim.address, claim.message.time))

@@ -53,7 +53,6 @@ class Tunnels:
 
     def __init__(self, messages: Sequence[Message], device_addresses: Collection[str], opaque: Sequence[Opaque] = ()):
         self.all: dict[Node, Tunnel] = {}
-        self.natted: set[str] = set()                            # addresses that a NAT wrote, by NAT_DETECTION_SOURCE_IP
         self.at_port = Holders()                                 # endpoint -> whose it was
         self.at_address: dict[str, dict[Node, None]] = defaultdict(dict)
         self._of: dict[int, Node] = {}
@@ -82,6 +81,11 @@ class Tunnels:
             node = self.at_port.at(item.src, item.start) or self.at_port.at(item.dst, item.start)
         return node
 
+    def natted(self, address: str) -> bool:
+        """Did a NAT write this address on an IKE_SA_INIT request?"""
+        return any(_translated(self.all[node].first) for node in self.at_address.get(address, ())
+                   if self.all[node].first.src.address == address)
+
     def ports_apart(self, address: str) -> bool:
         """Do tunnels run from this address at different ports at once? Then several devices are behind it.
 
@@ -109,8 +113,6 @@ class Tunnels:
         else:
             span.last = message.time
         self.at_port.take(end, message.time, node)
-        if message.kind == "ike.sa_init.request" and _translated(message):
-            self.natted.add(message.src.address)
         if fields.get("id_i"):
             tunnel.identities.setdefault(str(fields["id_i"]), message)
         tunnel.given += [(address, message) for address in inner_addresses(message)]
