@@ -8,6 +8,7 @@ is not CWMP yields nothing.
 
 from __future__ import annotations
 
+from sys import intern
 from typing import Any
 
 from ..model import Context, Message, Problem
@@ -170,7 +171,7 @@ def _parameters(parameters: Any, problems: list[Problem]) -> dict[str, Any]:
             first, second = members
             if second.tag == "Value" and first.tag == "Name" and not len(second):
                 name, value = first.text, second.text
-                name = name.strip() if name else ""
+                name = intern(name.strip()) if name else ""       # every device has the same ones
                 if name in found:
                     twice = name
                 found[name] = value.strip() if value else ""
