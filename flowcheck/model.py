@@ -5,7 +5,7 @@
 Times are integer nanoseconds since 1970-01-01 UTC and are formatted only in the report. Everything is frozen and
 sequences are tuples, so that a stage can be tested with literals and no later stage can change what an earlier one saw.
 Per-packet types are named tuples, because hundreds of thousands of them are made; the rest are slotted dataclasses,
-those made for every message `sealed` ones.
+those made for every message or step `sealed` ones.
 """
 
 from __future__ import annotations
@@ -363,7 +363,7 @@ class Finding:
     also: str = ""                        # what may have to change instead of the side: "HNB certificate"
 
 
-@dataclass(frozen=True, slots=True)
+@sealed
 class StepResult:
     step: str
     cite: str
@@ -377,7 +377,7 @@ class StepResult:
     message: str = ""                     # the message kind the rule waits for
 
 
-@dataclass(frozen=True, slots=True)
+@sealed
 class Event:
     """One arrow of the ladder: a message of the attempt as a reader sees it."""
 

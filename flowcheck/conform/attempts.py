@@ -16,7 +16,7 @@ from functools import lru_cache
 from typing import Any
 
 from ..model import Message, Timeline
-from ..rulebook.rule import Group, Reference, Rule, Step
+from ..rulebook.rule import Group, Pattern, Reference, Rule, Step
 from .checks import holds_all
 from .conditions import holds
 from .fields import ABSENT, get_field
@@ -71,6 +71,8 @@ class _Cutter:
         self.steps_for = _steps_by_kind(rule)
         self.quiet = int(_seconds(rule, matcher) * 1e9)
         self.beginnings = beginnings(rule)
+        self.opening, self.resuming = _by_kind(rule, rule.attempt.opens_at), _by_kind(rule, rule.attempt.resumes_at)
+        self.refusals = _refusals_by_kind(rule)
         self.open: Attempt | None = None
         self.closed: list[Attempt] = []
         self.requests: dict[int, Message] | None = None      # of the whole timeline, by transaction; made when asked for
@@ -81,8 +83,8 @@ class _Cutter:
         relevant = [step for step in self.steps_for.get(message.kind, ()) if self.matcher.could_be(step, message)]
         if not relevant and not self._ends(message):
             return
-        opener = self._definite(self.rule.attempt.opens_at, message)
-        resumer = self._definite(self.rule.attempt.resumes_at, message)
+        opener = self._definite(self.opening[message.kind], message) if message.kind in self.opening else None
+        resumer = self._definite(self.resuming[message.kind], message) if message.kind in self.resuming else None
         now = self.open
         if now is not None and message.time - now.ended > self.quiet:
             self._close("")
@@ -159,9 +161,8 @@ class _Cutter:
         value = get_field(message.fields, name)
         return None if value is ABSENT else value
 
-    def _definite(self, names: tuple[str, ...], message: Message) -> Step | None:
-        for name in names:
-            step = self.rule.step(name)
+    def _definite(self, steps: list[Step], message: Message) -> Step | None:
+        for step in steps:
             if self.matcher.fits(step, message, {}) is True and self._applies(step, message):
                 return step
         return None
@@ -193,10 +194,8 @@ class _Cutter:
     def _note_end(self, now: Attempt, message: Message) -> None:
         if now.key is None:
             now.key = self._key(message)
-        for step in self.steps:
-            for pattern in step.refused_by:
-                if message.kind in pattern.messages and holds_all(pattern.where, message, self.matcher.scope, {}) is True:
-                    now.refused = True
+        if any(holds_all(pattern.where, message, self.matcher.scope, {}) is True for pattern in self.refusals.get(message.kind, ())):
+            now.refused = True
         if any(self.matcher.pattern(p, message) for p in self.rule.attempt.given_up_by) and not _all_answered(now, message):
             now.gave_up = f"{ENDED_BY} {message.kind} in frame {message.frames[-1].number}"
         elif message.kind == "cwmp.session_end" and message.fields.get("complete") is False:
@@ -265,6 +264,27 @@ def _steps_by_kind(rule: Rule, forbidden: bool = False) -> dict[str, list[Step]]
         if forbidden or step.messages and not step.forbidden:
             for kind in dict.fromkeys((*step.messages, *(kind for pattern in step.refused_by for kind in pattern.messages))):
                 found.setdefault(kind, []).append(step)
+    return found
+
+
+@lru_cache(maxsize=128)
+def _by_kind(rule: Rule, names: tuple[str, ...]) -> dict[str, list[Step]]:
+    """Message kind -> those of the steps named that it could be."""
+    found: dict[str, list[Step]] = {}
+    for step in map(rule.step, names):
+        for kind in dict.fromkeys(step.messages):
+            found.setdefault(kind, []).append(step)
+    return found
+
+
+@lru_cache(maxsize=64)
+def _refusals_by_kind(rule: Rule) -> dict[str, list[Pattern]]:
+    found: dict[str, list[Pattern]] = {}
+    for step in rule.steps():
+        if step.messages and not step.forbidden:
+            for pattern in step.refused_by:
+                for kind in dict.fromkeys(pattern.messages):
+                    found.setdefault(kind, []).append(pattern)
     return found
 
 

@@ -187,7 +187,7 @@ def _field_asked(check: Check, name: str) -> Asked:
 
         def read(message: Message, scope: Scope) -> Any:
             return of_message(message)
-    if _is_constant(check.value):
+    if is_constant(check.value):
         test = _test_against(check.test, tuple(check.value) if isinstance(check.value, list) else check.value)
 
         def asked(message: Message, scope: Scope, bound: Mapping[str, Any]) -> bool | None:
@@ -215,13 +215,14 @@ def _parameters_asked(check: Check) -> Asked:
     return asked
 
 
-def _is_constant(value: Any) -> bool:
+def is_constant(value: Any) -> bool:
+    """Does a value of a rule stand for itself, and not for something to be looked up?"""
     return not isinstance(value, Reference) and not (isinstance(value, (list, tuple)) and any(isinstance(v, Reference) for v in value))
 
 
 def _resolver(value: Any) -> Callable[[Scope, Mapping[str, Any]], Any]:
     """What a value of a rule stands for, as a function. A site profile stays the same for many devices."""
-    if _is_constant(value):
+    if is_constant(value):
         constant = tuple(value) if isinstance(value, list) else value
         return lambda scope, bound: constant
     if not isinstance(value, Reference):
@@ -245,11 +246,16 @@ def _test_against(test: str, wanted: Any) -> Callable[[Any], bool]:
     """One of TESTS against a constant. Most checks compare with words, which are brought into their form here, once."""
     if test not in ("equals", "in", "not") or not all(type(one) is str for one in listed(wanted)):
         return partial(_turned, TESTS[test], wanted)
-    forms, wrong = frozenset(map(_form, listed(wanted))), test == "not"
+    forms = frozenset(map(_form, listed(wanted)))
 
-    def compared(value: Any) -> bool:
-        return (_form(value) in forms if type(value) is str else equals(value, wanted)) is not wrong
-    return compared
+    def same(value: Any) -> bool:
+        if type(value) is str:
+            return _form(value) in forms
+        if type(value) is list:
+            return any(_form(one) in forms if type(one) is str else equals((one,), wanted) for one in value)
+        return equals(value, wanted)
+
+    return (lambda value: not same(value)) if test == "not" else same
 
 
 def _turned(test: Callable[[Any, Any], bool], wanted: Any, value: Any) -> bool:

@@ -78,16 +78,9 @@ def _parts(name: str) -> tuple[str, ...]:
 
 
 def parameters(fields: Mapping[str, Any], patterns: Iterable[str]) -> dict[str, Any]:
-    """The entries of the message's ParameterList whose names match one of the patterns."""
+    """The entries of the message's ParameterList whose names match one of the patterns. Not to be changed."""
     listed = fields.get("ParameterList")
-    if isinstance(listed, Mapping):
-        found = listed
-    elif isinstance(listed, (list, tuple)):
-        found = {str(item.get("Name") if isinstance(item, Mapping) else item): item for item in listed}
-    else:
-        return {}
-    wanted = _named_by(tuple(patterns))
-    return {name: value for name, value in found.items() if wanted[name]}
+    return _named_by(tuple(patterns)).of(listed) if listed else {}
 
 
 class _Names(dict[str, bool]):
@@ -95,6 +88,20 @@ class _Names(dict[str, bool]):
 
     def __init__(self, patterns: tuple[str, ...]):
         self.patterns = patterns
+
+        self._last: tuple[tuple[Any, dict[str, Any]], ...] = ()
+
+    def of(self, listed: Any) -> dict[str, Any]:
+        """The entries so named. Several rules ask the same of the same few messages."""
+        for known, found in self._last:
+            if known is listed:
+                return found
+        entries = listed
+        if isinstance(listed, (list, tuple)):
+            entries = {str(item.get("Name") if isinstance(item, Mapping) else item): item for item in listed}
+        found = {name: value for name, value in entries.items() if self[name]} if isinstance(entries, Mapping) else {}
+        self._last = (listed, found), *self._last[:3]
+        return found
 
     def __missing__(self, name: str) -> bool:
         if len(self) >= _MOST_NAMES:

@@ -32,7 +32,7 @@ from .fields import ABSENT
 from .kinds import Kinds
 from .matching import Matcher
 from .parts import role_at
-from .roles import find as find_roles, is_meant
+from .roles import find as find_roles, is_another, is_meant
 from .scope import Scope
 from .visibility import Visibility
 
@@ -63,7 +63,7 @@ def judge(rules: Sequence[Rule], site: Site, timeline: Timeline, expected: Itera
 
     for rule in in_order(rules):
         begins = messages.any_of(cutting.beginnings(rule))
-        if not begins and not rule.facts:
+        if not rule.facts and (not begins or is_another(rule, site, timeline.device, messages)):
             continue
         scope, assumed = roles_of(rule)
         if rule.facts and history.learn(rule, messages, Matcher(rule, scope)):
@@ -190,9 +190,13 @@ def _events(rule: Rule, attempt: cutting.Attempt, reading: Any, matcher: Matcher
             findings: Sequence[Finding]) -> tuple[Event, ...]:
     blamed = {ref: f.code for f in reversed(findings) if f.severity != "notice" for ref in f.frames}
     events = []
+    ends: dict[tuple, tuple[str, str]] = {}          # the parts of both ends: most messages of an attempt go between a few hosts
     for message in sorted((*attempt.messages, *told.beyond), key=lambda m: m.time):
         step = told.at.get(id(message))
-        src, dst = (role_at(rule, end, message, matcher, reading.bound) for end in (message.src, message.dst))
+        between = message.src, message.dst, message.layers, message.protocol
+        if between not in ends:
+            ends[between] = tuple(role_at(rule, end, message, matcher, reading.bound) for end in (message.src, message.dst))
+        src, dst = ends[between]
         finding = next((blamed[ref] for ref in message.frames if ref in blamed), None) if step else None
         events.append(Event(message.time, message.kind, src, dst, message.frames, message.copies, message.layers,
                             summary(message), message.fields, step, finding, message.problems))

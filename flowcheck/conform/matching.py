@@ -94,15 +94,24 @@ class Matcher:
 
     def _ends(self, src: str | None, dst: str | None, message: Message, bound: Mapping[str, Any],
               unknown: bool | None = None) -> bool | None:
+        """Do both hosts play these roles? `unknown` where nothing is known of one."""
+        if bound or "ue" in message.fields:
+            found = self._play(src, dst, message, bound)
+        else:                                    # then the addresses alone decide
+            key, known = (src, dst, message.src.address, message.dst.address), self.scope.ends
+            found = known[key] if key in known else known.setdefault(key, self._play(src, dst, message, bound))
+        return unknown if found is None else found
+
+    def _play(self, src: str | None, dst: str | None, message: Message, bound: Mapping[str, Any]) -> bool | None:
         result: bool | None = True
         for role, end, other in ((src, message.src, message.dst), (dst, message.dst, message.src)):
-            if role is None or _relayed(message) and self.rule.role(role).kind == "device":
+            if role is None or self.rule.role(role).kind == "device" and _relayed(message):
                 continue
             plays = self.plays(role, end, other, bound)
             if plays is False:
                 return False
             if plays is None:
-                result = unknown
+                result = None
         return result
 
     def plays(self, name: str, end: Endpoint, other: Endpoint, bound: Mapping[str, Any]) -> bool | None:

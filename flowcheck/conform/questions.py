@@ -56,11 +56,10 @@ class Questions:
     # ------------------------------------------------------------------------------------------ answers
 
     def answer(self, question: tuple) -> Any:
-        try:
-            return self._answers[question]
-        except KeyError:
+        found = self._answers.get(question, self)
+        if found is self:                                     # nobody asked before
             found = self._answers[question] = self._ASK[question[0]](self, *question[1:])
-            return found
+        return found
 
     def why_hidden(self, step: Step, index: int) -> str | None:
         """Why the step, skipped before this message, could not be seen."""

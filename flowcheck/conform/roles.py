@@ -12,7 +12,7 @@ from typing import Any
 
 from ..model import Device, Message
 from ..rulebook.rule import Pattern, Reference, Role, Rule, Site
-from .checks import holds_all
+from .checks import holds_all, is_constant
 from .conditions import holds
 from .fields import ABSENT, get_field
 from .kinds import Kinds
@@ -24,18 +24,20 @@ def find(rule: Rule, site: Site, device: Device, messages: Kinds, remembered: Ma
          resolved: Mapping[str, frozenset[str]], names: Mapping[str, set[str]]) -> tuple[Scope, tuple[str, ...]]:
     """The roles of a rule on one device's timeline, and what had to be assumed about them."""
     declared = _declared_by(site, rule)
-    known = {role.name: declared.get(role.name) or _declared(role, site, remembered) for role in rule.roles}
+    known = {role.name: declared[role.name] if role.name in declared else _declared(role, site, remembered) for role in rule.roles}
     scope = Scope(site, device, dict(known), remembered, resolved=resolved)
-    open_roles = [role for role in rule.roles if role.kind != "device" and role.infer and not known[role.name]]
+    open_roles = [role for role, kinds in _inferable(rule) if not known[role.name] and messages.any_of(kinds)]
     assumed: list[str] = []
+    failed: set[int] = set()                         # patterns that no message fits as long as no other role is found
     for last_resort in (False, True):
         for _ in range(2):                           # a pattern may rest on a role that a later one finds
             before = len(assumed)
             for role in open_roles:
                 if known[role.name]:
                     continue
-                host = _inferred(role, Matcher(rule, scope), messages, names, known, last_resort)
+                host = _inferred(role, Matcher(rule, scope), messages, names, known, last_resort, failed)
                 if host:
+                    failed.clear()
                     known[role.name] = host
                     scope = scope.knowing(dict(known))
                     shown = ", ".join(sorted(host.names or host.addresses))
@@ -77,6 +79,25 @@ def is_meant(rule: Rule, scope: Scope, messages: Kinds) -> Scope | None:
     return scope
 
 
+def is_another(rule: Rule, site: Site, device: Device, messages: Kinds) -> bool:
+    """Does a message show, whoever plays the other roles, that the device is not of the kind that the rule is for?"""
+    matcher = Matcher(rule, Scope(site, device, {}))
+    return any(any(matcher.pattern(pattern, m) for pattern in role.unless for m in messages.of(pattern.messages))
+               and not any(matcher.pattern(pattern, m) for pattern in role.infer for m in messages.of(pattern.messages))
+               for role in _shown_by_itself(rule))
+
+
+@lru_cache(maxsize=64)
+def _shown_by_itself(rule: Rule) -> tuple[Role, ...]:
+    """The device's roles whose patterns name no other role."""
+    def alone(pattern: Pattern) -> bool:
+        ends = (rule.role(name).kind == "device" for name in (pattern.src, pattern.dst) if name)
+        values = (value for check in pattern.where for value in (check.names, check.value))
+        return all(ends) and all(is_constant(value) or value.path[0] == "site" for value in values)
+
+    return tuple(role for role in rule.roles if role.kind == "device" and role.unless and all(map(alone, (*role.infer, *role.unless))))
+
+
 def _declared_by(site: Site, rule: Rule) -> dict[str, Host]:
     """The roles that a site profile and the rule alone say all of, kept as long as devices come with the same profile."""
     last = _of_site(rule)
@@ -84,6 +105,13 @@ def _declared_by(site: Site, rule: Rule) -> dict[str, Host]:
         last.update(site=site, hosts={role.name: _declared(role, site, {}) for role in rule.roles if not any(
             isinstance(reference, Reference) and reference.path[0] == "device" for reference in role.hosts)})
     return last["hosts"]
+
+
+@lru_cache(maxsize=64)
+def _inferable(rule: Rule) -> tuple[tuple[Role, frozenset[str]], ...]:
+    """The roles that messages can show, with the kinds of these messages."""
+    return tuple((role, frozenset(kind for pattern in role.infer for kind in pattern.messages))
+                 for role in rule.roles if role.kind != "device" and role.infer)
 
 
 @lru_cache(maxsize=64)
@@ -114,13 +142,14 @@ def _declared(role: Role, site: Site, remembered: Mapping[str, Any]) -> Host:
 
 
 def _inferred(role: Role, matcher: Matcher, messages: Kinds, names: Mapping[str, set[str]],
-              known: Mapping[str, Host], last_resort: bool) -> Host:
+              known: Mapping[str, Host], last_resort: bool, failed: set[int]) -> Host:
     """`unless_known` marks what is only believed when nothing better speaks for another role."""
     for pattern in role.infer:
         if pattern.unless_known and (not last_resort or any(known.get(other) for other in pattern.unless_known)):
             continue
-        found = _first(pattern, role, matcher, messages)
+        found = _first(pattern, role, matcher, messages) if id(pattern) not in failed else None
         if found is None:
+            failed.add(id(pattern))
             continue
         if pattern.name_from:
             value = get_field(found.fields, pattern.name_from)
@@ -150,9 +179,7 @@ def _certain(name: str, matcher: Matcher) -> frozenset[str]:
 
 
 def _fits(pattern: Pattern, free: str | None, matcher: Matcher, message: Message) -> bool:
-    """The pattern, with the role that is being looked for left open; another role in it has to be known and right."""
-    if message.kind not in pattern.messages:
-        return False
+    """A message of the pattern's kinds: the role that is being looked for is left open, another one has to be known and right."""
     for name, end, other in ((pattern.src, message.src, message.dst), (pattern.dst, message.dst, message.src)):
         if name is None:
             continue

@@ -41,11 +41,13 @@ class Scope:
     now: int | None = None                                          # the time at which a condition is asked
     resolved: Mapping[str, frozenset[str]] = field(default_factory=dict)   # DNS name -> addresses in this capture
     elsewhere: Elsewhere | None = None                              # what other devices were told
-    hosts: dict[Any, Host] = field(default_factory=dict, repr=False, compare=False)   # what `host` found; goes with `roles`
+    # what was found for the roles as they are here: by `host`, and by the matcher of their rule for the ends of messages
+    hosts: dict[Any, Host] = field(default_factory=dict, repr=False, compare=False)
+    ends: dict[tuple, bool | None] = field(default_factory=dict, repr=False, compare=False)
 
     def knowing(self, roles: Mapping[str, Host]) -> Scope:
         """The same with other roles."""
-        return self.but(roles=roles, hosts={})
+        return self.but(roles=roles, hosts={}, ends={})
 
     def host(self, role: str, bound: Mapping[str, Any]) -> Host:
         """The role's names and addresses, with what the attempt has bound and the DNS has answered."""

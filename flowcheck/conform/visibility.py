@@ -15,7 +15,7 @@ from operator import or_
 from typing import Any
 
 from ..model import Gap, Message, Opaque, Timeline
-from ..rulebook.rule import Reference, Rule, Step
+from ..rulebook.rule import Reference, Role, Rule, Step
 from .attempts import BEGAN_ANEW, ENDED_BY, TUNNEL_DELETED
 from .checks import holds_all
 from .fields import ABSENT, partly_hidden
@@ -56,7 +56,7 @@ class Visibility:
 
     def hidden(self, step: Step, index: int) -> str | None:
         """Why the step, skipped before message `index`, cannot be expected in the capture; None if it can."""
-        for (_, why), places in zip(REASONS, self._places_of(step)):
+        for (_, why), places in zip(_reasons_for(self.rule, step.step), self._places_of(step)):
             if places >> index & 1:
                 return why(self, step, index)
         return None
@@ -71,7 +71,7 @@ class Visibility:
         if found is None:
             found = self._known["places", step.step] = []
             hidden, everywhere = 0, self._everywhere()
-            for places, _ in REASONS:
+            for places, _ in _reasons_for(self.rule, step.step):
                 found.append(places(self, step))
                 hidden |= found[-1]
                 if hidden == everywhere:
@@ -106,7 +106,7 @@ class Visibility:
 
     def _one_sided(self, step: Step) -> int:
         """Of a connection that only one direction was captured of, no answer and no end can be expected."""
-        return self._everywhere(_protocol(step) in STREAMS and self._once("one sided", self._has_one_side))
+        return self._everywhere(self._once("one sided", self._has_one_side))
 
     def _has_one_side(self) -> bool:
         """Is there a connection of the attempt with several HTTP messages, all of them going one way?"""
@@ -123,8 +123,6 @@ class Visibility:
 
     def _used(self, step: Step) -> int:
         """Where the connection that the step should open was used."""
-        if step.answers is None:
-            return 0
         places, requests = self._requests_of(step)
         used = [self._once(("used", id(request)), self._connection_was_used, request) for request in requests]
         return self._where(lambda place: used[bisect_left(places, place) - 1], range(places[0] + 1, len(self.messages) + 1)) \
@@ -139,12 +137,10 @@ class Visibility:
     def _answered(self, step: Step) -> int:
         """Where an answer follows that is tied to no other request."""
         kinds = _kinds_of_answers(self.rule, step.step)
-        return sum(1 << place for place, m in enumerate(self.messages) if m.answers is None and m.kind in kinds) if kinds else 0
+        return sum(1 << place for place, m in enumerate(self.messages) if m.kind in kinds and m.answers is None)
 
     def _orphaned(self, step: Step) -> int:
         """Where such an answer follows that nothing in the capture before it asked for: whose answer it is cannot be told."""
-        if step.answers is None:
-            return 0
         requests, _ = self._requests_of(step)
         orphans = [place for place, m in enumerate(self.messages)
                    if m.kind in step.messages and m.answers is None and m.transaction is None]
@@ -153,8 +149,6 @@ class Visibility:
     def _exchange_goes_on(self, step: Step) -> int:
         """Where a later message of the same exchange follows, between the same peers, that is no end of it."""
         protocol = _protocol(step)
-        if protocol not in SEQUENCED:
-            return 0
         last = self._once(("of", protocol), lambda: {
             peers: place for place, m in enumerate(self.messages) if m.protocol == protocol and m.kind not in ENDS
             for peers in (None, _peers(m))})
@@ -162,10 +156,7 @@ class Visibility:
 
     def _went_on(self, step: Step) -> int:
         """Where the procedure goes on as it would after the answer."""
-        protocol = _protocol(step)
-        if step.answers is None or protocol not in DATAGRAMS:
-            return 0
-        kinds = self.rule.step(step.answers).messages
+        protocol, kinds = _protocol(step), self.rule.step(step.answers).messages
         asked = next((place for place, m in enumerate(self.messages) if m.kind in kinds), len(self.messages))
         return self._where(lambda place: self._shows_answer(step, protocol, place), range(asked + 1, len(self.messages)))
 
@@ -193,17 +184,15 @@ class Visibility:
 
     def _somebody_s(self, step: Step) -> int:
         """At an address that devices share, what carries no name may be anybody's."""
-        return self._everywhere(_protocol(step) in self.timeline.nobodys and step.inside != "ipsec")
+        return self._everywhere(self.timeline.nobodys and _protocol(step) in self.timeline.nobodys)
 
     def _out_of_reach(self, step: Step) -> int:
         return self._everywhere(self._beyond(step))
 
     def _beyond(self, step: Step) -> str | None:
         """Of a role that may be beyond the taps: is anything of it in the capture, and anything of the link to it?"""
-        roles = [role for name in (step.src, step.dst) if name and (role := self.rule.role(name)) is not None]
+        roles = _ends_of(self.rule, step)
         away = [role for role in roles if role.perhaps_unseen]
-        if not away:
-            return None
         seen = _addresses_of(self.timeline.links)
         for role in away:
             addresses = self.scope.host(role.name, {}).addresses
@@ -230,8 +219,7 @@ class Visibility:
 
     def _sealed(self, step: Step) -> int:
         layers = _layers(step)
-        return self._once(layers, self._where, lambda place: self._sealed_at(layers, place), range(len(self.messages) + 1)) \
-            if layers else 0
+        return self._once(layers, self._where, lambda place: self._sealed_at(layers, place), range(len(self.messages) + 1))
 
     def _sealed_at(self, layers: tuple[str, ...], index: int) -> str | None:
         return self._once((layers, index), self._sealed_in, layers, *self._interval(index), ())
@@ -361,7 +349,7 @@ class Visibility:
 
     def _requests(self, asked: Step) -> tuple[list[int], list[Message]]:
         """The places of all messages that are this step, and what `_request` says after each of them."""
-        answered = {m.answers for m in self.messages if m.answers is not None}
+        answered = self._once("answered", lambda: {m.answers for m in self.messages if m.answers is not None})
         places, requests, unanswered = [], [], None
         for place, message in enumerate(self.messages):
             if message.kind in asked.messages and holds_all(asked.where, message, self.scope, {}) is not False:
@@ -372,29 +360,54 @@ class Visibility:
         return places, requests
 
 
+def _always(rule: Rule, step: Step) -> bool:
+    return True
+
+
+def _is_answer(rule: Rule, step: Step) -> bool:
+    return step.answers is not None
+
+
 def _said(words: str) -> Callable[[Visibility, Step, int], str]:
     return lambda view, step, index: words
 
 
-# where each reason holds, and its words; the first that holds is the one given
+# which steps each reason can be about, where it holds, and its words; the first that holds is the one given
 REASONS = (
-    (Visibility._unseen, lambda view, step, index: view.timeline.unseen[step.messages[0]]),
-    (Visibility._before_the_capture, _said("before the capture began, or outside what it could see")),
-    (Visibility._in_a_gap, lambda view, step, index: f"packets are missing from the capture here: {view._gap(index).reason}"),
-    (Visibility._one_sided, _said("only one direction of the connection is in the capture")),
-    (Visibility._used, _said("the connection was used, so the answer was lost by the capture")),
-    (Visibility._answered, _said("its answer is in the capture, so the message itself was lost by the capture")),
-    (Visibility._orphaned, _said("such an answer is in the capture, but not what it answers")),
-    (Visibility._exchange_goes_on, _said("later messages of the same exchange are there, so this one was lost by the capture")),
-    (Visibility._went_on, _said("the procedure went on, so the answer was lost by the capture")),
-    (Visibility._somebody_s, lambda view, step, index: f"other devices share {', '.join(view.timeline.device.shared)}, and "
-                                                       f"nothing says whose {_protocol(step).upper()} messages are whose"),
-    (Visibility._sealed, lambda view, step, index: view._sealed_at(_layers(step), index)),
-    (Visibility._after_the_capture, lambda view, step, index: view._cut_off(step)),
-    (Visibility._outcome_sealed, _said("the answer to IKE_AUTH is sealed and may have been a refusal")),
-    (Visibility._out_of_reach, lambda view, step, index: view._beyond(step)),
-    (Visibility._perhaps_lost, _said("the procedure went on, and the capture may have lost it")),
+    (_always, Visibility._unseen, lambda view, step, index: view.timeline.unseen[step.messages[0]]),
+    (_always, Visibility._before_the_capture, _said("before the capture began, or outside what it could see")),
+    (_always, Visibility._in_a_gap, lambda view, step, index: f"packets are missing from the capture here: {view._gap(index).reason}"),
+    (lambda rule, step: _protocol(step) in STREAMS, Visibility._one_sided,
+     _said("only one direction of the connection is in the capture")),
+    (_is_answer, Visibility._used, _said("the connection was used, so the answer was lost by the capture")),
+    (lambda rule, step: bool(_kinds_of_answers(rule, step.step)), Visibility._answered,
+     _said("its answer is in the capture, so the message itself was lost by the capture")),
+    (_is_answer, Visibility._orphaned, _said("such an answer is in the capture, but not what it answers")),
+    (lambda rule, step: _protocol(step) in SEQUENCED, Visibility._exchange_goes_on,
+     _said("later messages of the same exchange are there, so this one was lost by the capture")),
+    (lambda rule, step: _is_answer(rule, step) and _protocol(step) in DATAGRAMS, Visibility._went_on,
+     _said("the procedure went on, so the answer was lost by the capture")),
+    (lambda rule, step: step.inside != "ipsec", Visibility._somebody_s,
+     lambda view, step, index: f"other devices share {', '.join(view.timeline.device.shared)}, and "
+                               f"nothing says whose {_protocol(step).upper()} messages are whose"),
+    (lambda rule, step: bool(_layers(step)), Visibility._sealed, lambda view, step, index: view._sealed_at(_layers(step), index)),
+    (_always, Visibility._after_the_capture, lambda view, step, index: view._cut_off(step)),
+    (_always, Visibility._outcome_sealed, _said("the answer to IKE_AUTH is sealed and may have been a refusal")),
+    (lambda rule, step: any(role.perhaps_unseen for role in _ends_of(rule, step)), Visibility._out_of_reach,
+     lambda view, step, index: view._beyond(step)),
+    (_always, Visibility._perhaps_lost, _said("the procedure went on, and the capture may have lost it")),
 )
+
+
+@lru_cache(maxsize=4096)
+def _reasons_for(rule: Rule, name: str) -> tuple[tuple[Callable[..., int], Callable[..., str]], ...]:
+    """The reasons that can be about this step."""
+    step = rule.step(name)
+    return tuple((places, why) for concerns, places, why in REASONS if concerns(rule, step))
+
+
+def _ends_of(rule: Rule, step: Step) -> list[Role]:
+    return [role for name in (step.src, step.dst) if name and (role := rule.role(name)) is not None]
 
 
 def _layers(step: Step) -> tuple[str, ...]:
