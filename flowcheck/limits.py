@@ -21,7 +21,8 @@ def touching(attempt: AttemptResult, timeline: Timeline, observation: Observatio
 
 def _remarks(attempt: AttemptResult, timeline: Timeline, observation: Observation) -> Iterator[str]:
     own, infos = set(timeline.device.addresses), observation.captures
-    peers = {end.address for m in timeline.messages if attempt.started <= m.time <= attempt.ended for end in (m.src, m.dst)} | own
+    peers = own | ({end.address for m in timeline.messages if attempt.started <= m.time <= attempt.ended for end in (m.src, m.dst)}
+                   if any(limit.hosts for limit in observation.limits) else set())
     for limit in observation.limits:
         before, after = limit.end is not None and limit.end < attempt.started, limit.start is not None and limit.start > attempt.ended
         if limit.own and not before and not after and (not limit.hosts or limit.hosts & peers and limit.hosts & own):

@@ -144,11 +144,12 @@ def _whole(one: _Open) -> list[str]:
 
 
 def _earlier(one: _Open) -> list[str]:
-    """Where only the inside of the tunnel was captured, the outer address is not known: then by what is spoken there."""
-    chosen = ""
-    if not one.view.timeline.device.outer:
-        chosen = " or ".join(_PORTS[name] for name in _OUTER) if one.step.messages and one.step.messages[0].startswith(_OUTER) else ""
-    return [f"Start the capture before {one.parts.device} is switched on, at its outer interface: {_command(one.view, chosen)}."]
+    """Where only the inside of the tunnel was captured the outer address is not known: then by what is spoken there."""
+    device, first = one.view.timeline.device, f"Start the capture before {one.parts.device} is switched on"
+    if device.outer or not any(kind.startswith("ike.") for step in one.view.rule.steps() for kind in step.messages):
+        return [f"{first}, at its outer interface: {_command(one.view)}."]
+    outer = " or ".join(_PORTS[name] for name in _OUTER)
+    return [f"{first}, at its outer interface, {_command(one.view, outer)}, and inside the tunnel as well, {_command(one.view, '', 'inner.pcap')}."]
 
 
 def _both_ways(one: _Open) -> list[str]:
@@ -175,13 +176,13 @@ def _elsewhere(one: _Open) -> list[str]:
     return found
 
 
-def _command(view: Visibility, chosen: str = "") -> str:
+def _command(view: Visibility, chosen: str = "", file: str = "hnb.pcap") -> str:
     """tcpdump for all traffic of the device, by its outer addresses where those are known; or with the filter chosen."""
     device = view.timeline.device
     addresses = _valid(device.outer) or _valid(device.addresses)
     mac = device.identity.get("mac") if isinstance(device.identity, dict) else None
     chosen = chosen or " or ".join(f"host {a}" for a in addresses[:_MOST]) or (f"ether host {mac}" if mac else "")
-    return f"`tcpdump -s 0 -B 65536 -w hnb.pcap{f' {chr(39)}{chosen}{chr(39)}' if chosen else ''}`"
+    return f"`tcpdump -s 0 -B 65536 -w {file}{f' {chr(39)}{chosen}{chr(39)}' if chosen else ''}`"
 
 
 def _inside(view: Visibility, parts: Parts) -> str:

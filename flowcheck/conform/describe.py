@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from collections.abc import Sequence
+from collections.abc import Mapping, Sequence
 
 from ..model import FAIL, PASS, Device, Finding, Message, StepResult
 from ..rulebook.rule import Rule
@@ -12,7 +12,7 @@ from .phrases import short
 STOPPING = ("refused", "stopped", "no-answer", "not-started", "missing")   # kinds after which nothing of the step is there
 
 _SUMMARY = {
-    "dns": ("qname", "qtype", "rcode", "answers.address"), "ike": ("exchange", "notify"), "tls": ("version", "sni", "description"),
+    "dns": ("qname", "qtype", "rcode", "answers.address"), "tls": ("version", "sni", "description"),
     "http": ("method", "target", "status", "reason"), "ftp": ("command", "argument", "code", "text"),
     "sctp": ("cause",), "hnbap": ("cause",), "s1ap": ("cause",), "coap": ("code", "uri_path"), "diameter": ("result_code",),
 }
@@ -34,14 +34,14 @@ def diagnosis(rule: Rule, device: Device, verdict: str, steps: Sequence[StepResu
     done = [s for s in steps if s.state in ("seen", "late")]
     reached = f"seen up to step {done[-1].cite}" if done else "no step seen for certain"
     why = f"; step {hidden[0].cite} ({hidden[0].title}) cannot be judged: {hidden[0].reason}" if hidden else ""
-    return f"{name} is inconclusive for {rule.clause}: {reached}{why}."
+    return f"{name}: {rule.clause} is inconclusive, {reached}{why}."
 
 
 def summary(message: Message) -> str:
     """A few words for the arrow of a message."""
     fields = message.fields
-    if message.protocol == "cwmp":
-        return _cwmp(message)
+    if message.protocol in _TOLD:
+        return _TOLD[message.protocol](message)
     words = []
     for name in _SUMMARY.get(message.protocol, ()):
         value = fields.get(name)
@@ -64,3 +64,20 @@ def _cwmp(message: Message) -> str:
         return f"Status {fields['Status']}"
     listed = fields.get("ParameterList") or fields.get("ParameterNames") or ()
     return f"{len(listed)} parameters" if listed else ""
+
+
+def _ike(message: Message) -> str:
+    """Identity and errors; status notifies, which nearly every message carries, tell nothing here (RFC 7296 3.10.1)."""
+    fields = message.fields
+    errors = [str(n.get("type")) for n in fields.get("notifies") or () if isinstance(n, Mapping) and 0 < (n.get("code") or 0) < _STATUS]
+    chosen = [str(name) for name in fields.get("notify") or () if name in ("COOKIE", "REDIRECT", "REKEY_SA", "UPDATE_SA_ADDRESSES")]
+    identity = fields.get("id_i") if fields.get("initiator") else fields.get("id_r")
+    address = (fields.get("configuration") or {}).get("attributes", {}) if fields.get("response") else {}
+    inner = [str(value) for name, values in address.items() if name in ("INTERNAL_IP4_ADDRESS", "INTERNAL_IP6_ADDRESS")
+             for value in (values if isinstance(values, (list, tuple)) else [values])]
+    deleted = ["DELETE"] if fields.get("deletes") else []
+    return " ".join(filter(None, (str(fields.get("exchange") or ""), *errors, *chosen, *deleted, str(identity or ""), *inner)))[:160]
+
+
+_STATUS = 16384             # notify types from here on are no errors
+_TOLD = {"cwmp": _cwmp, "ike": _ike}

@@ -24,6 +24,7 @@ from .align import Move, Reading
 from . import codes, phrases
 from .checks import TESTS, Outcome, evaluate, holds_all
 from .conditions import holds
+from .describe import STOPPING
 from .fields import get_field
 from .forbidden import breaches
 from .matching import Matcher
@@ -170,6 +171,8 @@ class Explanation:
             sender = self.parts.playing(pattern.src or step.src, message.src, message)
         else:
             sender = self.parts.who(message.src, message)
+            if sender == message.src.address and self._sender(step) == "network":      # a host no role is known for
+                sender = self.parts.playing(step.src, message.src, message)
         observed = phrases.refusal(message, sender, detail, request)
         if message.kind == "cwmp.session_end":
             observed = self.parts.recast(str(message.fields.get("reason")), message)
@@ -343,6 +346,11 @@ class Explanation:
                                      observed, hint, side or step.side or self._sender(step), display_filter(frames), repair,
                                      why=reason.text, also=reason.other))
 
+    def _behind_the_failure(self, step: Step) -> bool:
+        order = [one.step for one in self.rule.steps()]
+        ends = [order.index(f.step) for f in self.findings if f.severity == "error" and f.kind in STOPPING]
+        return bool(ends) and order.index(step.step) > min(ends)
+
     def steps(self) -> tuple[StepResult, ...]:
         """Every step of the rule with its state, in the order of the file."""
         return tuple(self._step(step) for step in self.rule.steps())
@@ -356,7 +364,7 @@ class Explanation:
         elif step.forbidden and state is None:
             state, reason = "not_applicable", "did not happen, as it should be"
         elif state is None:
-            state, reason = "not_applicable", "does not apply here"
+            state, reason = "not_applicable", "not reached, after the failure" if self._behind_the_failure(step) else "does not apply here"
         title = step.title or _wanted(step)
         frames = tuple(dict.fromkeys(ref for m in matched for ref in m.frames))
         return StepResult(step.step, step.cite, state, title, frames, matched[0].time if matched else None, reason,

@@ -64,7 +64,7 @@ def _proposals(evidence: Evidence) -> Reason:
     taken = next((m for m in evidence.messages if m.kind == refusal.kind and m.src.address == refusal.src.address and m.fields.get("proposals")), None)
     if taken is not None:
         text += f"; it took {_proposal(taken.fields['proposals'][0])} in frame {taken.frames[-1].number}"
-    return Reason(text, f"proposals of the {_offerer(evidence)}")
+    return Reason(text, f"the proposals of the {_offerer(evidence)}")
 
 
 def _proposal(proposal: Mapping) -> str:
@@ -82,7 +82,7 @@ def _selectors(evidence: Evidence) -> Reason:
     rows = [row for m in _sent(evidence) for row in m.fields.get("traffic_selectors") or ()]
     shown = [f"{row.get('side')} {row.get('start')} to {row.get('end')}" for row in rows]
     return Reason("the traffic selectors asked for do not fit its policy" + (f": {_listed(shown)}" if shown else ""),
-                  f"traffic selectors of the {_offerer(evidence)}")
+                  f"the traffic selectors of the {_offerer(evidence)}")
 
 
 def _address(evidence: Evidence) -> Reason:
@@ -93,7 +93,7 @@ def _address(evidence: Evidence) -> Reason:
 
 
 def _no_configuration(evidence: Evidence) -> Reason:
-    return Reason("it hands out an inner address, and none was asked for (no CFG_REQUEST)", "device configuration")
+    return Reason("it hands out an inner address, and none was asked for (no CFG_REQUEST)", "the configuration of the device")
 
 
 def _authentication(evidence: Evidence) -> Reason:
@@ -108,19 +108,19 @@ def _authentication(evidence: Evidence) -> Reason:
     identity = next((m.fields[key] for m in reversed(shown) for key in ("id_i", "id_r") if m.fields.get(key)
                      and (key == "id_i") == bool(m.fields.get("initiator"))), None)
     if any(m.fields.get("eap") for m in shown):
-        return Reason(f"possible: a wrong EAP identity or password of {short(identity or owner)}", "device credentials")
+        return Reason(f"possible: a wrong EAP identity or password of {short(identity or owner)}", "the credentials of the device")
     if not chain:
         if shown and all(m.fields.get("decrypted") is False for m in shown):
             return Reason(f"the certificate of the {owner} is sealed in this capture; possible: an issuer that is not trusted, dates, name or "
-                          "a wrong pre-shared key", f"certificate of the {owner}")
+                          "a wrong pre-shared key", f"the certificate of the {owner}")
         return Reason(f"no certificate was sent; possible: a wrong pre-shared key, or the identity {short(identity or owner)} is not known")
     wrong = _wrong_with(chain, refusal.time, identity, owner) or _not_asked_for(chain, evidence)
     if wrong:
-        return Reason(wrong, f"certificate of the {owner}")
+        return Reason(wrong, f"the certificate of the {owner}")
     top = _top(chain)
     issuer = top.get("issuer_cn") or top.get("issuer") or "its issuer"
     return Reason(f"the certificate of the {owner} is right in dates and name; possible: its CA \"{issuer}\" is not trusted there, it was revoked, "
-                  f"or the identity {short(identity or owner)} is not known", f"certificate of the {owner}")
+                  f"or the identity {short(identity or owner)} is not known", f"the certificate of the {owner}")
 
 
 def _wrong_with(chain: Sequence[Mapping], at: int, identity: str | None, owner: str) -> str:
@@ -203,17 +203,17 @@ def _tls(evidence: Evidence, code: str) -> Reason:
     offered = hello.fields
     if code == "protocol_version":
         versions = offered.get("supported_versions") or [f"up to {offered.get('version')}"]
-        return Reason(f"offered was {_listed(map(str, versions))}", f"TLS versions of the {evidence.who(hello.src)}")
+        return Reason(f"offered was {_listed(map(str, versions))}", f"the TLS versions of the {evidence.who(hello.src)}")
     if code in ("handshake_failure", "insufficient_security"):
         suites = [s for s in offered.get("cipher_suites") or () if not str(s).endswith("_SCSV")]
         asks = any(m.kind.endswith(".certificate_request") for m in connection)
         certificate = "; a client certificate was asked for" if asks else ""
         return Reason(f"offered were {len(suites)} cipher suites for {offered.get('version')} ({_listed(suites, 3)}){certificate}",
-                      f"TLS settings of the {evidence.who(hello.src)}")
+                      f"the TLS settings of the {evidence.who(hello.src)}")
     if code == "unrecognized_name":
-        return Reason(f"the name asked for is {offered.get('sni') or 'missing'}", f"name of the server in the {evidence.who(hello.src)}")
+        return Reason(f"the name asked for is {offered.get('sni') or 'missing'}", f"the name of the server set in the {evidence.who(hello.src)}")
     if code == "certificate_required":
-        return Reason(f"the {evidence.who(hello.src)} sent no certificate", f"certificate of the {evidence.who(hello.src)}")
+        return Reason(f"the {evidence.who(hello.src)} sent no certificate", f"the certificate of the {evidence.who(hello.src)}")
     return Reason()
 
 
@@ -224,7 +224,7 @@ def _certificate(evidence: Evidence, code: str, connection: Sequence[Message]) -
     if not chain:
         return Reason("the certificate it does not accept is not readable in this capture")
     owner, leaf, last = evidence.who(shown.src), chain[0], _top(chain)
-    other = f"certificate of the {owner}"
+    other = f"the certificate of the {owner}"
     wrong = _wrong_with(chain, refusal.time, None, owner)
     for fault in shown.fields.get("faults") or ():
         if fault.get("fault") in ("name_mismatch", "chain_order", "weak_key", "weak_signature", "no_server_auth"):
@@ -260,7 +260,7 @@ def _http(evidence: Evidence, code: str) -> Reason:
     if code == "401":
         same = [m for m in evidence.messages if m.kind == "http.request" and m.stream == refusal.stream and m.time <= refusal.time]
         sent = any("authorization" in {str(k).lower() for k in m.fields.get("headers") or ()} for m in same[-1:])
-        return Reason("the credentials sent were not accepted" if sent else "no credentials were sent", "credentials")
+        return Reason("the credentials sent were not accepted" if sent else "no credentials were sent", "the credentials")
     if code.startswith("3") and len(code) == 3:
         place = next((v for k, v in (refusal.fields.get("headers") or {}).items() if str(k).lower() == "location"), None)
         return Reason(f"it points to {place}" if place else "")

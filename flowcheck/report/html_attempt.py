@@ -6,6 +6,7 @@ for a finding. Text that is not the report's own passes through markup.py.
 
 from __future__ import annotations
 
+import re
 import shlex
 from collections.abc import Sequence
 from dataclasses import dataclass
@@ -17,6 +18,7 @@ from flowcheck.report.markup import inline, lines
 from flowcheck.report.times import clock, iso, span
 from flowcheck.report.visible import line
 
+_CODE = re.compile("`([^`]*)`")
 NEEDED = "One message that would have let it go on"
 
 
@@ -94,9 +96,14 @@ def step_words(step: StepResult | None) -> str:
 def _advice(one: AttemptResult) -> str:
     if not one.advice:
         return ""
-    rows = "".join(f"    <li>{inline(text, 600)}</li>\n" for text in one.advice)
+    rows = "".join(f"    <li>{with_code(text)}</li>\n" for text in one.advice)
     title = "What would decide it" if one.verdict == INCONCLUSIVE else "What would show more"
     return f'<div class="advice"><strong>{title}</strong>\n  <ul>\n{rows}  </ul>\n</div>\n'
+
+
+def with_code(text: str) -> str:
+    """`text` as HTML, what stands between backticks as code."""
+    return _CODE.sub(r"<code>\1</code>", inline(text, 600))
 
 
 def _limits(one: AttemptResult) -> str:
@@ -190,7 +197,8 @@ def filters(run: Run, finding: Finding) -> list[tuple[str, str]]:
     """(which capture, display filter), each as HTML: a frame number means something in its own capture only."""
     by_capture = words.by_capture(finding.frames)
     if len(by_capture) < 2:
-        return [("", inline(finding.filter))] if finding.filter else []
+        place = f" for {run.shown[next(iter(by_capture))]}" if by_capture and len(run.shown) > 1 else ""
+        return [(place, inline(finding.filter))] if finding.filter else []
     return [(f" for {run.shown[capture]}", frames_filter(numbers)) for capture, numbers in by_capture.items()]
 
 

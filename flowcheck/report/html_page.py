@@ -15,7 +15,7 @@ from pathlib import Path
 
 from flowcheck.model import FAIL, INCONCLUSIVE, PASS, UNKNOWN, AttemptResult, CaptureInfo, DeviceResult, Opaque, Result, worst
 from flowcheck.report import ladder, words
-from flowcheck.report.html_attempt import NEEDED, Run, copy, filters, side, step_words
+from flowcheck.report.html_attempt import NEEDED, Run, copy, filters, side, step_words, with_code
 from flowcheck.report.markup import inline, lines
 from flowcheck.report.times import clock, day, iso, span
 
@@ -175,7 +175,7 @@ def _first_screen(report: Report, result: Result, found: tuple[int, DeviceResult
     out.append(f"    <div><dt>Clause</dt><dd>{inline(one.clause, 200)}{f', step {cite}' if cause else ''}</dd></div>\n"
                f"    <div><dt>Capture quality</dt><dd>\n{grades}\n    </dd></div>\n  </dl>\n")
     if one.verdict == INCONCLUSIVE and one.advice:
-        rows = "".join(f"      <li>{inline(text, 600)}</li>\n" for text in one.advice[:3])
+        rows = "".join(f"      <li>{with_code(text)}</li>\n" for text in one.advice[:3])
         out.append(f'  <div class="advice"><strong>What would decide it</strong>\n    <ul>\n{rows}    </ul>\n  </div>\n')
     if cause and cause.hint:
         out.append(f'  <p class="hint"><strong>Look at:</strong> {inline(cause.hint, _SENTENCE)}</p>\n')
@@ -306,7 +306,8 @@ def _bring_up(device: DeviceResult, number: int, full: frozenset[tuple[int, int]
     for place, one in sorted(numbered, key=lambda row: (row[1].started, row[0])):
         link = f' href="#d{number}.a{place}"' if (number, place) in full else ""
         since = "" if before is None else f' <span class="since">+{span(one.started - before.started)}</span>'
-        why = f'      <span class="why">{inline(one.diagnosis, 600)}</span>\n' if one.diagnosis and one.verdict != PASS else ""
+        said = one.diagnosis and one.verdict != PASS and (len(device.attempts) > 1 or not link)         # a single one says it just below
+        why = f'      <span class="why">{inline(one.diagnosis, 600)}</span>\n' if said else ""
         rows.append(f'    <li class="{one.verdict}">\n      <span class="when"><span title="UTC">{day(one.started)} {clock(one.started)}</span>{since}</span>\n'
                     f'      <span class="line"><a{link}>{badge(one.verdict)} {inline(one.procedure, 80)}</a> <span class="title">{inline(one.title, 200)}</span></span>\n'
                     f'      <span class="strip" role="img" aria-label="reached step {step_words(words.furthest(one))}">{_strip(one)}</span>\n{why}    </li>\n')

@@ -37,6 +37,8 @@ def _attempt(device: DeviceResult, attempt: AttemptResult, names: tuple[str, ...
     if attempt.verdict == PASS and not verbose:
         return [head]
     diagnosis = line(attempt.diagnosis or attempt.title, _LINE)
+    if line(device.id, 80) in diagnosis:                     # said once
+        head = f"{word}  {line(attempt.procedure, 60)}"
     lines = [f"{head}  {diagnosis}"]
     indent = " " * 14
     cause = words.cause(attempt)

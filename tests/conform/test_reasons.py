@@ -32,7 +32,7 @@ REFUSED = message("ike.auth.response", 2, "segw", "hnb", spi_i="1", response=Tru
 ])
 def test_what_is_wrong_with_the_certificate_shown_is_the_reason(leaf, said):
     found = why(REFUSED, auth({**LEAF, **leaf}), code="AUTHENTICATION_FAILED")
-    assert said in found.text and "possible" not in found.text and found.other == "certificate of the HNB"
+    assert said in found.text and "possible" not in found.text and found.other == "the certificate of the HNB"
 
 
 def test_a_certificate_without_a_flaw_leaves_possible_reasons():
