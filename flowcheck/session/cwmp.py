@@ -198,10 +198,10 @@ class _Live:
 
     def __init__(self) -> None:
         self._on: dict[int, list[_Session]] = defaultdict(list)
-        self._between: dict[tuple[str, Endpoint], list[_Session]] = defaultdict(list)
+        self._between: dict[tuple[str, Endpoint], dict[str, list[_Session]]] = defaultdict(dict)     # two hosts -> device -> sessions
 
     def add(self, session: _Session) -> None:
-        self._between[session.client.address, session.server].append(session)
+        self._between[session.client.address, session.server].setdefault(session.device, []).append(session)
         for stream in session.streams:
             self._on[stream].append(session)
 
@@ -222,13 +222,32 @@ class _Live:
                 return session if not session.ended else None
         return None
 
-    def between(self, client: str, server: Endpoint) -> list[_Session]:
-        """Those of two hosts that have not ended."""
-        key = (client, server)
-        if key not in self._between:
-            return []
-        self._between[key] = [session for session in self._between[key] if not session.ended]
-        return self._between[key]
+    def of(self, device: str, client: str, server: Endpoint, time: int) -> list[_Session]:
+        """One device's sessions of two hosts that may still go on."""
+        held = self._between.get((client, server), {})
+        alive = [session for session in held.get(device, ()) if not session.ended and time - session.last <= IDLE]
+        if alive:
+            held[device] = alive
+        else:
+            held.pop(device, None)
+        return alive
+
+    def alone(self, client: str, server: Endpoint, time: int) -> list[_Session]:
+        """Those of two hosts that may still go on, if they are one device's: none where nothing tells devices apart."""
+        alive: list[_Session] = []
+        named = 0
+        for device in list(self._between.get((client, server), ())):
+            found = self.of(device, client, server, time)
+            named += bool(found and device)
+            if named > 1:
+                return []
+            alive += found
+        return alive
+
+    def with_cookie(self, cookies: set[str], client: str, server: Endpoint, time: int) -> list[_Session]:
+        """Those of two hosts that were given one of these cookies and may still go on."""
+        devices = list(self._between.get((client, server), ())) if cookies else []
+        return [session for device in devices for session in self.of(device, client, server, time) if cookies & session.cookies]
 
 
 def _session_of(message: Message, live: _Live, requests: dict, informs: dict) -> _Session | None:
@@ -242,15 +261,13 @@ def _session_of(message: Message, live: _Live, requests: dict, informs: dict) ->
     request = message if message.kind == "http.request" else requests.get((message.stream, message.exchange))
     client, server = (request.src, request.dst) if request is not None else (message.src, message.dst)
     cookies = _cookies(request, "cookie") if request is not None else set()
-    held = [s for s in live.between(client.address, server) if message.time - s.last <= IDLE]
-    near = [s for s in held if s.streams <= s.closed]
-    inform = informs.get((message.stream, message.exchange))
+    inform, place = informs.get((message.stream, message.exchange)), (client.address, server, message.time)
     if inform is not None:
-        near = [s for s in near if s.device == device_of(inform)]
-    named = [s for s in near if cookies & s.cookies]
-    if not named and inform is None and len({s.device for s in held}) > 1:
-        return None
-    chosen = named or [s for s in near if not s.cookies or not cookies]
+        near = live.of(device_of(inform), *place)
+    else:
+        near = live.with_cookie(cookies, *place) or live.alone(*place)
+    near = [s for s in near if s.streams <= s.closed]
+    chosen = [s for s in near if cookies & s.cookies] or [s for s in near if not s.cookies or not cookies]
     if len(chosen) != 1:
         return None
     if message.kind == "http.request" and message.fields.get("method") != "POST":

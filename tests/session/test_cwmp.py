@@ -151,3 +151,15 @@ def test_connections_of_several_devices_behind_one_address_are_not_taken_for_one
     goes_on = message("http.request", 4, "nat:1003", "acs", stream=3, exchange=1, method="POST")
     out = sessions([*opened(1, "S1", 1), *opened(1.5, "S2", 2), closed, goes_on])
     assert [m.session for m in out if m.stream == 3] == [None]
+
+
+def test_a_session_from_before_the_capture_is_no_second_device():
+    """It names nobody, so a device with a connection for each request goes on all the same."""
+    def posted(at, stream, **more):
+        return message("http.request", at, "hnb", "acs", stream=stream, exchange=1, method="POST", **more)
+
+    before = [posted(0, 1), message("cwmp.GetParameterValuesResponse", 0, "hnb", "acs", stream=1, exchange=1, id="9")]
+    begun = [posted(10, 2), message("cwmp.Inform", 10, "hnb", "acs", stream=2, exchange=1, DeviceId__SerialNumber="S1", id="1"),
+             message("tcp.fin", 11, "hnb", "acs", stream=2)]
+    out = sessions([*before, *begun, posted(12, 3)])
+    assert [m.session for m in out if m.stream == 3] == [next(m.session for m in out if m.kind == "cwmp.Inform")]
