@@ -1,6 +1,6 @@
 """Takes things away from captures whose truth is known, or changes how they were taken, and counts the verdicts that become wrong.
 
-    python tests/sabotage.py [--root DIR]... [--variants N] [--seed N] [--only TEXT] [--slice I/N]
+    python tests/sabotage.py [--root DIR]... [--variants N] [--seed N] [--only TEXT] [--way TEXT] [--slice I/N]
 
 From a run that is right, nothing that was removed may turn it into a FAIL; from a run that is wrong, no removal may make a
 PASS of the procedure that failed. Removed are single packets, stretches, one direction, the beginning, the end, the tail of
@@ -192,9 +192,12 @@ def judged(captures: list[Path], keys: list[Path], site: Path | None, rules: lis
     return [attempt for device in result.devices for attempt in device.attempts]
 
 
-def sabotaged(captures: list[Path], keys: list[Path], dice: random.Random, folder: Path) -> tuple[str, list[Path], list[Path]]:
-    """One variant: what was done, the captures left and the keys left."""
+def sabotaged(captures: list[Path], keys: list[Path], dice: random.Random, folder: Path, only: str = "") -> tuple[str, list[Path], list[Path]]:
+    """One variant: what was done, the captures left and the keys left. `only` is part of the names of the ways to choose from."""
     ways = [*CUTS, *CHANGES, rotated, *([drop_keys] if keys else []), *([drop_tap, other_clock] if len(captures) > 1 else [])]
+    ways = [way for way in ways if only in way.__name__]
+    if not ways:
+        return "nothing", captures, keys
     way = dice.choice(ways)
     if way in (drop_keys, drop_tap):
         return way(captures, keys, dice)
@@ -263,6 +266,7 @@ def main() -> int:
     parser.add_argument("--variants", type=int, default=5, help="of each scenario")
     parser.add_argument("--seed", type=int, default=1)
     parser.add_argument("--only", default="")
+    parser.add_argument("--way", default="", help="only such as have this in their name: clock, rotated, snap")
     parser.add_argument("--slice", default="1/1", metavar="I/N", help="every N-th scenario, beginning with the I-th")
     parser.add_argument("--rules", action="append", default=[])
     options = parser.parse_args()
@@ -274,7 +278,7 @@ def main() -> int:
         for number in range(options.variants):
             dice = random.Random(f"{options.seed}/{scenario.name}/{number}")
             with tempfile.TemporaryDirectory() as folder:
-                what, captures, keys = sabotaged(scenario.captures, scenario.keys, dice, Path(folder))
+                what, captures, keys = sabotaged(scenario.captures, scenario.keys, dice, Path(folder), options.way)
                 attempts = judged(captures, keys, scenario.site, options.rules) if captures else []
             tried += 1
             for found in wrong_verdicts(scenario, attempts):
