@@ -144,7 +144,8 @@ def company(frames: list[Frame], dice: random.Random) -> list[Frame]:
 SECOND = 1_000_000_000
 _HEADERS = {1: bytes(12) + b"\x08\0", 101: b"", 12: b""}
 CUTS: tuple[Cut, ...] = (one_packet, one_packet, some_packets, a_stretch, the_beginning, the_end, one_direction, snap)
-CHANGES: tuple[Cut, ...] = (clock_back, clock_ahead, clock_set, neighbours_swapped, packets_doubled, company)
+CLOCKS: tuple[Cut, ...] = (clock_back, clock_ahead, clock_set)
+CHANGES: tuple[Cut, ...] = (*CLOCKS, neighbours_swapped, packets_doubled, company)
 
 
 class Scenario(NamedTuple):
@@ -206,6 +207,9 @@ def sabotaged(captures: list[Path], keys: list[Path], dice: random.Random, folde
         files = [piece for frames in parts for piece in rotated(frames, dice)]
     elif way is other_clock:
         files = other_clock(parts, dice)
+    elif way in CLOCKS:                          # of one tap: nothing happens to the clocks of all at once
+        chosen = dice.randrange(len(parts))
+        files = [way(frames, dice) if number == chosen else frames for number, frames in enumerate(parts)]
     else:
         files = [way(frames, dice) for frames in parts]
     left = []

@@ -18,12 +18,13 @@ from .copies import fingerprint
 NOTICEABLE = 5_000_000          # ns; smaller differences are the way between the taps, not their clocks
 LEAST = 3                       # messages in common that an offset has to rest on
 STRONG = ("ike.", "tcp.syn", "tls.client_hello", "tls.server_hello", "dtls.client_hello", "sctp.init")   # hold random numbers of 32 bits and more
+ALIKE = ("dns.", "coap.", "dhcp", "arp.", "icmp", "ftp.")
 STEP = 1_000_000_000            # ns by which the differences change where a clock was set
 NEAR = 60_000_000_000           # ns that the clocks may differ by where only such messages show it: devices that start alike ask alike
 DRIFT_SPAN = 10_000_000_000     # ns between the first and the last of them that a drift has to rest on
 DRIFT_LIMIT = 1e-3              # beyond 1000 ppm no clock drifts; the differences have another cause
 
-Pair = tuple[int, int, bool]    # time at a tap, what the other clock is ahead by, and whether the message is like no other
+Pair = tuple[int, int, int]     # time at a tap, what the other clock is ahead by, and what the message is worth
 
 
 @dataclass(frozen=True, slots=True)
@@ -86,7 +87,7 @@ def _once(messages: Sequence[Message]) -> dict[str, int]:
 
 
 def _between(reference: Mapping[str, int], other: Mapping[str, int], shifted: Correction | None) -> Correction | None:
-    pairs = sorted((time, (shifted.at(reference[mark]) if shifted else reference[mark]) - time, mark.startswith(STRONG))
+    pairs = sorted((time, (shifted.at(reference[mark]) if shifted else reference[mark]) - time, _weight(mark))
                    for mark, time in other.items() if mark in reference)
     parts = _parts(pairs)
     if not parts:
@@ -95,11 +96,16 @@ def _between(reference: Mapping[str, int], other: Mapping[str, int], shifted: Co
     return replace(first, shared=sum(map(len, parts)), later=tuple((part[0][0], each) for part, each in zip(parts[1:], rest)))
 
 
+def _weight(mark: str) -> int:
+    """2: random numbers of 32 bits and more; 0: short identifications, which a device may begin anew with each start."""
+    return 2 if mark.startswith(STRONG) else 0 if mark.startswith(ALIKE) else 1
+
+
 def _parts(pairs: Sequence[Pair]) -> list[list[Pair]]:
     """Runs of pairs whose differences agree; a new one begins where the clock was set. What does not fit is chance.
 
-    A run is believed for a message in it that is like no other; without one where most pairs are in it, and the clocks
-    are near each other.
+    A run is believed for a message in it that is like no other; beside such a run also for several that are seldom alike;
+    and without one where most pairs are in it, and the clocks are near each other.
     """
     runs: list[list[Pair]] = []
     for pair in pairs:
@@ -108,8 +114,10 @@ def _parts(pairs: Sequence[Pair]) -> list[list[Pair]]:
             near.append(pair)
         else:
             runs.append([pair])
-    found = sorted(run for run in runs if len(run) >= LEAST and (any(strong for _, _, strong in run) or (
-        2 * len(run) >= len(pairs) and abs(run[0][1]) <= NEAR)))
+    runs = [run for run in runs if len(run) >= LEAST]
+    same = any(weight == 2 for run in runs for _, _, weight in run)                     # the two taps saw one event
+    found = sorted(run for run in runs if any(weight == 2 for _, _, weight in run) or same and sum(weight > 0 for _, _, weight in run) >= LEAST
+                   or not same and 2 * len(run) >= len(pairs) and abs(run[0][1]) <= NEAR)
     if any(before[-1][0] >= after[0][0] for before, after in zip(found, found[1:])):     # set back: a time may be of either
         return [max(found, key=len)]
     return found

@@ -65,3 +65,12 @@ def test_messages_that_only_look_alike_and_do_not_agree_are_no_basis():
 
 def test_a_correction_with_steps_in_words():
     assert str(Correction(5, note="because")) == "because"
+
+
+def test_beside_strong_evidence_weaker_one_counts_too():
+    """The handshake before the clock was set, only requests after it."""
+    def at(shift, jump):
+        return [*tap(shift, times=range(4)), *tap(shift, "http.request", range(5, 9), jump_at=5, jump=jump)]
+    (_, later), = correction(at(0, 0), at(0, 20)).later
+    assert later.offset == -20 * SECOND
+    assert correction(at(0, 0), [*tap(times=range(4)), *tap(0, "dns.query", range(5, 9), jump_at=5, jump=20)]) is None
