@@ -73,6 +73,7 @@ def _shown(report: Report) -> Iterator[Numbered]:
 
 def _bodies(report: Report, entry: Numbered, detail: Detail = Detail()) -> Bodies:
     number, device = entry
+    report.run.tables.clear()
     return [(place, body(report.run, one, f"d{number}.a{place}", detail)) for place, one in enumerate(device.attempts, 1)
             if (number, place) in report.full]
 

@@ -133,9 +133,12 @@ def _frames(frames: Iterable[FrameRef], names: Names) -> list[dict[str, Any]]:
     return [{"capture": names[capture], "frame": number} for capture, number in frames]
 
 
+_AS_IT_IS = frozenset((str, int, bool, type(None)))
+
+
 def plain(value: Any, depth: int = 0) -> Any:
     """A field's value as JSON knows it."""
-    if value is None or isinstance(value, (str, bool, int)):
+    if type(value) in _AS_IT_IS or isinstance(value, (str, int)):
         return value
     if isinstance(value, float):
         return value if math.isfinite(value) else str(value)
@@ -143,12 +146,12 @@ def plain(value: Any, depth: int = 0) -> Any:
         return bytes(value).hex()
     if depth > 32:
         return "(nested too deep)"
-    if isinstance(value, Mapping):
-        return {str(key): plain(item, depth + 1) for key, item in value.items()}
+    if isinstance(value, (dict, Mapping)):
+        return {key if type(key) is str else str(key): item if type(item) in _AS_IT_IS else plain(item, depth + 1) for key, item in value.items()}
     if isinstance(value, Endpoint):
         return str(value)
     if isinstance(value, (tuple, list)):
-        return [plain(item, depth + 1) for item in value]
+        return [item if type(item) in _AS_IT_IS else plain(item, depth + 1) for item in value]
     if isinstance(value, (set, frozenset)):
         return sorted((plain(item, depth + 1) for item in value), key=str)
     return str(value)

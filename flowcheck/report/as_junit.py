@@ -7,6 +7,7 @@ failure's text. A case takes the worst verdict of the device's attempts. An inco
 
 from __future__ import annotations
 
+from collections.abc import Iterator
 from xml.sax.saxutils import escape, quoteattr
 
 from flowcheck.model import FAIL, INCONCLUSIVE, PASS, AttemptResult, DeviceResult, Result, worst
@@ -19,41 +20,59 @@ _LONG = 2_000                 # characters of one value in a failure's text
 
 def junit(result: Result, *, inconclusive: str = "error", show_secrets: bool = False) -> str:
     """The XML document. `inconclusive` is the element such a case gets: `error` or `skipped`."""
+    return "".join(chunks(result, inconclusive=inconclusive, show_secrets=show_secrets))
+
+
+def chunks(result: Result, *, inconclusive: str = "error", show_secrets: bool = False) -> Iterator[str]:
+    """The same document piece by piece, a suite at a time."""
     if inconclusive not in ("error", "skipped"):
         raise ValueError(f"an inconclusive case is an error or skipped, not {inconclusive!r}")
     result = result if show_secrets else mask.masked(result)
     names = words.capture_names(result.captures)
-    suites = [_suite(device, names, inconclusive) for device in result.devices if device.attempts]
-    if not suites:
-        suites = [('<testsuite name="flowcheck" tests="1" failures="0" errors="1" skipped="0" time="0.000">\n<testcase classname="flowcheck" '
-                   'name="a procedure is found" time="0.000">\n<error type="nothing-judged" message="nothing to judge">no procedure of the rules '
-                   'was found in the captures</error>\n</testcase>\n</testsuite>', {FAIL: 0, INCONCLUSIVE: 0, PASS: 0, "cases": 1, "empty": 1})]
-    total = {key: sum(count.get(key, 0) for _, count in suites) for key in (FAIL, INCONCLUSIVE, "cases", "empty")}
-    return ('<?xml version="1.0" encoding="UTF-8"?>\n'
-            f'<testsuites name="flowcheck" tests="{total["cases"]}" {_counts(total, inconclusive)}>\n'
-            + "\n".join(text for text, _ in suites) + "\n</testsuites>\n")
+    devices = [(device, groups, _count(groups)) for device in result.devices if (groups := _by_procedure(device))]
+    total = {key: sum(count[key] for _, _, count in devices) for key in _EMPTY} if devices else {**_EMPTY, "cases": 1, "empty": 1}
+    yield ('<?xml version="1.0" encoding="UTF-8"?>\n'
+           f'<testsuites name="flowcheck" tests="{total["cases"]}" {_counts(total, inconclusive)}>\n')
+    if not devices:
+        yield ('<testsuite name="flowcheck" tests="1" failures="0" errors="1" skipped="0" time="0.000">\n<testcase classname="flowcheck" '
+               'name="a procedure is found" time="0.000">\n<error type="nothing-judged" message="nothing to judge">no procedure of the rules '
+               'was found in the captures</error>\n</testcase>\n</testsuite>\n')
+    for device, groups, count in devices:
+        yield _suite(device, groups, count, names, inconclusive) + "\n"
+    yield "</testsuites>\n"
+
+
+_EMPTY = {FAIL: 0, INCONCLUSIVE: 0, PASS: 0, "cases": 0, "empty": 0}
+_Groups = dict[str, list[AttemptResult]]
+
+
+def _by_procedure(device: DeviceResult) -> _Groups:
+    groups: _Groups = {}
+    for attempt in device.attempts:
+        groups.setdefault(attempt.procedure, []).append(attempt)
+    return groups
+
+
+def _count(groups: _Groups) -> dict[str, int]:
+    count = {**_EMPTY, "cases": len(groups)}
+    for attempts in groups.values():
+        count[worst(attempt.verdict for attempt in attempts)] += 1
+    return count
 
 
 def _counts(count: dict[str, int], inconclusive: str) -> str:
-    errors = count.get("empty", 0) + (count[INCONCLUSIVE] if inconclusive == "error" else 0)
+    errors = count["empty"] + (count[INCONCLUSIVE] if inconclusive == "error" else 0)
     skipped = count[INCONCLUSIVE] if inconclusive == "skipped" else 0
     return f'failures="{count[FAIL]}" errors="{errors}" skipped="{skipped}"'
 
 
-def _suite(device: DeviceResult, names: tuple[str, ...], inconclusive: str) -> tuple[str, dict[str, int]]:
-    groups: dict[str, list[AttemptResult]] = {}
-    for attempt in device.attempts:
-        groups.setdefault(attempt.procedure, []).append(attempt)
-    count = {FAIL: 0, INCONCLUSIVE: 0, PASS: 0, "cases": len(groups)}
-    cases = []
-    for procedure, attempts in groups.items():
-        verdict = worst(attempt.verdict for attempt in attempts)
-        count[verdict] += 1
-        cases.append(_case(device, procedure, attempts, verdict, names, inconclusive))
+def _suite(device: DeviceResult, groups: _Groups, count: dict[str, int], names: tuple[str, ...], inconclusive: str) -> str:
+    cases = [_case(device, procedure, attempts, worst(attempt.verdict for attempt in attempts), names, inconclusive)
+             for procedure, attempts in groups.items()]
     started = min(attempt.started for attempt in device.attempts)
     head = (f'<testsuite name={quoteattr(line(device.id, 200))} tests="{len(groups)}" {_counts(count, inconclusive)} '
             f'time="{sum(map(_seconds, device.attempts)):.3f}" timestamp="{iso(started)[:19]}">')
-    return "\n".join([head, *cases, "</testsuite>"]), count
+    return "\n".join([head, *cases, "</testsuite>"])
 
 
 def _seconds(attempt: AttemptResult) -> float:

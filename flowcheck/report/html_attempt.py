@@ -9,7 +9,7 @@ from __future__ import annotations
 import re
 import shlex
 from collections.abc import Sequence
-from dataclasses import dataclass
+from dataclasses import dataclass, field
 from functools import lru_cache
 
 from flowcheck.model import INCONCLUSIVE, PASS, AttemptResult, CaptureInfo, Event, Finding, FrameRef, StepResult, frames_filter
@@ -32,11 +32,16 @@ class Detail:
 
 @dataclass(frozen=True, slots=True)
 class Run:
-    """What all attempts of a report share: the captures and how they are named, as text and in HTML."""
+    """What all attempts of a report share: the captures and how they are named, as text and in HTML.
+
+    `tables` are the fields of messages as HTML, by the identity of the fields and the limit of a value: a message stands in
+    every attempt it belongs to. They are of one device, and forgotten with it.
+    """
 
     captures: tuple[CaptureInfo, ...]
     names: tuple[str, ...]
     shown: tuple[str, ...]
+    tables: dict[tuple[int, int], str] = field(default_factory=dict)
 
     @classmethod
     def of(cls, captures: tuple[CaptureInfo, ...]) -> Run:
@@ -267,7 +272,16 @@ def _decoded(run: Run, event: Event, findings: list[Finding], limit: int) -> str
     copies = f"; the same again in {run.frames(event.copies)}" if event.copies else ""
     problems = "".join(f'  <p class="deviates">⚠ octet {offset}: {inline(text, 600)}</p>\n' for offset, text in event.problems[:50])
     return (f'  <p>{inline(event.summary, 400)}</p>\n  <p class="label">{_layers(event.layers)}{copies}</p>\n{problems}'
-            f"  {html_fields.table(event.fields, findings, limit)}\n")
+            f"  {_table(run, event, findings, limit)}\n")
+
+
+def _table(run: Run, event: Event, findings: list[Finding], limit: int) -> str:
+    if findings:
+        return html_fields.table(event.fields, findings, limit)
+    key = id(event.fields), limit
+    if key not in run.tables:
+        run.tables[key] = html_fields.table(event.fields, (), limit)
+    return run.tables[key]
 
 
 @lru_cache(1024)

@@ -9,10 +9,11 @@ from __future__ import annotations
 
 from collections.abc import Iterator, Sequence
 from dataclasses import dataclass
+from functools import lru_cache
 
 from flowcheck.model import AttemptResult, Event, Finding, StepResult
 from flowcheck.report import words
-from flowcheck.report.markup import escaped
+from flowcheck.report.markup import escaped, inline
 from flowcheck.report.times import clock, span
 from flowcheck.report.visible import line
 
@@ -260,13 +261,15 @@ class _Drawing:
         cite = self.cite.get(event.step or "", "")
         text = words.named(event.kind, event.summary)
         label, times = f"{cite}  {text}" if cite else text, f" ×{len(event.copies) + 1}" if event.copies else ""
-        self.add('<a class="arrow {}" href="#{}.m{}">', f"{severity} cause" if cause else severity, self.anchor, row.number + 1)
         way = f"{words.role_title(event.src)} to {words.role_title(event.dst)}"       # the name of the link, and its tip
-        self.add("<title>{}</title>", line(f"{clock(event.time)}, {way}: {label}{times}, {frames}", 600))
-        self.add('<rect class="hit" x="0" y="{}" width="{}" height="{}"/>', y, self.width, height)
-        self.add('<text class="small" x="4" y="{}">{}</text>', y + 16, clock(event.time))
         since = "" if before is None else f"  +{span(max(0, event.time - before))}"
-        self.add('<text class="small" x="4" y="{}">{}</text>', y + 30, self.fit(f"#{_numbers(event)}{since}", _GUTTER * 1.1))
+        at = clock(event.time)
+        self.out.append(
+            f'<a class="arrow {severity}{" cause" if cause else ""}" href="#{self.anchor}.m{row.number + 1}">\n'
+            f'<title>{inline(f"{at}, {way}: {label}{times}, {frames}", 600)}</title>\n'
+            f'<rect class="hit" x="0" y="{y}" width="{self.width}" height="{height}"/>\n'
+            f'<text class="small" x="4" y="{y + 16}">{at}</text>\n'
+            f'<text class="small" x="4" y="{y + 30}">{escaped(self.fit(f"#{_numbers(event)}{since}", _GUTTER * 1.1))}</text>')
         tip = self.arrow(event.src, event.dst, y + 26, "stroke")
         self.label(label, event.src, event.dst, y + 17, times)
         if finding is not None:
@@ -284,8 +287,7 @@ class _Drawing:
             self.add('<path class="{}" d="M{},{} h34 v10 h-28"/><path class="tip" d="M{},{} l9,-4 v8 z"/>', css, start, y - 6, start + 2, y + 4)
             return start + 40
         back = -9 if end > start else 9
-        self.add('<line class="{0}" x1="{1}" y1="{2}" x2="{3}" y2="{2}"/><path class="tip" d="M{4},{2} l{5},-4.5 v9 z"/>', css, start, y,
-                 end + back, end, back)
+        self.out.append(f'<line class="{css}" x1="{start}" y1="{y}" x2="{end + back}" y2="{y}"/><path class="tip" d="M{end},{y} l{back},-4.5 v9 z"/>')
         return (start + end) / 2
 
     def label(self, text: str, src: str, dst: str, y: int, tail: str = "") -> None:
@@ -293,7 +295,7 @@ class _Drawing:
         half = len(text) * _CHARACTER / 2
         middle = (self.of(src) + self.of(dst)) / 2
         middle = min(max(middle, _GUTTER + 4 + half), self.right - 4 - half)
-        self.add('<text class="label" x="{:.0f}" y="{}" text-anchor="middle">{}</text>', middle, y, text)
+        self.out.append(f'<text class="label" x="{middle:.0f}" y="{y}" text-anchor="middle">{escaped(text)}</text>')
 
     def mark(self, text: str, x: float, y: int, severity: str) -> None:
         text = self.fit(text, min(self.right - _GUTTER - 8, 560) * _CHARACTER / _BOLD)
@@ -337,6 +339,7 @@ class _Drawing:
                  _GUTTER + 12, y + 18, self.fit(text, (self.right - _GUTTER - 24) * 1.1))
 
 
+@lru_cache(1024)
 def safe_name(text: str) -> str:
     """`text` as part of an id or of a link to one."""
     return "".join(c if c.isascii() and (c.isalnum() or c in "_-") else "-" for c in text)[:80] or "-"

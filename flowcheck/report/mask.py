@@ -15,6 +15,7 @@ import re
 from collections.abc import Callable, Mapping
 from dataclasses import replace
 from functools import lru_cache
+from operator import is_
 from typing import Any
 
 from flowcheck.model import AttemptResult, DeviceResult, Event, Finding, Problem, Result, StepResult
@@ -66,22 +67,23 @@ def masked_frame(result: Result) -> Result:
 
 
 def masked_device(device: DeviceResult) -> DeviceResult:
+    """`device` without its secrets. What holds none stays the object it is, so that a result and its mask share nearly all."""
     secrets: set[str] = set()
-    for attempt in device.attempts:
-        for event in attempt.events:
-            _gather(event.fields, event.kind, secrets)
+    for event in {id(event.fields): event for attempt in device.attempts for event in attempt.events}.values():
+        _gather(event.fields, event.kind, secrets)
     known = {device.id, *device.identity.values(), *device.addresses}
     clean = _cleaner(secrets - known)
-    return replace(device, attempts=tuple(_attempt(attempt, clean) for attempt in device.attempts),
+    cleaned: dict[int, Mapping[str, Any]] = {}           # a message stands in every attempt it belongs to
+    return replace(device, attempts=tuple(_attempt(attempt, clean, cleaned) for attempt in device.attempts),
                    evidence=tuple(map(clean, device.evidence)))
 
 
-def _attempt(attempt: AttemptResult, clean: Callable[[str], str]) -> AttemptResult:
+def _attempt(attempt: AttemptResult, clean: Callable[[str], str], cleaned: dict[int, Mapping[str, Any]]) -> AttemptResult:
     return replace(attempt, diagnosis=clean(attempt.diagnosis), assumed=tuple(map(clean, attempt.assumed)),
                    advice=tuple(map(clean, attempt.advice)), limits=tuple(map(clean, attempt.limits)), roles=tuple((role, clean(host)) for role, host in attempt.roles),
                    steps=tuple(_step(step, clean) for step in attempt.steps),
                    findings=tuple(_finding(finding, clean) for finding in attempt.findings),
-                   events=tuple(_event(event, clean) for event in attempt.events))
+                   events=tuple(_event(event, clean, cleaned) for event in attempt.events))
 
 
 def _step(step: StepResult, clean: Callable[[str], str]) -> StepResult:
@@ -98,10 +100,14 @@ def _finding(finding: Finding, clean: Callable[[str], str]) -> Finding:
                    repair=clean(finding.repair), waived=clean(finding.waived), why=clean(finding.why), also=clean(finding.also))
 
 
-def _event(event: Event, clean: Callable[[str], str]) -> Event:
-    return Event(event.time, event.kind, event.src, event.dst, event.frames, event.copies, event.layers, clean(event.summary),
-                 _fields(event.fields, event.kind, clean), event.step, event.finding,
-                 tuple(Problem(offset, clean(text)) for offset, text in event.problems))
+def _event(event: Event, clean: Callable[[str], str], cleaned: dict[int, Mapping[str, Any]]) -> Event:
+    fields = cleaned.get(id(event.fields))
+    if fields is None:
+        fields = cleaned[id(event.fields)] = _fields(event.fields, event.kind, clean)
+    summary, problems = clean(event.summary), tuple(Problem(offset, clean(text)) for offset, text in event.problems)
+    if fields is event.fields and summary == event.summary and problems == event.problems:
+        return event
+    return replace(event, summary=summary, fields=fields, problems=problems)
 
 
 # ---------------------------------------------------------------------------------------------------- what is secret
@@ -191,12 +197,18 @@ def _without_pairs(text: str) -> str:
     return text
 
 
-def _fields(fields: Mapping[str, Any], kind: str, clean: Callable[[str], str], depth: int = 0) -> dict[str, Any]:
+def _fields(fields: Mapping[str, Any], kind: str, clean: Callable[[str], str], depth: int = 0) -> Mapping[str, Any]:
     hidden = _secret_keys(fields, kind)
-    return {key: _hidden(value) if key in hidden else _value(value, kind, clean, depth + 1) for key, value in fields.items()}
+    changed = {}
+    for key, value in fields.items():
+        new = _hidden(value) if key in hidden else _value(value, kind, clean, depth + 1)
+        if new is not value:
+            changed[key] = new
+    return {**fields, **changed} if changed else fields
 
 
 def _value(value: Any, kind: str, clean: Callable[[str], str], depth: int) -> Any:
+    """The value without secrets: itself where it holds none."""
     if isinstance(value, str):
         return clean(value)
     if value is None or isinstance(value, (int, float)):
@@ -211,7 +223,8 @@ def _value(value: Any, kind: str, clean: Callable[[str], str], depth: int) -> An
     if _is_pair(value) and _is_secret(value[0]):
         return (value[0], _hidden(value[1]))
     if isinstance(value, (tuple, list)) and not hasattr(value, "_fields"):
-        return tuple(_value(item, kind, clean, depth) for item in value)
+        items = [_value(item, kind, clean, depth) for item in value]
+        return value if all(map(is_, items, value)) else tuple(items)
     return value
 
 

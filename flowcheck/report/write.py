@@ -4,7 +4,7 @@ from __future__ import annotations
 
 import os
 import sys
-from collections.abc import Callable
+from collections.abc import Callable, Iterable
 from pathlib import Path
 from typing import Any
 
@@ -45,7 +45,7 @@ def _stem(result: Result) -> str:
 
 def _write(name: str, result: Result, target: str) -> list[Path]:
     if target == "-":
-        sys.stdout.write(_text(name)(result, show_secrets=True))
+        sys.stdout.writelines(_chunks(name)(result, show_secrets=True))
         return []
     path = Path(target)
     try:
@@ -54,25 +54,26 @@ def _write(name: str, result: Result, target: str) -> list[Path]:
             from .as_html import write_html
             return write_html(result, path, show_secrets=True)
         waiting = path.with_name(path.name + ".part")
-        waiting.write_text(_text(name)(result, show_secrets=True), encoding="utf-8")
+        with open(waiting, "w", encoding="utf-8") as file:
+            file.writelines(_chunks(name)(result, show_secrets=True))
         waiting.replace(path)
     except OSError as error:
         raise UsageError(f"{target}: cannot be written: {error.strerror}") from error
     return [path]
 
 
-def _text(name: str) -> Callable[..., str]:
+def _chunks(name: str) -> Callable[..., Iterable[str]]:
+    """What writes this format piece by piece; each is imported where it is wanted."""
     if name == "html":
         from .as_html import html
-        return html
+        return lambda result, **options: (html(result, **options),)
     if name == "junit":
-        from .as_junit import junit
-        return junit
-    if name == "sarif":
-        from .as_sarif import dumps
-        return dumps
-    from .as_json import dumps
-    return dumps
+        from .as_junit import chunks
+    elif name == "sarif":
+        from .as_sarif import chunks
+    else:
+        from .as_json import chunks
+    return chunks
 
 
 def _summary(result: Result, written: list[Path], taken: bool, options: Any) -> None:
