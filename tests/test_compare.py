@@ -116,6 +116,19 @@ def test_a_report_is_rebuilt_without_the_capture(saved, tmp_path, capsys, monkey
     assert (tmp_path / "b.html").read_text() == html
 
 
+def test_one_device_of_a_result(saved, tmp_path, capsys):
+    from flowcheck.report import as_json
+    result = as_json.loads((saved / "spv-fault.json").read_text())
+    other = replace(result.devices[0], id="another", identity={"serial_number": "X1"}, addresses=("192.0.2.99",))
+    source = tmp_path / "two.json"
+    source.write_text(as_json.dumps(replace(result, devices=(*result.devices, other))))
+    for name in ("another", "X1", "192.0.2.99"):
+        assert main(["report", "render", str(source), "--device", name, "--json", str(tmp_path / "one.json"), "--quiet"]) == 0
+        assert [device.id for device in as_json.loads((tmp_path / "one.json").read_text()).devices] == ["another"]
+    assert main(["report", "render", str(source), "--device", "nobody", "--json", str(tmp_path / "none.json")]) == 2
+    assert "nobody" in capsys.readouterr().err and not (tmp_path / "none.json").exists()
+
+
 @pytest.mark.parametrize("content", ["", "no JSON", "{}", '{"schema": "flowcheck/result/9"}', None])
 def test_what_is_no_result_is_refused_by_name(tmp_path, capsys, content):
     path = tmp_path / "r.json"

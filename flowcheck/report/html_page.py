@@ -19,8 +19,8 @@ from flowcheck.report.html_attempt import NEEDED, Run, copy, filters, side, step
 from flowcheck.report.markup import inline, lines
 from flowcheck.report.times import clock, day, iso, span
 
-FULL = 400                    # attempts shown with ladder, steps and messages
-_PASSES = 20                  # of each procedure, where there are more attempts than FULL
+FULL = 200                    # attempts shown with ladder, steps and messages; the others have their row of the index
+_EXAMPLES = 20                # of every cause, and of each procedure that passed or stayed open, where there are more attempts than FULL
 DEVICES = 10_000              # rows of the index
 _ATTEMPTS = 1_000             # rows of a device's bring-up
 _OPAQUE = 500
@@ -58,17 +58,20 @@ def in_order(result: Result) -> list[Numbered]:
 
 
 def chosen(result: Result) -> frozenset[tuple[int, int]]:
-    """(device, attempt) of those shown in full: all, or of very many the failures, every cause with examples, and a few passes."""
-    ranks: dict[str, int] = {}
+    """(device, attempt) of those shown in full: all; or of very many examples of every cause and verdict, then the worst of the rest.
+
+    What a thousand devices did alike is told once, in examples. Passes beyond them are left to the index.
+    """
+    ranks: dict[tuple[str, str], int] = {}
     order = []
     for number, device in enumerate(result.devices, 1):
         for place, one in enumerate(device.attempts, 1):
-            group = f"{one.verdict} {one.cause or one.procedure}"
+            group = one.verdict, one.cause or one.procedure
             ranks[group] = rank = ranks.get(group, -1) + 1
-            order.append((words.WORST_FIRST.index(one.verdict), rank, number, place))
+            order.append((rank >= _EXAMPLES, words.WORST_FIRST.index(one.verdict), rank, number, place))
     if len(order) > FULL:
-        order = sorted(entry for entry in order if entry[0] < words.WORST_FIRST.index(PASS) or entry[1] < _PASSES)[:FULL]
-    return frozenset((number, place) for _, _, number, place in order)
+        order = sorted(entry for entry in order if not entry[0] or entry[1] < words.WORST_FIRST.index(PASS))[:FULL]
+    return frozenset((number, place) for *_, number, place in order)
 
 
 def page(report: Report, sections: Iterable[str], only: Numbered | None = None, back: str = "", folder: str = "") -> str:
@@ -81,7 +84,7 @@ def page(report: Report, sections: Iterable[str], only: Numbered | None = None, 
     many = sum(len(device.attempts) for _, device in numbered) > 1
     return "".join((
         _head(_title(result, found), back), _first_screen(report, result, found, folder),
-        "" if back else _causes(numbered, report.full, folder), "\n", _filters(numbered, back) if many and not folder else "",
+        "" if back else _causes(numbered, report.full, folder), "\n", _filters(numbered, back, folder) if many else "",
         '\n<div id="devices">\n', _index(report, numbered, folder) if len(numbered) > 1 and not back else "", "\n", *sections,
         '<p id="none" hidden>No attempt matches the search and filters.</p>\n</div>\n\n', _limits(report, only if back else None), "\n",
         report.provenance, f"</main>\n<script>{source('script.js')}</script>\n</body>\n</html>\n"))
@@ -221,23 +224,27 @@ def _link(name: str, number: int, place: int, full: frozenset[tuple[int, int]], 
     return f'<a href="{file}#d{number}.a{place}">{shown}</a>' if (number, place) in full else shown
 
 
-def _filters(numbered: Sequence[Numbered], back: str) -> str:
+def _filters(numbered: Sequence[Numbered], back: str, folder: str) -> str:
+    """What chooses among the attempts on this page; on a mere index among its rows."""
     attempts = [attempt for _, device in numbered for attempt in device.attempts]
     cites = sorted({(ladder.safe_name(f.cite), inline(f.cite, 20)) for a in attempts for f in a.findings})
-    protocols = sorted({event.kind.partition(".")[0] for a in attempts for event in a.events})
     fields = [_choice("Verdict", "verdict", [(v, words.WORDS[v]) for v in words.WORST_FIRST if any(a.verdict == v for a in attempts)])]
     if len(numbered) > 1 and not back:
         fields.append(_choice("Device", "device", [(f"d{number}", inline(device.id, 80)) for number, device in numbered[:DEVICES]]))
     fields.append(_choice("Procedure", "procedure", [(name, name) for name in sorted({inline(a.procedure, 80) for a in attempts})]))
     if cites:
         fields.append(_choice("Deviating step", "step", cites))
-    fields.append(_choice("Protocol", "protocol", [(name, name) for name in sorted(set(map(ladder.safe_name, protocols)))]))
+    buttons, keys = "", "<kbd>/</kbd> search <kbd>Esc</kbd> clear"
+    if not folder:
+        protocols = {event.kind.partition(".")[0] for a in attempts for event in a.events}
+        fields.append(_choice("Protocol", "protocol", [(name, name) for name in sorted(set(map(ladder.safe_name, protocols)))]))
+        buttons = ('  <span class="buttons"><button type="button" id="f-prev" title="p or left arrow">Previous failure</button> <button type="button" '
+                   'id="f-next" title="n or right arrow">Next failure</button></span>\n')
+        keys = "<kbd>/</kbd> search <kbd>n</kbd> <kbd>p</kbd> next, previous failure <kbd>Esc</kbd> clear"
     return ('<form id="filters" class="filters" role="search" aria-label="Search and filter attempts" hidden>\n'
             '  <label>Search <input type="search" id="f-q" autocomplete="off" spellcheck="false" placeholder="text, address, frame"></label>\n'
-            + "".join(fields) + '  <button type="button" id="f-clear">Clear</button>\n'
-            '  <span class="buttons"><button type="button" id="f-prev" title="p or left arrow">Previous failure</button> <button type="button" '
-            'id="f-next" title="n or right arrow">Next failure</button></span>\n  <output id="f-count" aria-live="polite"></output>\n'
-            '  <span class="keys"><kbd>/</kbd> search <kbd>n</kbd> <kbd>p</kbd> next, previous failure <kbd>Esc</kbd> clear</span>\n</form>\n')
+            + "".join(fields) + f'  <button type="button" id="f-clear">Clear</button>\n{buttons}  <output id="f-count" aria-live="polite"></output>\n'
+            f'  <span class="keys">{keys}</span>\n</form>\n')
 
 
 def _choice(label: str, name: str, options: Iterable[tuple[str, str]]) -> str:
@@ -249,8 +256,8 @@ def _index(report: Report, numbered: Sequence[Numbered], folder: str) -> str:
     full, every = len(report.full), sum(len(device.attempts) for _, device in numbered)
     out = ['<section aria-labelledby="index-h">\n  <h2 id="index-h">Devices</h2>\n']
     if full < every:
-        out.append(f"  <p>{full} of {every} attempts are shown in full: the failures first, with examples of every cause. "
-                   "<code>flowcheck check --json</code> holds them all.</p>\n")
+        out.append(f"  <p>{full} of {every} attempts are shown in full: examples of every cause and procedure, then failures. "
+                   "<code>flowcheck report render RESULT.json --device ID</code> shows those of any device, from the JSON of this check.</p>\n")
     out.append('  <div class="scroll tall" role="region" aria-labelledby="index-h" tabindex="0">\n  <table class="index">\n'
                '    <thead><tr><th scope="col">Verdict</th><th scope="col">Device</th><th scope="col">Procedures, in order</th></tr></thead>\n'
                "    <tbody>\n")
@@ -263,18 +270,22 @@ def _index(report: Report, numbered: Sequence[Numbered], folder: str) -> str:
 
 
 def _index_row(report: Report, number: int, device: DeviceResult, folder: str) -> str:
-    """An attempt that is not shown in full says what went wrong itself."""
+    """An attempt that is not shown in full says what went wrong itself; one that is not on this page is found by its row."""
     file = f"{inline(folder)}/d{number}.html" if folder else ""
     chips, shown = [], False
     for place, one in enumerate(device.attempts[:_ATTEMPTS], 1):
-        text = (f'<span aria-hidden="true">{words.ICONS[one.verdict]}</span> {inline(one.procedure, 80)} '
-                f'<span class="word">{words.WORDS[one.verdict]}</span>')
-        if (number, place) in report.full:
+        full, procedure = (number, place) in report.full, inline(one.procedure, 80)
+        text = f'<span aria-hidden="true">{words.ICONS[one.verdict]}</span> {procedure} <span class="word">{words.WORDS[one.verdict]}</span>'
+        data = ""
+        if folder or not full:
+            cites = " ".join(sorted({ladder.safe_name(finding.cite) for finding in one.findings}))
+            data = f' data-verdict="{one.verdict}" data-device="d{number}" data-procedure="{procedure}" data-steps="{cites}"'
+        if full:
             shown = True
-            chips.append(f'      <a class="chip {one.verdict}" href="{file}#d{number}.a{place}">{text}</a>\n')
+            chips.append(f'      <a class="chip {one.verdict}"{data} href="{file}#d{number}.a{place}">{text}</a>\n')
         else:
             diagnosis = "" if one.verdict == PASS else inline(one.diagnosis, _SENTENCE)
-            chips.append(f'      <span class="chip {one.verdict}">{text}</span> {diagnosis}\n')
+            chips.append(f'      <span class="chip {one.verdict}"{data}>{text}</span> {diagnosis}\n')
     name = inline(device.id, 120) or "unknown"
     if shown:
         name = f'<a href="{file}#d{number}">{name}</a>'

@@ -7,7 +7,7 @@ from dataclasses import replace
 import pytest
 from lxml import html as lxml_html
 
-from flowcheck.report import as_html, as_json
+from flowcheck.report import as_html, as_json, html_page
 
 ALL = ["refused", "several", "hidden", "passed", "hostile", "secret", "empty"]
 
@@ -118,16 +118,39 @@ def test_nothing_judged_is_no_pass(empty):
     assert "Nothing judged" in hero and "Pass" not in hero
 
 
-def test_three_hundred_devices_are_packed(crowd):
-    text = as_html.html(crowd)
+def test_many_passes_are_packed(crowd):
+    text = as_html.html(replace(crowd, devices=crowd.devices[:180]))
     page = parsed(text)
     packed = page.xpath("//*[@data-packed]")
-    assert len(packed) == 290 and len(text) < 2_000_000
+    assert len(packed) == 170 and len(text) < 2_000_000
     body = zlib.decompress(base64.b64decode(packed[0].get("data-packed"))).decode()
     assert "registers with the HNB-GW" in body
     assert [d.get("id") for d in page.xpath("//section[@class='device']")][:2] == ["d1", "d2"]
-    assert "10 fail, 290 pass" in words(page.get_element_by_id("summary"))
+    assert "10 fail, 170 pass" in words(page.get_element_by_id("summary"))
     assert words(page.get_element_by_id("causes")).startswith("Causes Attempts Cause Who should act Where 10 ")
+
+
+def test_of_very_many_all_are_listed_and_examples_shown(crowd):
+    page = parsed(as_html.html(crowd))
+    assert len(page.xpath("//table[@class='index']/tbody/tr")) == 300
+    shown = [attempt.get("data-verdict") for attempt in page.xpath("//details[contains(@class, 'attempt')]")]
+    assert shown == ["fail"] * 10 + ["pass"] * 20
+    assert "30 of 300 attempts are shown in full" in words(page.get_element_by_id("devices"))
+    assert len(page.xpath("//table[@class='index']//span[@data-verdict='pass']")) == 270
+    assert {href[1:] for href in page.xpath("//@href")} <= set(page.xpath("//@id"))
+
+
+def test_every_cause_has_examples_before_failures_fill_up(crowd, refused):
+    attempt = refused.devices[0].attempts[0]
+    device = crowd.devices[0]
+    alike = tuple(replace(device, id=f"same-{n}") for n in range(250))
+    other = tuple(replace(device, id=f"other-{n}", attempts=(attempt,)) for n in range(30))
+    open_ = tuple(replace(device, id=f"open-{n}", attempts=(replace(attempt, verdict="inconclusive", cause=None, findings=()),)) for n in range(30))
+    full = html_page.chosen(replace(crowd, devices=alike + open_ + other + crowd.devices[10:60]))
+    kinds = [("same", 250), ("open", 30), ("other", 30), ("pass", 50)]
+    names = [name for name, count in kinds for _ in range(count)]
+    assert {name: sum(names[number - 1] == name for number, _ in full) for name, _ in kinds} == {
+        "same": 200 - 20 - 20 - 30, "open": 20, "other": 30, "pass": 20}
 
 
 def test_devices_that_fail_come_first_and_keep_their_numbers(crowd):

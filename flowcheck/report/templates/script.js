@@ -80,24 +80,33 @@
       (!value("procedure") || data.procedure === value("procedure")) && (!value("step") || has(data.steps, value("step"))) &&
       (!value("protocol") || has(data.protocols, value("protocol")));
   }
+  // attempts that are not on this page have their row of the index
+  var briefs = all(".index .chip[data-verdict]");
+  function briefly(chip, needle) {
+    return plainly(chip) && (!needle || chip.closest("tr").textContent.toLowerCase().indexOf(needle) >= 0);
+  }
   var run = 0;
   function filter() {
     var mine = ++run, needle = value("q").trim().toLowerCase();
+    var asked = Object.keys(fields).some(function (name) { return value(name).trim(); });
     return Promise.all(attempts.map(function (attempt) {
       if (!plainly(attempt)) { return false; }
       return needle ? textOf(attempt).then(function (text) { return text.indexOf(needle) >= 0; }) : true;
     })).then(function (shown) {
       if (mine !== run) { return; }
-      var count = 0, devices = {};
+      var count = 0, devices = {}, rows = {}, every = attempts.length + briefs.length;
       attempts.forEach(function (attempt, i) {
         attempt.hidden = !shown[i];
-        if (shown[i]) { count += 1; devices[attempt.dataset.device] = true; }
+        if (shown[i]) { count += 1; devices[attempt.dataset.device] = rows[attempt.dataset.device] = true; }
       });
-      all(".device").forEach(function (device) { device.hidden = !devices[device.id]; });
-      all(".index tr[data-device]").forEach(function (row) { row.hidden = !devices[row.dataset.device]; });
-      byId("none").hidden = count > 0 || !attempts.length;
+      briefs.forEach(function (chip) {
+        if (briefly(chip, needle)) { count += 1; rows[chip.dataset.device] = true; }
+      });
+      all(".device").forEach(function (device) { device.hidden = asked && !devices[device.id]; });
+      all(".index tr[data-device]").forEach(function (row) { row.hidden = asked && !rows[row.dataset.device]; });
+      byId("none").hidden = count > 0 || !every;
       var output = byId("f-count");
-      if (output) { output.textContent = count === attempts.length ? "" : count + " of " + attempts.length + " attempts"; }
+      if (output) { output.textContent = count === every ? "" : count + " of " + every + " attempts"; }
     });
   }
   var form = byId("filters"), timer;
@@ -109,8 +118,10 @@
       timer = setTimeout(function () { remember(""); filter(); }, 120);
     });
     byId("f-clear").addEventListener("click", clear);
-    byId("f-next").addEventListener("click", function () { step(1); });
-    byId("f-prev").addEventListener("click", function () { step(-1); });
+    if (byId("f-next")) {
+      byId("f-next").addEventListener("click", function () { step(1); });
+      byId("f-prev").addEventListener("click", function () { step(-1); });
+    }
   }
   function clear() {
     Object.keys(fields).forEach(function (name) { fields[name].value = ""; });
