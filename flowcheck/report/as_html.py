@@ -17,7 +17,7 @@ from flowcheck.report import mask
 from flowcheck.report.html_attempt import Detail, body
 from flowcheck.report.html_page import Numbered, Report, heading, page, section
 
-BUDGET = 1_000_000            # octets of a page up to which everything stands in it as it is
+BUDGET = 1_000_000            # characters of attempts up to which everything stands in a page as it is
 CEILING = 10_000_000          # octets no file exceeds
 
 _LEAST = (Detail(), Detail(messages=200, value=1_024), Detail(messages=40, value=256), Detail(messages=5, value=120))
@@ -45,12 +45,12 @@ def write_html(result: Result, path: str | Path, *, show_secrets: bool = False, 
     folder, written, size = path.parent / f"{path.stem}-devices", [path], 0
     for entry in _shown(report):
         devices.append((entry, _bodies(report, entry)))
-        size += sum(_size(html) for place, html in devices[-1][1] if entry[1].attempts[place - 1].verdict != PASS)
+        size += sum(len(html) for place, html in devices[-1][1] if entry[1].attempts[place - 1].verdict != PASS)
         if size > ceiling:
             break
     else:
-        whole = page(report, _sections(report, devices, _exceeds(devices, BUDGET)))
-        if _size(whole) <= ceiling:
+        whole = page(report, _sections(report, devices, _exceeds(devices, BUDGET))).encode()
+        if len(whole) <= ceiling:
             _write(path, whole)
             return [path]
     folder.mkdir(exist_ok=True)
@@ -61,7 +61,7 @@ def write_html(result: Result, path: str | Path, *, show_secrets: bool = False, 
             file = folder / f"d{entry[0]}.html"
             _write(file, _one_device(report, entry, ceiling, f"../{path.name}", known.pop(entry[0], None)))
             written.append(file)
-    _write(path, page(report, (), folder=folder.name))
+    _write(path, page(report, (), folder=folder.name).encode())
     return written
 
 
@@ -89,16 +89,16 @@ def _attempts(device: DeviceResult, number: int, bodies: Bodies, packing: bool) 
         yield heading(one, f"d{number}.a{place}", number, text, _packed(text) if packing and one.verdict == PASS else "")
 
 
-def _one_device(report: Report, entry: Numbered, ceiling: int, back: str = "", bodies: Bodies | None = None) -> str:
-    """The page of one device with as much detail as fits below the ceiling."""
+def _one_device(report: Report, entry: Numbered, ceiling: int, back: str = "", bodies: Bodies | None = None) -> bytes:
+    """The page, in UTF-8, of one device with as much detail as fits below the ceiling."""
     for detail in _LEAST:
         if bodies is None or detail is not _LEAST[0]:
             bodies = _bodies(report, entry, detail)
         devices = [(entry, bodies)]
         if detail is _LEAST[-1]:
             devices = [(entry, _left_out(bodies, ceiling // 2))]
-        text = page(report, _sections(report, devices, _exceeds(devices, BUDGET)), only=entry, back=back)
-        if _size(text) <= ceiling:
+        text = page(report, _sections(report, devices, _exceeds(devices, BUDGET)), only=entry, back=back).encode()
+        if len(text) <= ceiling:
             break
     return text
 
@@ -107,25 +107,21 @@ def _left_out(bodies: Bodies, room: int) -> Bodies:
     """The last resort: attempts for which there is no room any more keep their heading only."""
     kept = []
     for place, text in bodies:
-        room -= _size(text)
+        room -= len(text)
         kept.append((place, text if room >= 0 else _LEFT_OUT))
     return kept
 
 
 def _exceeds(devices: list[tuple[Numbered, Bodies]], budget: int) -> bool:
-    return sum(_size(text) for _, bodies in devices for _, text in bodies) > budget
+    return sum(len(text) for _, bodies in devices for _, text in bodies) > budget
 
 
 def _packed(text: str) -> str:
     return base64.b64encode(zlib.compress(text.encode(), 9)).decode("ascii")
 
 
-def _size(text: str) -> int:
-    return len(text.encode())
-
-
-def _write(path: Path, text: str) -> None:
+def _write(path: Path, text: bytes) -> None:
     """Whole or not at all: a reader never sees half a page."""
     waiting = path.with_name(path.name + ".part")
-    waiting.write_text(text, encoding="utf-8", newline="\n")
+    waiting.write_bytes(text)
     waiting.replace(path)

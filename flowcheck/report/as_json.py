@@ -90,18 +90,19 @@ def _capture(capture: CaptureInfo, name: str) -> dict[str, Any]:
 
 
 def _device(device: DeviceResult, names: Names) -> dict[str, Any]:
+    fields: dict[int, Any] = {}              # those of a message, by identity: it stands in every attempt it belongs to
     return {"id": device.id, "identity": dict(device.identity), "addresses": list(device.addresses), "evidence": list(device.evidence),
             "lacking": list(device.lacking),
-            "attempts": [_attempt(attempt, names) for attempt in device.attempts]}
+            "attempts": [_attempt(attempt, names, fields) for attempt in device.attempts]}
 
 
-def _attempt(attempt: AttemptResult, names: Names) -> dict[str, Any]:
+def _attempt(attempt: AttemptResult, names: Names, fields: dict[int, Any]) -> dict[str, Any]:
     return {"procedure": attempt.procedure, "title": attempt.title, "clause": attempt.clause, "verdict": attempt.verdict,
             "started": iso(attempt.started), "ended": iso(attempt.ended), "diagnosis": attempt.diagnosis, "side": attempt.side,
             "steps": [_step(step, names) for step in attempt.steps], "cause": attempt.cause,
             "findings": [_finding(finding, names) for finding in attempt.findings], "assumed": list(attempt.assumed),
             "advice": list(attempt.advice), "limits": list(attempt.limits), "roles": [{"role": role, "host": host} for role, host in attempt.roles],
-            "events": [_event(event, names) for event in attempt.events]}
+            "events": [_event(event, names, fields) for event in attempt.events]}
 
 
 def _step(step: StepResult, names: Names) -> dict[str, Any]:
@@ -116,10 +117,13 @@ def _finding(finding: Finding, names: Names) -> dict[str, Any]:
             "repair": finding.repair, "waived": finding.waived, "why": finding.why, "also": finding.also}
 
 
-def _event(event: Event, names: Names) -> dict[str, Any]:
+def _event(event: Event, names: Names, fields: dict[int, Any]) -> dict[str, Any]:
+    shown = fields.get(id(event.fields))
+    if shown is None:
+        shown = fields[id(event.fields)] = plain(event.fields)
     return {"time": iso(event.time), "kind": event.kind, "src": event.src, "dst": event.dst, "frames": _frames(event.frames, names),
             "copies": _frames(event.copies, names), "layers": list(event.layers), "summary": event.summary,
-            "fields": plain(event.fields), "step": event.step, "finding": event.finding,
+            "fields": shown, "step": event.step, "finding": event.finding,
             "problems": [{"offset": offset, "text": text} for offset, text in event.problems]}
 
 

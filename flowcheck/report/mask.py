@@ -87,7 +87,7 @@ def _attempt(attempt: AttemptResult, clean: Callable[[str], str], cleaned: dict[
 
 
 def _step(step: StepResult, clean: Callable[[str], str]) -> StepResult:
-    return step if step.reason is None else replace(step, reason=clean(step.reason))
+    return step if step.reason is None else _with(step, reason=clean(step.reason))
 
 
 def _finding(finding: Finding, clean: Callable[[str], str]) -> Finding:
@@ -96,8 +96,13 @@ def _finding(finding: Finding, clean: Callable[[str], str]) -> Finding:
     if finding.kind == "field-wrong" and _is_secret(name):      # the finding is about the secret itself
         observed, expected = MASK, expected if expected.startswith("present") else MASK
         finding = replace(finding, repair="")
-    return replace(finding, observed=observed, expected=expected, hint=clean(finding.hint), filter=clean(finding.filter),
-                   repair=clean(finding.repair), waived=clean(finding.waived), why=clean(finding.why), also=clean(finding.also))
+    return _with(finding, observed=observed, expected=expected, hint=clean(finding.hint), filter=clean(finding.filter),
+                 repair=clean(finding.repair), waived=clean(finding.waived), why=clean(finding.why), also=clean(finding.also))
+
+
+def _with(one: Any, **texts: str) -> Any:
+    """`one` with these texts: itself where they are what it has."""
+    return one if all(getattr(one, name) == text for name, text in texts.items()) else replace(one, **texts)
 
 
 def _event(event: Event, clean: Callable[[str], str], cleaned: dict[int, Mapping[str, Any]]) -> Event:
@@ -118,13 +123,19 @@ def _is_secret(name: str) -> bool:
     return last in _WHOLE or last.endswith(_ENDINGS)
 
 
+@lru_cache(2048)
+def _secret_names(names: tuple[Any, ...]) -> tuple[Any, ...]:
+    """Those of the keys of a structure that name secrets: messages of one kind have the same keys."""
+    return tuple(name for name in names if _is_secret(str(name)))
+
+
 def _names_user(name: str) -> bool:
     return name.lower().endswith(_USER)
 
 
 def _secret_keys(fields: Mapping[str, Any], kind: str) -> set[Any]:
     """The keys whose values are secrets, reading `{name: .., value: ..}` as one named value."""
-    keys = {key for key in fields if _is_secret(str(key))}
+    keys = set(_secret_names(tuple(fields)))
     if kind == "ftp.command" and str(fields.get("command", "")).upper() in _FTP_SECRETS:
         keys |= {key for key in ("argument", "line", "text") if key in fields}
     values = [key for key in _VALUES if key in fields]
