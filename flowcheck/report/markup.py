@@ -20,13 +20,18 @@ _SHORT = 80
 
 def inline(text: object, limit: int = LIMIT) -> str:
     """`text` in one line, as the content or a quoted attribute of an element."""
-    text = elided(str(text), limit)
-    return _remembered(text) if len(text) <= _SHORT else _INLINE.sub(_put, text)
+    shown = text if type(text) is str else str(text)
+    if len(shown) <= limit:
+        return _remembered(shown) if len(shown) <= _SHORT else _INLINE.sub(_put, shown)
+    return _INLINE.sub(_put, elided(shown, limit))
 
 
 def lines(text: object, limit: int = LIMIT) -> str:
     """`text` with its own line ends and tabs kept."""
-    return _IN_LINES.sub(_put, elided(str(text).replace("\r\n", "\n"), limit))
+    if type(text) is int:
+        return str(text)
+    shown = str(text)
+    return _IN_LINES.sub(_put, elided(shown.replace("\r\n", "\n"), limit)) if shown else shown
 
 
 def escaped(text: str) -> str:

@@ -12,7 +12,7 @@ from __future__ import annotations
 import base64
 import binascii
 import re
-from collections.abc import Callable, Mapping
+from collections.abc import Callable, Mapping, Set
 from dataclasses import replace
 from functools import lru_cache
 from operator import is_
@@ -32,6 +32,7 @@ _ENDINGS = ("password", "passphrase", "presharedkey", "username", "secretkey", "
 _USER = "username"
 _NAMES = ("name", "Name", "key", "parameter", "header")         # of {"name": .., "value": ..} rows
 _VALUES = ("value", "Value")
+_LEAVES = frozenset((str, int, bool, bytes, float, type(None)))
 _FTP_SECRETS = {"PASS", "ACCT"}
 _LEAST = 4                                                      # shorter values would blot out ordinary words
 
@@ -124,23 +125,23 @@ def _is_secret(name: str) -> bool:
 
 
 @lru_cache(2048)
-def _secret_names(names: tuple[Any, ...]) -> tuple[Any, ...]:
+def _secret_names(names: tuple[Any, ...]) -> frozenset[Any]:
     """Those of the keys of a structure that name secrets: messages of one kind have the same keys."""
-    return tuple(name for name in names if _is_secret(str(name)))
+    return frozenset(name for name in names if _is_secret(str(name)))
 
 
 def _names_user(name: str) -> bool:
     return name.lower().endswith(_USER)
 
 
-def _secret_keys(fields: Mapping[str, Any], kind: str) -> set[Any]:
+def _secret_keys(fields: Mapping[str, Any], kind: str) -> Set[Any]:
     """The keys whose values are secrets, reading `{name: .., value: ..}` as one named value."""
-    keys = set(_secret_names(tuple(fields)))
+    keys: Set[Any] = _secret_names(tuple(fields))
     if kind == "ftp.command" and str(fields.get("command", "")).upper() in _FTP_SECRETS:
         keys |= {key for key in ("argument", "line", "text") if key in fields}
-    values = [key for key in _VALUES if key in fields]
-    if values and any(isinstance(fields.get(name), str) and _is_secret(fields[name]) for name in _NAMES):
-        keys.update(values)
+    if "value" in fields or "Value" in fields:
+        if any(isinstance(fields.get(name), str) and _is_secret(fields[name]) for name in _NAMES):
+            keys |= {key for key in _VALUES if key in fields}
     return keys
 
 
@@ -156,8 +157,8 @@ def _gather(value: Any, kind: str, secrets: set[str], depth: int = 0) -> None:
     if isinstance(value, Mapping):
         hidden = _secret_keys(value, kind)
         for key, item in value.items():
-            if key not in hidden:
-                if not isinstance(item, (str, int)):
+            if not hidden or key not in hidden:
+                if type(item) not in _LEAVES:
                     _gather(item, kind, secrets, depth + 1)
             elif not _names_user(str(key)):
                 _add(item, secrets)
@@ -166,7 +167,8 @@ def _gather(value: Any, kind: str, secrets: set[str], depth: int = 0) -> None:
             _add(value[1], secrets)
     elif isinstance(value, (tuple, list)):
         for item in value:
-            _gather(item, kind, secrets, depth + 1)
+            if type(item) not in _LEAVES:
+                _gather(item, kind, secrets, depth + 1)
 
 
 def _add(value: Any, secrets: set[str]) -> None:
@@ -197,11 +199,19 @@ def _cleaner(secrets: set[str]) -> Callable[[str], str]:
     forms = {form for secret in found for form in (secret, secret.replace("&", "&amp;").replace("<", "&lt;"))}
     longest_first = sorted(forms, key=lambda form: (-len(form), form))
     anywhere = re.compile("|".join(rf"(?<![A-Za-z0-9]){re.escape(form)}(?![A-Za-z0-9])" for form in longest_first))
-    return lambda text: _without_pairs(anywhere.sub(MASK, text))
+
+
+    def clean(text: str) -> str:
+        for form in longest_first:                       # looking for a few words is quicker than the expression
+            if form in text:
+                return _without_pairs(anywhere.sub(MASK, text))
+        return _without_pairs(text)
+
+    return clean
 
 
 def _without_pairs(text: str) -> str:
-    if not _TELLTALE.search(text.lower()):
+    if len(text) < _LEAST or not _TELLTALE.search(text.lower()):
         return text
     for pattern, put in _IN_TEXT:
         text = pattern.sub(put, text)
@@ -212,7 +222,14 @@ def _fields(fields: Mapping[str, Any], kind: str, clean: Callable[[str], str], d
     hidden = _secret_keys(fields, kind)
     changed = {}
     for key, value in fields.items():
-        new = _hidden(value) if key in hidden else _value(value, kind, clean, depth + 1)
+        if hidden and key in hidden:
+            new = _hidden(value)
+        elif type(value) is str:
+            new = clean(value)
+        elif type(value) is int or value is None:
+            continue
+        else:
+            new = _value(value, kind, clean, depth + 1)
         if new is not value:
             changed[key] = new
     return {**fields, **changed} if changed else fields
