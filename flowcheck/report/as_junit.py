@@ -8,7 +8,6 @@ failure's text. A case takes the worst verdict of the device's attempts. An inco
 from __future__ import annotations
 
 from collections.abc import Iterator
-from xml.sax.saxutils import escape, quoteattr
 
 from flowcheck.model import FAIL, INCONCLUSIVE, PASS, AttemptResult, DeviceResult, Result, worst
 from flowcheck.report import mask, words
@@ -70,9 +69,19 @@ def _suite(device: DeviceResult, groups: _Groups, count: dict[str, int], names: 
     cases = [_case(device, procedure, attempts, worst(attempt.verdict for attempt in attempts), names, inconclusive)
              for procedure, attempts in groups.items()]
     started = min(attempt.started for attempt in device.attempts)
-    head = (f'<testsuite name={quoteattr(line(device.id, 200))} tests="{len(groups)}" {_counts(count, inconclusive)} '
+    head = (f'<testsuite name={_quoted(line(device.id, 200))} tests="{len(groups)}" {_counts(count, inconclusive)} '
             f'time="{sum(map(_seconds, device.attempts)):.3f}" timestamp="{iso(started)[:19]}">')
     return "\n".join([head, *cases, "</testsuite>"])
+
+
+def _text(text: str) -> str:
+    """Character data; xml.sax.saxutils would do the same, and load the whole of urllib with it."""
+    return text.replace("&", "&amp;").replace("<", "&lt;").replace(">", "&gt;")
+
+
+def _quoted(text: str) -> str:
+    """An attribute's value in its quotes."""
+    return f'"{_text(text).replace(chr(34), "&quot;")}"'
 
 
 def _seconds(attempt: AttemptResult) -> float:
@@ -81,7 +90,7 @@ def _seconds(attempt: AttemptResult) -> float:
 
 def _case(device: DeviceResult, procedure: str, attempts: list[AttemptResult], verdict: str | None, names: tuple[str, ...],
           inconclusive: str) -> str:
-    head = (f'<testcase classname={quoteattr(line(device.id, 200))} name={quoteattr(line(f"{procedure} {attempts[0].title}", 300))} '
+    head = (f'<testcase classname={_quoted(line(device.id, 200))} name={_quoted(line(f"{procedure} {attempts[0].title}", 300))} '
             f'time="{sum(map(_seconds, attempts)):.3f}"')
     if verdict == PASS:
         return head + "/>"
@@ -92,7 +101,7 @@ def _case(device: DeviceResult, procedure: str, attempts: list[AttemptResult], v
         text = f"{len(attempts)} attempts: " + ", ".join(attempt.verdict for attempt in attempts) + "\n\n" + text
     cause = words.cause(first)
     message = line(first.diagnosis or (cause.code if cause else first.verdict), 400)
-    return f'{head}>\n<{element} type="{kind}" message={quoteattr(message)}>{escape(text)}</{element}>\n</testcase>'
+    return f'{head}>\n<{element} type="{kind}" message={_quoted(message)}>{_text(text)}</{element}>\n</testcase>'
 
 
 def _essence(attempt: AttemptResult, names: tuple[str, ...]) -> str:
