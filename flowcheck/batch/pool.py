@@ -11,6 +11,8 @@ import multiprocessing
 import signal
 import sys
 from collections.abc import Callable, Iterable, Iterator
+from importlib import import_module
+from importlib.util import find_spec
 from multiprocessing.connection import Connection, wait
 from time import monotonic
 from typing import Any
@@ -18,6 +20,7 @@ from typing import Any
 from .inputs import Asked
 from .work import Settings, Worker, failure
 
+_NEEDED = ("..check", "..report.as_html", "lxml.etree", "msgpack", "zstandard")      # by every worker: loaded once, before the fork
 _CLEAN_EVERY = 64          # observations between two looks for cyclic garbage
 
 
@@ -28,6 +31,9 @@ class Pool:
         self.settings, self.limit_seconds, self.limit_memory = settings, limit_seconds, limit_memory
         self._context = multiprocessing.get_context("fork" if "fork" in multiprocessing.get_all_start_methods() else "spawn")
         self._worker = Worker(settings)                  # before the fork: mistakes in rules are told once, here
+        for module in _NEEDED:
+            if find_spec(module, __package__):
+                import_module(module, __package__)
         gc.collect()
         gc.freeze()
         self._jobs = jobs

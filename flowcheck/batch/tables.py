@@ -8,7 +8,9 @@ from __future__ import annotations
 
 import csv
 import os
-from collections.abc import Callable, Iterable
+from array import array
+from collections.abc import Callable, Iterable, Sequence
+from itertools import accumulate
 from pathlib import Path
 from typing import Any
 
@@ -73,23 +75,38 @@ def _parquet(path: Path, columns: tuple[str, ...], table: list[list[Any]]) -> No
     import pyarrow as arrow
     from pyarrow import parquet
     values = list(zip(*table)) if table else [()] * len(columns)
-    data = {name: arrow.array([_value(name, v) for v in held], _kind(name) or arrow.string()) for name, held in zip(columns, values)}
-    _moved(path, lambda place: parquet.write_table(arrow.table(data), place, compression="zstd"))
+    data = [_array(name, held) for name, held in zip(columns, values)]
+    _moved(path, lambda place: parquet.write_table(arrow.Table.from_arrays(data, names=list(columns)), place, compression="zstd"))
 
 
-def _kind(name: str) -> Any:
+def _array(name: str, values: Sequence[Any]) -> Any:
+    """A column, made of its buffers as Arrow's columnar format lays them out: `pyarrow.array` would load all of pandas first."""
     import pyarrow as arrow
     if name in rows.TIMES:
-        return arrow.timestamp("ns", tz="UTC")
-    return arrow.int64() if name in rows.NUMBERS else arrow.float64() if name == "seconds" else None
+        kind, code, values = arrow.timestamp("ns", tz="UTC"), "q", [None if value is None else min(value, _LAST) for value in values]
+    elif name in rows.NUMBERS:
+        kind, code = arrow.int64(), "q"
+    elif name == "seconds":
+        kind, code = arrow.float64(), "d"
+    else:
+        kind, code = arrow.string(), ""
+    present = None if None not in values else _bits([value is not None for value in values])
+    if code:
+        buffers = [array(code, [0 if value is None else value for value in values])]
+    else:
+        texts = [b"" if value is None else str(value).encode("utf-8", "backslashreplace") for value in values]
+        data = b"".join(texts)
+        if len(data) >= 1 << 31:
+            kind = arrow.large_string()                  # offsets of 32 bits do not reach that far
+        buffers = [array("q" if kind == arrow.large_string() else "i", accumulate(map(len, texts), initial=0)), data]
+    return arrow.Array.from_buffers(kind, len(values), [present, *map(arrow.py_buffer, buffers)])
 
 
-def _value(name: str, value: Any) -> Any:
-    if value is None or name in rows.NUMBERS or name == "seconds":
-        return value
-    if name in rows.TIMES:
-        return min(value, _LAST)
-    return str(value).encode("utf-8", "backslashreplace").decode()
+def _bits(flags: Sequence[bool]) -> Any:
+    """A validity bitmap: least significant bit first."""
+    import pyarrow as arrow
+    whole = int("".join("1" if flag else "0" for flag in reversed(flags)), 2)
+    return arrow.py_buffer(whole.to_bytes((len(flags) + 7) // 8, "little"))
 
 
 def _moved(path: Path, fill: Callable[[Path], Any]) -> None:
