@@ -58,6 +58,8 @@ def run(options: argparse.Namespace) -> int:
     if options.redact:
         from ..share.deliver import redaction
         shown, pseudonyms = redaction(result, observation, options)
+    if not (options.evidence or options.bundle):
+        del observation                                  # messages that no attempt holds are in the way of the reports
     write.reports(shown, options)
     if options.evidence or options.bundle:
         from ..share.deliver import deliver

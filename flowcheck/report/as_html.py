@@ -16,6 +16,7 @@ from flowcheck.model import PASS, DeviceResult, Result
 from flowcheck.report import mask
 from flowcheck.report.html_attempt import Detail, body
 from flowcheck.report.html_page import Numbered, Report, heading, page, section
+from flowcheck.report.whole import write_whole
 
 BUDGET = 1_000_000            # characters of attempts up to which everything stands in a page as it is
 CEILING = 10_000_000          # octets no file exceeds
@@ -39,7 +40,7 @@ def write_html(result: Result, path: str | Path, *, show_secrets: bool = False, 
     path = Path(path)
     path.parent.mkdir(parents=True, exist_ok=True)
     if len(report.numbered) == 1:
-        _write(path, _one_device(report, report.numbered[0], ceiling))
+        write_whole(path, (_one_device(report, report.numbered[0], ceiling),))
         return [path]
     devices: list[tuple[Numbered, Bodies]] = []
     folder, written, size = path.parent / f"{path.stem}-devices", [path], 0
@@ -51,7 +52,7 @@ def write_html(result: Result, path: str | Path, *, show_secrets: bool = False, 
     else:
         whole = page(report, _sections(report, devices, _exceeds(devices, BUDGET))).encode()
         if len(whole) <= ceiling:
-            _write(path, whole)
+            write_whole(path, (whole,))
             return [path]
     folder.mkdir(exist_ok=True)
     known = {entry[0]: bodies for entry, bodies in devices}
@@ -59,9 +60,9 @@ def write_html(result: Result, path: str | Path, *, show_secrets: bool = False, 
     for entry in sorted(_shown(report), key=lambda entry: entry[0]):
         if any((entry[0], place) in report.full for place in range(1, len(entry[1].attempts) + 1)):
             file = folder / f"d{entry[0]}.html"
-            _write(file, _one_device(report, entry, ceiling, f"../{path.name}", known.pop(entry[0], None)))
+            write_whole(file, (_one_device(report, entry, ceiling, f"../{path.name}", known.pop(entry[0], None)),))
             written.append(file)
-    _write(path, page(report, (), folder=folder.name).encode())
+    write_whole(path, (page(report, (), folder=folder.name).encode(),))
     return written
 
 
@@ -118,10 +119,3 @@ def _exceeds(devices: list[tuple[Numbered, Bodies]], budget: int) -> bool:
 
 def _packed(text: str) -> str:
     return base64.b64encode(zlib.compress(text.encode(), 9)).decode("ascii")
-
-
-def _write(path: Path, text: bytes) -> None:
-    """Whole or not at all: a reader never sees half a page."""
-    waiting = path.with_name(path.name + ".part")
-    waiting.write_bytes(text)
-    waiting.replace(path)

@@ -14,7 +14,7 @@ import binascii
 import re
 from collections.abc import Callable, Mapping, Set
 from dataclasses import replace
-from functools import lru_cache
+from functools import cache, lru_cache
 from operator import is_
 from typing import Any
 
@@ -198,13 +198,15 @@ def _cleaner(secrets: set[str]) -> Callable[[str], str]:
         return _without_pairs
     forms = {form for secret in found for form in (secret, secret.replace("&", "&amp;").replace("<", "&lt;"))}
     longest_first = sorted(forms, key=lambda form: (-len(form), form))
-    anywhere = re.compile("|".join(rf"(?<![A-Za-z0-9]){re.escape(form)}(?![A-Za-z0-9])" for form in longest_first))
 
+    @cache
+    def anywhere() -> re.Pattern[str]:
+        return re.compile("|".join(rf"(?<![A-Za-z0-9]){re.escape(form)}(?![A-Za-z0-9])" for form in longest_first))
 
     def clean(text: str) -> str:
-        for form in longest_first:                       # looking for a few words is quicker than the expression
+        for form in longest_first:           # few secrets stand anywhere but under their names: the expression is made where one does
             if form in text:
-                return _without_pairs(anywhere.sub(MASK, text))
+                return _without_pairs(anywhere().sub(MASK, text))
         return _without_pairs(text)
 
     return clean

@@ -11,6 +11,7 @@ from typing import Any
 from ..errors import UsageError
 from ..model import Result
 from .mask import masked
+from .whole import write_whole
 
 DEFAULT_DIRECTORY = "reports"
 _FORMATS = ("html", "json", "junit", "sarif")
@@ -53,10 +54,7 @@ def _write(name: str, result: Result, target: str) -> list[Path]:
         if name == "html":
             from .as_html import write_html
             return write_html(result, path, show_secrets=True)
-        waiting = path.with_name(path.name + ".part")
-        with open(waiting, "w", encoding="utf-8") as file:
-            file.writelines(_chunks(name)(result, show_secrets=True))
-        waiting.replace(path)
+        write_whole(path, (chunk.encode() for chunk in _chunks(name)(result, show_secrets=True)))
     except OSError as error:
         raise UsageError(f"{target}: cannot be written: {error.strerror}") from error
     return [path]

@@ -5,6 +5,7 @@ import pytest
 
 from flowcheck.errors import UsageError
 from flowcheck.report import write
+from flowcheck.report.whole import write_whole
 
 
 def options(**given):
@@ -46,3 +47,18 @@ def test_what_cannot_be_written_is_said(refused, tmp_path):
     (tmp_path / "file").write_text("")
     with pytest.raises(UsageError, match="cannot be written"):
         write.reports(refused, options(json=str(tmp_path / "file" / "r.json")))
+
+
+def test_a_file_that_cannot_be_finished_leaves_the_old_one(tmp_path):
+    path = tmp_path / "report.json"
+    path.write_text("as it was")
+
+    def pieces():
+        yield b"half of"
+        raise OSError(28, "No space left on device")
+
+    with pytest.raises(OSError):
+        write_whole(path, pieces())
+    assert path.read_text() == "as it was" and list(tmp_path.iterdir()) == [path]
+    write_whole(path, [b"the ", b"new one"])
+    assert path.read_text() == "the new one" and list(tmp_path.iterdir()) == [path]
