@@ -7,8 +7,10 @@ from dataclasses import replace
 import pytest
 from lxml import html as lxml_html
 
+from flowcheck.model import Endpoint, Opaque
 from flowcheck.report import as_html, as_json, html_page
 
+T0 = 1_777_636_800_000_000_000
 ALL = ["refused", "several", "hidden", "passed", "hostile", "secret", "empty"]
 
 
@@ -172,6 +174,15 @@ def test_past_the_ceiling_each_device_has_a_file(crowd, tmp_path):
     second = parsed(written[20].read_text())
     assert second.get_element_by_id("d20") is not None and "✓ Pass" in words(second.get_element_by_id("summary"))
     assert "../r.html" in second.xpath("//@href")
+
+
+def test_a_device_page_lists_the_unread_traffic_of_its_device(crowd, tmp_path):
+    devices = tuple(replace(device, addresses=(f"10.0.0.{n}",)) for n, device in enumerate(crowd.devices[:30]))
+    opaque = tuple(Opaque("esp", T0, T0 + n, Endpoint(f"10.0.0.{n}"), Endpoint("192.0.2.1", 4500), packets=n + 1) for n in range(30))
+    written = as_html.write_html(replace(crowd, devices=devices, opaque=opaque), tmp_path / "r.html", ceiling=300_000)
+    hosts = [[words(row[2]) for row in parsed(path.read_text()).xpath("//h3[@id='opaque-h']/following::tbody[1]/tr")] for path in written]
+    assert len(hosts[0]) == 30
+    assert hosts[1:] == [[f"10.0.0.{n} → 192.0.2.1:4500"] for n in range(30)]
 
 
 def test_one_device_too_large_is_thinned(several, tmp_path):
