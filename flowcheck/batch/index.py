@@ -12,7 +12,6 @@ Files lie under index/ by the digest of the captures' contents and of what decod
 
 from __future__ import annotations
 
-import os
 from collections.abc import Sequence
 from pathlib import Path
 from typing import Any
@@ -20,6 +19,7 @@ from typing import Any
 from ..errors import CaptureError
 from ..model import CaptureInfo, Endpoint, FrameRef, Gap, Message, Opaque, Problem
 from ..observation import Observation
+from ..report.whole import write_whole
 
 FORMAT = "flowcheck/index/1"
 MESSAGE = ("kind", "time", "frames", "src", "dst", "stream", "layers", "fields", "exchange", "transaction", "answers", "copies",
@@ -34,9 +34,7 @@ def place(folder: Path, content: str, decoding: str) -> Path:
 def store(observation: Observation, path: Path) -> None:
     """Writes whole or not at all: another run may be reading."""
     path.parent.mkdir(parents=True, exist_ok=True)
-    waiting = path.with_name(f"{path.name}.{os.getpid()}.part")
-    waiting.write_bytes(packed(observation))
-    waiting.replace(path)
+    write_whole(path, (packed(observation),))
 
 
 def load(path: Path) -> Observation:

@@ -8,7 +8,6 @@ judged from its index and not decoded.
 from __future__ import annotations
 
 import hashlib
-import os
 from collections import Counter, defaultdict
 from collections.abc import Iterator, Sequence
 from dataclasses import dataclass, field
@@ -17,6 +16,7 @@ from pathlib import Path
 from time import monotonic
 from typing import Any
 
+from ..report.whole import write_whole
 from . import index, tables
 from .inputs import Asked, Input, is_remote
 from .ledger import Ledger
@@ -153,9 +153,7 @@ def _record(asked: Asked, outcome: dict[str, Any], ledger: Ledger, settings: Set
 
 def _put(path: Path, data: bytes) -> None:
     path.parent.mkdir(parents=True, exist_ok=True)
-    waiting = path.with_name(f"{path.name}.{os.getpid()}.part")
-    waiting.write_bytes(data)
-    waiting.replace(path)
+    write_whole(path, (data,))
 
 
 def _write(ledger: Ledger, folder: Path) -> float:
