@@ -26,4 +26,3 @@ def test_a_column(name, values, kind):
 def test_what_no_column_can_hold():
     assert tables._array("first", [1 << 70]).to_pylist()[0] == arrow.array([(1 << 63) - 1], TIMES).to_pylist()[0]
     assert tables._array("path", ["a\udcff"]).to_pylist() == ["a\\udcff"]
-/root/.pyenv/libexec/pyenv-hooks: line 24: enable: cannot open shared object /root/.pyenv/libexec/pyenv-realpath.dylib: /root/.pyenv/libexec/pyenv-realpath.dylib: cannot open shared object file: No such file or directory
