@@ -12,6 +12,7 @@ from __future__ import annotations
 
 from collections import Counter
 from collections.abc import Callable, Iterable
+from functools import lru_cache
 from struct import unpack_from
 from types import ModuleType
 from typing import Any
@@ -28,6 +29,7 @@ EXPIRE_EVERY = 0xFFF        # packets between two looks for silent connections
 NESTING = 16                # Payloads within Payloads; deeper ones are an attack
 TAP_SHIFT = 32
 _REINJECTED = {"ip", "eth", "ppp"}
+_endpoint = lru_cache(maxsize=1 << 14)(Endpoint)     # those of a flow are made once
 _PROTOCOL_NAMES = {1: "icmp", 6: "tcp", 17: "udp", 50: "esp", 51: "ah", 58: "icmpv6", 132: "sctp"}
 
 
@@ -103,7 +105,7 @@ class Dissector:
             if flow is None:
                 flow = self._flows[key] = _Flow(self._identifier(), self._recogniser.by_protocol[protocol])
             name = _PROTOCOL_NAMES.get(protocol)
-            context = Context(packet.time, _refs(packet.frames), Endpoint(packet.src), Endpoint(packet.dst),
+            context = Context(packet.time, _refs(packet.frames), _endpoint(packet.src), _endpoint(packet.dst),
                               (*packet.layers, name) if name else packet.layers, flow.id, packet.missing,
                               secrets=self._secrets)
             self._datagram(flow, packet.data, context)
@@ -139,7 +141,7 @@ class Dissector:
                 return
             flow.tries = 0
         missing = packet.missing if length == 0 else max(0, length - len(data))
-        context = Context(packet.time, _refs(packet.frames), Endpoint(src, sport), Endpoint(dst, dport),
+        context = Context(packet.time, _refs(packet.frames), _endpoint(src, sport), _endpoint(dst, dport),
                           (*packet.layers, "udp"), flow.id, missing, secrets=self._secrets)
         self._datagram(flow, payload, context)
         if hasattr(flow.module, "TUNNEL"):

@@ -15,7 +15,7 @@ from typing import Any
 
 from . import decode
 from .capture.bypass import Bypass
-from .capture.tcp import Connections, Data, Finished, Handshake, Lost, Opened, Reset, way_key
+from .capture.tcp import Connection, Connections, Data, Finished, Handshake, Lost, Opened, Reset, way_key
 from .decode.wire import Tape
 from .model import Context, Expect, FrameRef, Gap, Inner, Message, Packet, Secrets, Skip, Switch
 from .passing import Stretch
@@ -33,13 +33,13 @@ class Streams:
                  found: Callable[[Any], None], gaps: list[Gap], undecoded: Counter[str], bypass: Bypass):
         self._recogniser, self._secrets, self._identifier = recogniser, secrets, identifier
         self._found, self._gaps, self._undecoded, self._bypass = found, gaps, undecoded, bypass
-        self._connections = Connections()
+        self._connections = Connections(self._bytes)
         self._streams: dict[int, _Stream] = {}
         self._expected: dict[tuple[str, int | None], Expect] = {}
         self._passing: dict[tuple, _Stream] = {}             # by direction, those of which octets pass by
         self._begun: list[_Stream] = []                      # of which octets shall pass by from the next segment on
         self._events: dict[type, Callable[[Any], None]] = {
-            Data: self._bytes, Opened: self._opened, Handshake: self._handshake, Lost: self._hole,
+            Data: lambda event: self._bytes(*event), Opened: self._opened, Handshake: self._handshake, Lost: self._hole,
             Finished: self._ended, Reset: self._ended}
 
     def segment(self, packet: Packet, refs: tuple[FrameRef, ...]) -> None:
@@ -97,11 +97,11 @@ class Streams:
     def _handshake(self, event: Handshake) -> None:
         self._tell(event, "tcp." + event.what)
 
-    def _bytes(self, event: Data) -> None:
-        stream = self._streams.get(event.connection.id)
+    def _bytes(self, connection: Connection, side: int, data: bytes, ref: FrameRef, time: int) -> None:
+        stream = self._streams.get(connection.id)
         if stream is not None and not stream.given_up:
-            stream.last = event.time
-            self._data(stream, event.side, event.data, event.ref, event.time)
+            stream.last = time
+            self._data(stream, side, data, ref, time)
 
     def _hole(self, event: Lost) -> None:
         stream = self._streams.get(event.connection.id)

@@ -7,7 +7,7 @@ segment far from everything expected. Where the handshake was not captured the l
 
 from __future__ import annotations
 
-from collections.abc import Iterable, Iterator
+from collections.abc import Callable, Iterable, Iterator
 from struct import Struct
 
 from ..model import Endpoint, FrameRef, Packet
@@ -31,13 +31,16 @@ _IDLE = 4 * 3600 * _SECOND
 _SWEEP = 30 * _SECOND
 _MOST_CONNECTIONS = 50_000
 
+InOrder = Callable[[Connection, int, bytes, FrameRef, int], None]      # the fields of Data
 _Way = tuple[Connection, Half, Half]      # a connection as one direction sees it: its own half first
 
 
 class Connections:
     """All TCP connections of one observation."""
 
-    def __init__(self) -> None:
+    def __init__(self, bytes_in_order: InOrder | None = None) -> None:
+        """`bytes_in_order` takes what continues a stream without further ado, in place of a Data event."""
+        self._in_order = bytes_in_order
         self._ways: dict[tuple, _Way] = {}   # by direction, each with its own key
         self._open: dict[int, Connection] = {}
         self._waiting: dict[int, Connection] = {}                       # those with a hole
@@ -68,7 +71,10 @@ class Connections:
                 if connection.dropped:
                     return ()
                 mine.tail = payload = data[header:]
-                return (Data(connection, mine.side, payload, refs[-1], packet.time),)
+                if self._in_order is None:
+                    return (Data(connection, mine.side, payload, refs[-1], packet.time),)
+                self._in_order(connection, mine.side, payload, refs[-1], packet.time)
+                return ()
         return self._uncommon(packet, refs[-1], way, ports, seq, ack, flags, data[header:], size)
 
     def expire(self, now: int) -> Iterator[Event]:
