@@ -52,6 +52,19 @@ def test_whole_connection():
     assert events[5] == Finished(connection, 1, 6, FrameRef(0, 6))
 
 
+def test_bytes_in_order_can_go_straight_to_who_wants_them():
+    segments = [packet(number, *segment) for number, segment in enumerate([*HANDSHAKE, *(
+        ("c", C0 + 1 + 4 * i, 5001, ACK, b"%04d" % i) for i in (0, 1, 3, 2, 4))], 1)]
+    taken = []
+    connections = Connections(lambda *fields: taken.append(Data(*fields)))
+    for segment in segments:
+        for event in connections.segment(segment, (FrameRef(0, segment.time),)):
+            taken += [event] if isinstance(event, Data) else []
+    events = run(segments)
+    assert [data[1:] for data in taken] == [event[1:] for event in events if isinstance(event, Data)]
+    assert stream(events, 0) == b"00000001000200030004"
+
+
 @pytest.mark.parametrize("order", [(0, 1, 2, 3), (3, 2, 1, 0), (1, 0, 3, 2), (2, 3, 0, 1), (0, 1, 1, 2, 0, 3)])
 def test_any_order_and_copies(order):
     parts = [("c", 1001 + 4 * i, 5001, ACK, b"part"[i:] + b"part"[:i]) for i in range(4)]
