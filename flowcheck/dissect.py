@@ -85,7 +85,7 @@ class Dissector:
         for flow in self._flows.values():
             if flow.state is not None:
                 if flow.passing is not None:
-                    flow.passing.settle()
+                    flow.passing.finish()
                 self._take(flow.state.end())
         for inner in self._inner_flows.values():
             self._take(inner.end())
@@ -160,7 +160,7 @@ class Dissector:
                 flow.passing = Sealed(self.bypass, state)
         passing = flow.passing
         if passing is not None:
-            passing.settle()
+            passing.settle(data, context)
         self._take(state.datagram(data, context))
         if passing is not None:
             steady = state.steady(data, context)

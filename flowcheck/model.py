@@ -226,6 +226,7 @@ class Steady(NamedTuple):
     sequence: int             # of the next packet
     last: int                 # time of the latest packet
     quiet: int                # ns that may lie between two packets
+    holes: bool               # may numbers be left out, which then are counted only?
 
 
 class Expect(NamedTuple):

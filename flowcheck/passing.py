@@ -13,7 +13,7 @@ from typing import Any
 from .capture.bypass import Bypass, Lane
 from .capture.lanes import COUNTED, ENDLESS, SEALED, SHUT, STREAM, TUNNEL
 from .capture.tcp import Connection
-from .model import Context, FrameRef, Steady
+from .model import Context, Endpoint, FrameRef, Steady
 
 _MASK = 0xFFFFFFFF
 _TCP, _UDP, _ESP = 6, 17, 50
@@ -56,35 +56,51 @@ class Unread:
             self._lane.reset()
 
 
+_Way = tuple[Endpoint, bytes]          # the receiver, and the SPI where ESP has no ports
+
+
+def _way(data: bytes, context: Context) -> _Way:
+    return context.dst, data[:4] if context.dst.port is None else b""
+
+
 class Sealed:
     """The ESP of one flow: a lane for each way it takes, aimed at the SA that was last seen there."""
 
     def __init__(self, bypass: Bypass, state: Any):
         self._bypass, self._state = bypass, state
-        self._lanes: dict[tuple, tuple[Lane, str] | None] = {}        # by layers and ends, with the receiver
+        self._ways: dict[_Way, dict[tuple[str, ...], Lane]] = {}       # each by layers
 
-    def settle(self) -> None:
-        for held in self._lanes.values():
-            lane, dst = held or (None, "")
-            if lane is not None and lane.packets:
-                self._state.passed(lane.spi.to_bytes(4, "big"), dst, lane.packets, lane.octets, lane.last, ref(lane.number))
-                lane.reset()
+    def settle(self, data: bytes, context: Context) -> None:
+        """What came before this packet is told to the decoder, and nothing passes until `aim` says so."""
+        way = _way(data, context)
+        for lane in self._ways.get(way, {}).values():
+            lane.kind = SHUT                       # so that one SA is never counted in two of them
+            self._settle(lane, way)
+
+    def finish(self) -> None:
+        for way, lanes in self._ways.items():
+            for lane in lanes.values():
+                self._settle(lane, way)
+
+    def _settle(self, lane: Any, way: _Way) -> None:
+        if lane.packets:
+            self._state.passed(lane.spi.to_bytes(4, "big"), way[0].address, lane.packets, lane.octets, lane.missing, lane.last,
+                               ref(lane.number))
+            lane.reset()
 
     def aim(self, steady: Steady, context: Context) -> None:
-        """`context` is that of the packet behind which `steady` holds."""
-        src, dst = context.src, context.dst
-        bare = src.port is None
-        place = context.layers, dst, steady.spi if bare else b""
-        if place not in self._lanes:
-            lane = Lane(SEALED)
+        """`steady` is what the decoder expects behind this packet."""
+        src, dst, bare = context.src, context.dst, context.src.port is None
+        lanes = self._ways.setdefault(_way(steady.spi, context), {})
+        lane = lanes.get(context.layers)
+        if lane is None:
+            lane = lanes[context.layers] = Lane(SHUT)
             ends = steady.spi if bare else src.port.to_bytes(2, "big") + dst.port.to_bytes(2, "big")
             key = self._bypass.key(context.layers[:-1], _ESP if bare else _UDP, src.address, dst.address, ends)
-            self._lanes[place] = (lane, dst.address) if key is not None and self._bypass.open(key, lane) else None
-        held = self._lanes[place]
-        if held is not None:
-            lane = held[0]
-            lane.spi = int.from_bytes(steady.spi, "big")
-            lane.next, lane.last, lane.quiet = steady.sequence, steady.last, steady.quiet
+            if key is not None:
+                self._bypass.open(key, lane)
+        lane.kind, lane.spi = SEALED, int.from_bytes(steady.spi, "big")
+        lane.next, lane.last, lane.quiet, lane.holes = steady.sequence, steady.last, steady.quiet, steady.holes
 
 
 class Tunnel:

@@ -135,9 +135,9 @@ def records(number, count=12, size=16_000):
             tcp("10.6.0.1", port, "10.6.1.1", 443, 1, theirs + len(data) + 1, 0x11)]
 
 
-def sealed(number, count=300, carried=True, v6=False):
+def sealed(number, count=300, carried=True, v6=False, step=1):
     src, dst = (f"2001:db8:1::{number:x}", "2001:db8:1::ffff") if v6 else (f"10.2.0.{number}", "10.2.1.1")
-    return [esp(*((src, dst) if way else (dst, src)), 0x10000 + number * 2 + way, 1 + at, carried=carried)
+    return [esp(*((src, dst) if way else (dst, src)), 0x10000 + number * 2 + way, 1 + at * step, carried=carried)
             for at in range(count) for way in (0, 1)]
 
 
@@ -163,7 +163,7 @@ def question(number):
 
 FLOWS = {
     "esp": lambda: sealed(1), "bare esp": lambda: sealed(2, carried=False), "esp, ipv6": lambda: sealed(3, v6=True),
-    "unread": lambda: unread(1), "unread, ipv6": lambda: unread(2, v6=True),
+    "esp of which most is missing": lambda: sealed(4, step=3), "unread": lambda: unread(1), "unread, ipv6": lambda: unread(2, v6=True),
     "gtp": lambda: unread(3, wrap=gtp), "gtp with numbers": lambda: unread(4, wrap=lambda p: gtp(p, 0x32)),
     "gtp, ipv6 inside": lambda: unread(5, v6=True, wrap=gtp),
     "gtp, ipv6 outside": lambda: unread(6, wrap=lambda p: gtp(p, src="2001:db8:7::1", dst="2001:db8:7::2")),

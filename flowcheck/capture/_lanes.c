@@ -15,7 +15,7 @@ enum { RAW_SHAPE = 6, SLL_SHAPE = 8, INSIDE = 16 };
 enum { TCP = 6, UDP = 17 };
 enum { WORDS = 5, KEY = 8 * WORDS, MOST_ENDS = 36 };      /* shape, protocol, two IPv6 addresses, two ports: 38 octets */
 #define NANO 1000000000LL
-#define FORM 1                   /* that of lanes.py: one that was compiled before it changed is not used */
+#define FORM 2                   /* that of lanes.py: one that was compiled before it changed is not used */
 
 static inline uint32_t be16(const uint8_t *p) { return (uint32_t)p[0] << 8 | p[1]; }
 static inline uint32_t be32(const uint8_t *p) { return be16(p) << 16 | be16(p + 2); }
@@ -46,7 +46,7 @@ static int set_field(PyObject *self, PyObject *value, void *at) {
 
 typedef struct Lane {
     PyObject_HEAD
-    int64_t kind, next, left, spi, quiet, keep, packets, octets, last, said, number;
+    int64_t kind, next, left, spi, quiet, keep, holes, packets, octets, missing, last, said, number;
     struct Lane *peer;
     int64_t *frames;
     size_t held, room;
@@ -97,7 +97,7 @@ static void lane_dealloc(PyObject *self) {
 
 static PyObject *lane_reset(PyObject *self, PyObject *Py_UNUSED(none)) {
     Lane *lane = (Lane *)self;
-    lane->packets = lane->octets = lane->said = lane->number = 0;
+    lane->packets = lane->octets = lane->missing = lane->said = lane->number = 0;
     PyMem_Free(lane->frames);
     lane->frames = NULL;
     lane->held = lane->room = 0;
@@ -128,8 +128,8 @@ static int lane_set_peer(PyObject *self, PyObject *value, void *Py_UNUSED(at)) {
 }
 
 static PyGetSetDef lane_fields[] = {
-    FIELD(Lane, kind), FIELD(Lane, next), FIELD(Lane, left), FIELD(Lane, spi), FIELD(Lane, quiet), FIELD(Lane, keep),
-    FIELD(Lane, packets), FIELD(Lane, octets), FIELD(Lane, last), FIELD(Lane, said), FIELD(Lane, number),
+    FIELD(Lane, kind), FIELD(Lane, next), FIELD(Lane, left), FIELD(Lane, spi), FIELD(Lane, quiet), FIELD(Lane, keep), FIELD(Lane, holes),
+    FIELD(Lane, packets), FIELD(Lane, octets), FIELD(Lane, missing), FIELD(Lane, last), FIELD(Lane, said), FIELD(Lane, number),
     {"peer", lane_get_peer, lane_set_peer, NULL, NULL}, {NULL, NULL, NULL, NULL, NULL}};
 static PyMethodDef lane_methods[] = {
     {"reset", lane_reset, METH_NOARGS, "The sums begin anew."}, {"frames", lane_frames, METH_NOARGS, NULL}, {NULL, NULL, 0, NULL}};
@@ -311,9 +311,11 @@ static int take_lane(const Now *now, Lane *lane, const uint8_t *p, const uint8_t
             p += 8;
             size -= 8;
         }
-        if (be32(p) != lane->spi || be32(p + 4) != lane->next || now->time < lane->last) return 0;
+        int64_t sequence = be32(p + 4);
+        if (be32(p) != lane->spi || sequence < lane->next || (sequence > lane->next && !lane->holes) || now->time < lane->last) return 0;
         if (lane->quiet < 0 || (uint64_t)now->time - (uint64_t)lane->last > (uint64_t)lane->quiet) return 0;
-        lane->next++;
+        lane->missing += sequence - lane->next;
+        lane->next = sequence + 1;
         lane->octets += size;
         lane->number = now->scanner->base + now->number;
     } else if (lane->kind == TUNNEL) {

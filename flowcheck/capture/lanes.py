@@ -8,7 +8,8 @@ time that steps back) ends the walk and takes the full way, so that what is foun
 
     COUNTED   UDP that was given up: every datagram
     TUNNEL    GTP-U: a G-PDU (3GPP TS 29.281 5.1) whose inner packet belongs to a lane
-    SEALED    ESP (RFC 4303): the same SPI, the next sequence number, after no pause
+    SEALED    ESP (RFC 4303): the same SPI, the next sequence number (or a higher one, where holes are not listed any
+              more), after no pause
     STREAM    TCP (RFC 9293): the next sequence number, and no more than the octets that are not wanted
 
 `_lanes.c` holds the same in C, for where it could be compiled.
@@ -19,7 +20,7 @@ from __future__ import annotations
 from collections.abc import Sequence
 from struct import Struct
 
-FORM = 1                         # counts changes that _lanes.c has to follow
+FORM = 2                         # counts changes that _lanes.c has to follow
 SHUT, COUNTED, TUNNEL, SEALED, STREAM = range(5)
 ENDLESS = 1 << 62                # octets not wanted, where no end of them is known
 
@@ -48,7 +49,7 @@ _EPB = {order: Struct(order + "7I").unpack_from for order in "<>"}
 class Lane:
     """One direction of a flow: what the next packet must be, and the sums of those that were it."""
 
-    __slots__ = ("kind", "next", "left", "spi", "quiet", "peer", "keep", "packets", "octets", "last", "said", "number", "_frames")
+    __slots__ = ("kind", "next", "left", "spi", "quiet", "peer", "keep", "holes", "packets", "octets", "missing", "last", "said", "number", "_frames")
 
     def __init__(self, kind: int):
         self.kind = kind
@@ -58,12 +59,13 @@ class Lane:
         self.quiet = 0               # SEALED: ns that may lie between two packets
         self.peer: Lane | None = None    # STREAM: the other direction
         self.keep = False            # STREAM: frame numbers of what carries octets are wanted
+        self.holes = False           # SEALED: numbers may be left out
         self.last = 0                # time of the latest packet
         self.reset()
 
     def reset(self) -> None:
         """The sums begin anew."""
-        self.packets = self.octets = 0
+        self.packets = self.octets = self.missing = 0
         self.said = self.number = 0      # time and frame number of the latest packet with octets
         self._frames: list[int] = []
 
@@ -202,9 +204,12 @@ class Scanner:
                 if _u16(block, at + 4)[0] != size or size < 36 or block[at + 25] in (0x10, 0x20):   # it may be IKE
                     return False
                 at, size = at + 8, size - 8
-            if _u32(block, at)[0] != lane.spi or _u32(block, at + 4)[0] != lane.next or not 0 <= time - lane.last <= lane.quiet:
+            sequence = _u32(block, at + 4)[0]
+            if _u32(block, at)[0] != lane.spi or sequence < lane.next or sequence > lane.next and not lane.holes or \
+                    not 0 <= time - lane.last <= lane.quiet:
                 return False
-            lane.next += 1
+            lane.missing += sequence - lane.next
+            lane.next = sequence + 1
             lane.octets += size
             lane.number = self.base + number
         elif kind == TUNNEL:

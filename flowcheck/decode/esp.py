@@ -10,6 +10,7 @@ from __future__ import annotations
 
 from collections.abc import Iterator
 from struct import unpack_from
+from typing import Any
 
 from ..model import Context, FrameRef, Gap, Opaque, Payload, Steady
 
@@ -85,9 +86,10 @@ class _SA:
             if len(bursts) > _BURSTS:
                 self._merge()
 
-    def passed(self, packets: int, octets: int, time: int, frame: FrameRef) -> None:
-        """That many packets in sequence came and stayed closed, after no pause."""
-        self.highest += packets
+    def passed(self, packets: int, octets: int, missing: int, time: int, frame: FrameRef) -> None:
+        """That many packets in sequence, but for those missing, came and stayed closed, after no pause."""
+        self.highest += packets + missing
+        self.skipped += missing
         self.seen += packets
         self.packets += packets
         self.size += octets
@@ -136,11 +138,13 @@ class Flow:
         sa = self._sas.get((data[:4], context.dst.address))
         if sa is None or not (sa.spi or 0) > _RESERVED or sa.null or sa.seen < _NULL_TRIES or not sa.bursts:
             return None
-        return Steady(data[:4], sa.highest + 1, sa.time, sa.quiet) if sa.time == sa.bursts[-1][1] else None
+        if sa.time != sa.bursts[-1][1]:
+            return None
+        return Steady(data[:4], sa.highest + 1, sa.time, sa.quiet, len(sa.holes) >= _HOLES)
 
-    def passed(self, spi: bytes, dst: str, packets: int, octets: int, time: int, frame: FrameRef) -> None:
+    def passed(self, spi: bytes, dst: str, *counted: Any) -> None:
         """Packets as `steady` described them went by."""
-        self._sas[spi, dst].passed(packets, octets, time, frame)
+        self._sas[spi, dst].passed(*counted)
 
     def _new(self, key: tuple[bytes, str], context: Context, sequence: int) -> _SA:
         if len(self._sas) >= _SAS:

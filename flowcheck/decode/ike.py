@@ -10,7 +10,7 @@ from collections.abc import Iterable, Iterator
 from struct import Struct
 from typing import Any
 
-from ..model import Context, FrameRef, Message, Opaque, Payload, Problem, Steady
+from ..model import Context, Message, Opaque, Payload, Problem, Steady
 from . import _ike_names as names
 from . import esp
 from ._ike_payloads import Place, chain, read, read_v1
@@ -103,8 +103,8 @@ class Flow:
     def steady(self, data: bytes, context: Context) -> Steady | None:
         return None if 500 in (context.src.port, context.dst.port) else self._esp.steady(data, context)
 
-    def passed(self, spi: bytes, dst: str, packets: int, octets: int, time: int, frame: FrameRef) -> None:
-        self._esp.passed(spi, dst, packets, octets, time, frame)
+    def passed(self, spi: bytes, dst: str, *counted: Any) -> None:
+        self._esp.passed(spi, dst, *counted)
 
     def end(self) -> Iterator[Opaque]:
         return self._esp.end()

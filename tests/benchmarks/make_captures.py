@@ -187,6 +187,7 @@ def flood(seed: str, first: int, last: int, octets: int) -> Iterator[Packet]:
     downloads = [Connection(chance, (bytes((10, 210, 0, at)), 33000 + at), (FILES, 80)) for at in range(6)]
     waiting = [[*talk.open(), *talk.say(0, b"GET /firmware.bin HTTP/1.1\r\nHost: files\r\n\r\n"),
                 talk.segment(1, 0x18, b"HTTP/1.1 200 OK\r\nContent-Type: application/octet-stream\r\nContent-Length: 999999999999\r\n\r\n")] for talk in downloads]
+    sequence = [0] * 100
     total, step = 0, (last - first) / max(1, octets / 1150)
     time = float(first)
     while total < octets:
@@ -197,7 +198,8 @@ def flood(seed: str, first: int, last: int, octets: int) -> Iterator[Packet]:
             packet = waiting[here].pop(0) if waiting[here] else downloads[here].segment(1, 0x10, filler[at:at + SEGMENT])
         elif kind < 0.7:
             flow = chance.randrange(100)
-            sealed = struct.pack("!II", 0x1000 + flow, int(time) & 0xFFFFFFFF) + filler[at:at + size]
+            sequence[flow] += 1
+            sealed = struct.pack("!II", 0x1000 + flow, sequence[flow]) + filler[at:at + size]
             packet = udp((bytes((10, 200, 0, flow)), 4500), (SEGW, 4500), sealed)
         else:
             flow = chance.randrange(60)

@@ -1,7 +1,7 @@
 #!/usr/bin/env python3
 """Measures flowcheck beside tshark in one run: CPU of the whole process tree (user + system), wall, peak memory, ratios.
 
-    run.py [--folder DIR] [--runs 5] [--small]
+    run.py [--folder DIR] [--runs 5] [--small] [--only start control bulk scaling many]
 
 Captures are made first where DIR has none. Commands take turns, so that a machine that slows down slows all of them; the
 medians are printed, and every verdict is compared with the truth beside the capture.
@@ -12,6 +12,7 @@ from __future__ import annotations
 import argparse
 import json
 import os
+import shlex
 import shutil
 import statistics
 import subprocess
@@ -21,12 +22,20 @@ from pathlib import Path
 
 HERE = Path(__file__).parent
 FLOWCHECK = [sys.executable, "-c", "import sys; from flowcheck.cli import main; sys.exit(main())"]
+IN_PYTHON = [sys.executable, "-c", "import sys; sys.modules['flowcheck.capture._lanes'] = None; from flowcheck.cli import main; sys.exit(main())"]
+PARTS = ("start", "control", "bulk", "scaling", "many")
 UNNEEDED = ("-o tcp.reassemble_out_of_order:TRUE -d tcp.port==7547,http --disable-protocol gtp --disable-protocol udpencap --disable-protocol esp").split()
 WANTED = "dns or isakmp or http or tls.handshake"
+PREFILTER = "port 53 or port 500 or (udp port 4500 and udp[8:4] = 0) or port 443 or port 7547"    # of what the captures hold
 
 
 def tshark(path: Path) -> list[str]:
     return ["tshark", "-n", "-r", str(path), *UNNEEDED, "-Y", WANTED, "-T", "fields", "-e", "frame.number", "-e", "http.file_data"]
+
+
+def prefiltered(path: Path) -> list[str]:
+    """What an expert does who knows the ports: tcpdump picks the packets, tshark reads those."""
+    return ["sh", "-c", f"tcpdump -n -r '{path}' -w - '{PREFILTER}' | {shlex.join(tshark(Path('-')))}"]
 
 
 def measured(command: list[str]) -> tuple[float, float, float]:
@@ -77,30 +86,42 @@ def main() -> None:
     parser.add_argument("--folder", type=Path, default=Path("benchmark-captures"))
     parser.add_argument("--runs", type=int, default=5)
     parser.add_argument("--small", action="store_true", help="a tenth of everything, to see that it works")
+    parser.add_argument("--only", nargs="+", choices=PARTS, default=PARTS)
     options = parser.parse_args()
     folder, part = options.folder, 10 if options.small else 1
     folder.mkdir(parents=True, exist_ok=True)
     count, files, sizes = 2000 // part, 500 // part, (200 // part, 1000 // part)
-    control = made(folder, f"control-{count}.pcap", "control", "--devices", str(count))
-    bulks = [made(folder, f"bulk-{size}.pcap", "bulk", "--megabytes", str(size)) for size in sizes]
-    many = made(folder, f"many-{files}", "many", "--files", str(files))
+    small_files = made(folder, f"many-{files}", "many", "--files", str(files))
     site, out = folder / "site.yaml", folder / "out"
 
-    def check(path: Path) -> list[str]:
-        return [*FLOWCHECK, "check", str(path), "--site", str(site), "--json", str(out / "r.json"), "--html", str(out / "r.html"), "--quiet"]
-    compare("start", {"flowcheck --version": [*FLOWCHECK, "--version"], "check of one small file": check(next(iter(sorted(many.glob("*.pcap")))))}, options.runs)
-    for path in (control, *bulks):
+    def check(path: Path, program: list[str] = FLOWCHECK) -> list[str]:
+        return [*program, "check", str(path), "--site", str(site), "--json", str(out / "r.json"), "--html", str(out / "r.html"), "--quiet"]
+
+    def decode(path: Path) -> list[str]:
+        return [*FLOWCHECK, "decode", str(path), "--format", "jsonl"]
+    if "start" in options.only:
+        compare("start", {"flowcheck --version": [*FLOWCHECK, "--version"], "check of one small file": check(min(small_files.glob("*.pcap")))}, options.runs)
+    if "control" in options.only:
+        path = made(folder, f"control-{count}.pcap", "control", "--devices", str(count))
         print("\n" + right(path, site))
-        compare(path.name, {"tshark": tshark(path), "flowcheck check": check(path), "flowcheck decode": [*FLOWCHECK, "decode", str(path), "--format", "jsonl"]},
-                options.runs)
-    for number in (200 // part, 2000 // part, 20000 // part):
-        path = made(folder, f"control-{number}.pcap", "control", "--devices", str(number))
-        cpu, _, peak = measured(check(path))
-        print(f"{number} devices: {1000 * cpu / number:.2f} ms CPU a device, {peak:.0f} MB")
-    batch = [*FLOWCHECK, "batch", str(many), "--site", str(site), "--output-dir", str(out / "batch"), "--quiet"]
-    compare(f"{files} files", {"tshark": tshark(next(iter(sorted(many.glob("*.pcap"))))), "batch": batch}, options.runs, {"tshark": files})
-    again = measured(batch)
-    print(f"second run with nothing new: {again[0]:.2f} s CPU, {again[1]:.2f} s wall")
+        compare(path.name, {"tshark": tshark(path), "flowcheck check": check(path), "flowcheck decode": decode(path)}, options.runs)
+    if "bulk" in options.only:
+        for size in sizes:
+            path = made(folder, f"bulk-{size}.pcap", "bulk", "--megabytes", str(size))
+            print("\n" + right(path, site))
+            peers = {"tshark": tshark(path)} | ({"tcpdump | tshark": prefiltered(path)} if shutil.which("tcpdump") else {})
+            compare(path.name, {**peers, "flowcheck check": check(path), "check, scan in Python": check(path, IN_PYTHON),
+                                "flowcheck decode": decode(path)}, options.runs)
+    if "scaling" in options.only:
+        for number in (200 // part, 2000 // part, 20000 // part):
+            path = made(folder, f"control-{number}.pcap", "control", "--devices", str(number))
+            cpu, _, peak = measured(check(path))
+            print(f"{number} devices: {1000 * cpu / number:.2f} ms CPU a device, {peak:.0f} MB")
+    if "many" in options.only:
+        batch = [*FLOWCHECK, "batch", str(small_files), "--site", str(site), "--output-dir", str(out / "batch"), "--quiet"]
+        compare(f"{files} files", {"tshark": tshark(min(small_files.glob("*.pcap"))), "batch": batch}, options.runs, {"tshark": files})
+        again = measured(batch)
+        print(f"second run with nothing new: {again[0]:.2f} s CPU, {again[1]:.2f} s wall")
 
 
 if __name__ == "__main__":
