@@ -45,6 +45,7 @@ def gather(pseudonyms: Pseudonyms, messages: Iterable[Message], result: Result, 
         for key, value in device.identity.items():
             if key not in _WHAT:
                 _value(pseudonyms, key, value, "", 0, True)
+                _short_name(pseudonyms, value)
     for message in messages:
         for end in (message.src, message.dst):
             pseudonyms.add(MAC if _MAC.match(end.address) else ADDRESS, end.address)
@@ -55,6 +56,13 @@ def gather(pseudonyms: Pseudonyms, messages: Iterable[Message], result: Result, 
             pseudonyms.add(NAME, name)
         for address in host.addresses:
             pseudonyms.add(ADDRESS, address)
+
+
+def _short_name(pseudonyms: Pseudonyms, name: str) -> None:
+    """Sentences call a device by the first label of its name (TS 23.003 28.2: `<OUI>-<serial>.hnb.femto...`)."""
+    label, _, rest = name.partition(".")
+    if rest and any(character.isdigit() for character in label):
+        pseudonyms.add(WORD, label)
 
 
 def _value(pseudonyms: Pseudonyms, key: str, value: Any, kind: str, depth: int, whose: bool = False) -> None:
