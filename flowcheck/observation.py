@@ -26,10 +26,11 @@ from .session.clocks import Correction, corrected_gap, corrected_message, correc
 from .session.clocks import corrections as estimate
 
 ROTATION_SLACK = 1_000_000          # ns: how far packets of a rotated file may lie before the last of the one before
-CLOCK_STEP = 1_000_000_000          # ns by which time may run backwards without being a step of the clock
+CLOCK_STEP = 50_000_000             # ns by which time may run backwards without being a step of the clock: cards and buffers turn packets round
 OPENING = 256                       # packets of a file that are compared with the beginning of others
 UNSET = 1_104_537_600_000_000_000   # ns, 2005-01-01: an earlier clock was never set, it counts from 1970 or from its firmware's date
 _MOMENT = 1_000_000                  # ns between the last packet before a clock was set and the first after it
+_TURN = 1_000_000_000                # ns that may lie between the buffers of two interfaces
 _MOST_STEPS = 64                     # of the clock of one file that are noted
 _MOST_RECORDINGS = 64               # taps of one evidence capture
 MARK, MARKED = 48, 128              # by their last octets, which no link layer and no NAT changes; short packets are too alike
@@ -235,6 +236,8 @@ def _read(file: _File, tap: _Tap, keys: Any, progress: Any) -> _Span:
     tap.dissector.settle()
     if last is not None:
         tap.last = max(tap.last, last)
+    if len(file.capture.interfaces) > 1:             # what several interfaces saw is written in turns, each from its own buffer
+        steps = [step for step in steps if step.back >= _TURN]
     tap.dissector.gaps += [Gap(step.time, step.time + step.back, f"the clock of the capture steps back by {step.back / 1e9:.1f} s at frame "
                                f"{step.frame}, so that the order of messages is not certain", capture=index) for step in steps]
     return _Span(packets, first, last, steps)
