@@ -30,7 +30,8 @@ def _remarks(attempt: AttemptResult, timeline: Timeline, observation: Observatio
 
 
 def _holes(attempt: AttemptResult, timeline: Timeline) -> Iterator[str]:
-    near = list(dict.fromkeys(gap.reason for gap in timeline.gaps if gap.start <= attempt.ended and gap.end >= attempt.started))
+    near = list(dict.fromkeys(gap.reason for gap in timeline.gaps if gap.start <= attempt.ended and gap.end >= attempt.started
+                              and not gap.reason.startswith("the clock")))         # a remark says that already
     if len(near) > _HOLES:
         yield f"{len(near)} holes in its time: {near[0]}, and others"
     else:

@@ -11,6 +11,7 @@ import sys
 from collections import Counter
 from collections.abc import Iterable, Iterator, Mapping, Sequence
 from dataclasses import dataclass, field
+from datetime import datetime, timezone
 from itertools import chain, islice
 from pathlib import Path
 from typing import Any, NamedTuple
@@ -140,8 +141,19 @@ def _merged(taps: Sequence[_Tap], corrections: Mapping[int, Correction], told: S
         if times:
             windows[tap] = min(times[0], windows.get(tap, times)[0]), max(times[1], windows.get(tap, times)[1])
     times = [time for window in windows.values() for time in window]
+    gaps += _uncovered(windows.values())
     return Observation(infos, tuple(messages), tuple(opaque), tuple(gaps), (min(times), max(times)) if times else None, tap_of,
                        tuple(limit for _, limits in told for limit in limits), windows)
+
+
+def _uncovered(windows: Iterable[tuple[int, int]]) -> Iterator[Gap]:
+    """The times between recordings; rotated files are one, however quiet it was where one ends and the next begins."""
+    reach: int | None = None
+    for begins, ends in sorted(windows):
+        if reach is not None and begins > reach:
+            first, last = (datetime.fromtimestamp(time // 1_000_000_000, timezone.utc).strftime("%H:%M:%S") for time in (reach, begins))
+            yield Gap(reach, begins, f"no capture covers the time from {first} to {last} UTC")
+        reach = max(ends, reach or 0)
 
 
 def _open(path: str, digest: bool = False) -> list[_File]:

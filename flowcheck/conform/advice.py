@@ -15,7 +15,7 @@ from ..model import Opaque, StepResult
 from ..rulebook.rule import Step
 from . import phrases
 from .parts import Parts
-from .visibility import Visibility, active
+from .visibility import UNCERTAIN, UNCOVERED, Visibility, active
 
 _MOST = 4                               # SAs, connections or hosts named in one sentence
 _PORTS = {"dns": "port 53", "ike": "udp port 500 or udp port 4500 or esp", "s1ap": "sctp", "hnbap": "sctp", "rua": "sctp", "sctp": "sctp",
@@ -139,6 +139,14 @@ def _lossless(one: _Open) -> list[str]:
     return [f"Capture again without loss, with whole packets and a large buffer: {_command(one.view)}."]
 
 
+def _steady(one: _Open) -> list[str]:
+    return [f"Capture again with a clock that is not set meanwhile (let NTP settle first): {_command(one.view)}."]
+
+
+def _unbroken(one: _Open) -> list[str]:
+    return [f"Capture without a break, in files that follow each other (`-G`, `-C`): {_command(one.view)}."]
+
+
 def _whole(one: _Open) -> list[str]:
     return [f"Capture whole packets (`-s 0`, no snap length): {_command(one.view)}."]
 
@@ -220,6 +228,7 @@ _HELP: tuple[tuple[str, Callable[[_Open], list[str]]], ...] = (     # words of a
     ("capture ends", _run_on),
     ("how the connection ended", _to_the_end),
     ("only one direction", _both_ways),
+    (UNCERTAIN, _steady), (UNCOVERED, _unbroken),
     ("missing from the capture", _lossless),
     ("lost by the capture", _lossless),
     ("before the capture began", _earlier),

@@ -23,6 +23,7 @@ from .order import captures_of, overtaken
 from .scope import Scope
 from .several import is_one
 
+UNCERTAIN, UNCOVERED = "order of messages is not certain", "no capture covers"      # of gaps in which nothing that was recorded is missing
 LAYER_KINDS = {"ipsec": ("esp",), "tls": ("tls", "dtls", "ssh")}
 DATAGRAMS = frozenset(("dns", "ike", "sctp", "hnbap", "s1ap", "rua", "ranap", "gtp", "gtpv2", "coap", "nas", "emm", "gmm"))
 SEQUENCED = frozenset(("ike", "sctp"))      # protocols whose later messages cannot be without the earlier ones
@@ -376,7 +377,7 @@ def _said(words: str) -> Callable[[Visibility, Step, int], str]:
 REASONS = (
     (_always, Visibility._unseen, lambda view, step, index: view.timeline.unseen[step.messages[0]]),
     (_always, Visibility._before_the_capture, _said("before the capture began, or outside what it could see")),
-    (_always, Visibility._in_a_gap, lambda view, step, index: f"packets are missing from the capture here: {view._gap(index).reason}"),
+    (_always, Visibility._in_a_gap, lambda view, step, index: _in_words(view._gap(index))),
     (lambda rule, step: _protocol(step) in STREAMS, Visibility._one_sided,
      _said("only one direction of the connection is in the capture")),
     (_is_answer, Visibility._used, _said("the connection was used, so the answer was lost by the capture")),
@@ -460,3 +461,8 @@ def active(opaque: Opaque, start: int, end: int) -> bool:
     bursts = opaque.fields.get("bursts") or [(opaque.start, opaque.end)]
     spans = ((burst["start"], burst["end"]) if isinstance(burst, dict) else burst[:2] for burst in bursts)
     return any(first <= end + SLACK and last >= start - SLACK for first, last in spans)
+
+
+def _in_words(gap: Gap) -> str:
+    said = UNCERTAIN in gap.reason or gap.reason.startswith(UNCOVERED)
+    return gap.reason if said else f"packets are missing from the capture here: {gap.reason}"

@@ -62,6 +62,12 @@ def test_a_lossy_capture_is_to_be_taken_again_with_the_devices_filter():
     assert "without loss" in first and "'host 192.0.2.1'" in first
 
 
+def test_an_uncertain_order_asks_for_a_steady_clock():
+    gap = Gap(10 * SECOND, 12 * SECOND, "the clock of the capture steps back by 2.0 s at frame 9, so that the order of messages is not certain")
+    attempt, = judged(RULE, A, C, gaps=[gap])
+    assert "clock that is not set meanwhile" in attempt.advice[0] and "missing from" not in attempt.diagnosis
+
+
 def test_addresses_that_no_filter_takes_are_left_out():
     attempt, = judged(RULE, A, C, device=replace(HNB, addresses=("192.0.2.1", "not an address"), outer=()),
                       gaps=[Gap(10 * SECOND, 12 * SECOND, "5 octets of a TCP stream are not in the capture")])
