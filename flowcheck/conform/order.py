@@ -74,8 +74,10 @@ def overtaken(step: Step, rule: Rule, scope: Scope, timeline: Timeline, messages
 
 def _watched(step: Step, rule: Rule, scope: Scope, timeline: Timeline, since: Message) -> bool:
     """Does a capture show both ends of the step, this early or earlier, and no connection of theirs cut off?"""
+    if step.src is None or step.dst is None:
+        return False                               # whoever it is with may be out of sight
     ends = [scope.device.addresses if rule.role(name).kind == "device" else scope.host(name, {}).addresses
-            for name in (step.src, step.dst) if name]
+            for name in (step.src, step.dst)]
     if any(all(pair.intersection(end) for end in ends) for pair in timeline.torn):
         return False
     seen = [captures_of(timeline, end) for end in ends]
