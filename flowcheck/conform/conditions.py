@@ -9,7 +9,7 @@ from typing import Any
 from ..rulebook.rule import Condition, Reference
 from .checks import equals
 from .fields import ABSENT
-from .scope import Scope
+from .scope import NOBODY, Host, Scope
 
 
 def holds(condition: Condition, scope: Scope, bound: Mapping[str, Any], seen: frozenset[str]) -> bool | None:
@@ -72,9 +72,17 @@ def _needs_lookup(role: str, scope: Scope, bound: Mapping[str, Any]) -> bool | N
     return None
 
 
+def _as_assigned(role: str, scope: Scope, bound: Mapping[str, Any]) -> Host:
+    """The role's host. What was only inferred gives way to the name that the attempt was told."""
+    host = scope.host(role, bound)
+    if host.source == "inferred" and bound.get(f"{role}.name"):
+        return scope.knowing({**scope.roles, role: NOBODY}).host(role, bound)
+    return host
+
+
 def _same_host(one: str, other: str, scope: Scope, bound: Mapping[str, Any]) -> bool | None:
     """The order of the decision: site profile, equal names, equal addresses (TS 32.583 5.1.1 step 7)."""
-    a, b = scope.host(one, bound), scope.host(other, bound)
+    a, b = (_as_assigned(role, scope, bound) for role in (one, other))
     for group in scope.site.same_entity:
         members = {str(name).lower() for name in group}
         if members & a.names and members & b.names:
