@@ -125,13 +125,13 @@ class _Cutter:
     def _start(self, step: Step, message: Message, resumed: bool) -> Attempt:
         attempt = Attempt(opened_by=step.step, key=self._key(message))
         earlier = self.closed[-1] if self.closed else None
+        first = self.rule.attempt.opens_at[:1] == (step.step,)
+        if not first and earlier is not None and earlier.gave_up != TUNNEL_DELETED:
+            attempt.carried = frozenset(self._before(step.step) & (earlier.seen | earlier.carried))
         if resumed:
-            before = self._before(step.step)
-            if earlier is not None and earlier.gave_up != TUNNEL_DELETED:
-                attempt.carried = frozenset(before & (earlier.seen | earlier.carried))
             attempt.midway = True
-        elif self.rule.attempt.opens_at and step.step != self.rule.attempt.opens_at[0]:
-            attempt.midway = earlier is None and not self._anything_before(message)
+        elif not first:                            # what the capture did not show of the attempt before, it cannot show of this one
+            attempt.midway = earlier.midway if earlier is not None else not self._anything_before(message)
         self.open = attempt
         return attempt
 
