@@ -132,3 +132,20 @@ def test_the_first_message_of_a_capture_that_began_late_opens_an_attempt():
     found, = cut(*run("asr", 5))
     assert found.midway and found.opened_by == "accept"
     assert not cut(message("x.other", 0), *run("z", 5))
+
+
+def test_a_second_attempt_does_not_need_again_what_the_first_one_did():
+    """The tunnel stands; the HNB informs its ACS once more after a fault, as a new attempt."""
+    of = rule('''
+roles: {hnb: {kind: device}, acs: {kind: acs, host: 198.51.100.80}}
+attempt: {opens_at: [init, inform]}
+steps:
+  - {step: init, cite: "1", message: ike.sa_init.request, from: hnb}
+  - {step: inform, cite: "2", message: cwmp.Inform, from: hnb, to: acs}
+  - {step: accept, cite: "3", message: cwmp.InformResponse, from: acs, to: hnb, answers: inform, refused_by: [{message: cwmp.Fault}]}
+''')
+    refused = [message("cwmp.Inform", 1, transaction=1), message("cwmp.Fault", 2, "acs", "hnb", answers=1)]
+    again = [message("cwmp.Inform", 11, transaction=2), message("cwmp.InformResponse", 12, "acs", "hnb", answers=2)]
+    begun = message("ike.sa_init.request", 0)
+    assert [a.verdict for a in judged(of, begun, *refused, *again, ends=20)] == ["fail", "pass"]
+    assert [a.verdict for a in judged(of, *refused, *again, begins=0, ends=20)] == ["fail", "inconclusive"]    # its tunnel is older
