@@ -9,12 +9,13 @@ packets the capture does not hold, and become Gaps.
 from __future__ import annotations
 
 from collections.abc import Iterator
+from socket import AF_INET, AF_INET6, inet_ntop
 from struct import unpack_from
 from typing import Any
 
-from ..model import Context, FrameRef, Gap, Opaque, Payload, Steady
+from ..model import Context, FrameRef, Gap, Message, Opaque, Payload, Steady
 
-KINDS: dict[str, tuple[str, ...]] = {}
+KINDS = {"esp.inside": ("spi", "src", "dst")}       # the first opened packet of an SA: who speaks inside
 PROTOCOLS = {50}
 
 _SAS = 1024                   # of one flow; what comes on top is counted together
@@ -25,6 +26,7 @@ _NULL_TRIES = 3               # packets of an SA that are examined for NULL encr
 _ICV_SIZES = (12, 16, 24, 32, 8, 0)
 _RESERVED = 255               # RFC 4303 2.1: SPIs up to it stand for no SA
 _DUMMY = 59                   # next header of traffic flow confidentiality packets (RFC 4303 2.6)
+_ADDRESSES = {4: (12, 4, AF_INET), 41: (8, 16, AF_INET6)}     # where the addresses stand in the IP header inside
 _IN_IP = {4: "ip", 41: "ip", 97: "eth"}
 
 
@@ -32,7 +34,7 @@ class _SA:
     """What is known of one direction of one SA at this place."""
 
     __slots__ = ("spi", "src", "dst", "layers", "stream", "first", "last", "packets", "size", "lowest", "highest",
-                 "bursts", "quiet", "holes", "skipped", "late", "seen", "null", "time", "keys",
+                 "bursts", "quiet", "holes", "inside", "skipped", "late", "seen", "null", "time", "keys",
                  "cut")
 
     def __init__(self, spi: int | None, context: Context, sequence: int):
@@ -45,6 +47,7 @@ class _SA:
         self.bursts: list[list[int]] = []
         self.quiet = _QUIET
         self.holes: list[list[int]] = []          # [first, last, how many still missing, time before, time after]
+        self.inside: set[int] = set()             # next headers that were seen in it
         self.null: tuple[int, int] | None = None  # sizes of IV and ICV, once NULL encryption is recognised
         self.time = context.time
         self.keys = ""
@@ -115,7 +118,7 @@ class Flow:
         self._sas: dict[tuple[bytes, str], _SA] = {}
         self._carried = carried
 
-    def datagram(self, data: bytes, context: Context) -> tuple[Payload, ...]:
+    def datagram(self, data: bytes, context: Context) -> tuple[Message | Payload, ...]:
         if len(data) < 8:
             return ()
         key = (data[:4], context.dst.address)
@@ -154,20 +157,20 @@ class Flow:
         sa = self._sas[key] = _SA(int.from_bytes(key[0], "big") if key[0] else None, context, sequence)
         return sa
 
-    def _open(self, sa: _SA, data: bytes, context: Context) -> tuple[Payload, ...] | None:
+    def _open(self, sa: _SA, data: bytes, context: Context) -> tuple[Message | Payload, ...] | None:
         """What the packet carries, None where it stays closed."""
         if context.secrets is not None:
             opened = context.secrets.open_esp(context.src.address, context.dst.address, data)
             if opened is not None:
                 if opened.data is not None:
-                    return self._payload(opened.next_header, opened.data, context)
+                    return self._payload(sa, opened.next_header, opened.data, context)
                 sa.keys = opened.refused
         if sa.null is None and sa.seen <= _NULL_TRIES:
             sa.null = _null_sizes(data, context)
         if sa.null is not None:
             found = _null_payload(data, *sa.null, context, dummies=True)
             if found is not None:
-                return self._payload(*found, context)
+                return self._payload(sa, *found, context)
         return None
 
     def end(self) -> Iterator[Opaque | Gap]:
@@ -181,10 +184,17 @@ class Flow:
                     yield Gap(before, after, what, sa.stream if self._carried else None, sa.last.capture)
         self._sas.clear()
 
-    def _payload(self, next_header: int, data: bytes, context: Context) -> tuple[Payload, ...]:
+    def _payload(self, sa: _SA, next_header: int, data: bytes, context: Context) -> tuple[Message | Payload, ...]:
         if next_header == _DUMMY:
             return ()
         context = context.within("esp") if self._carried else context
+        if next_header not in sa.inside and next_header in _ADDRESSES and sa.spi is not None:
+            sa.inside.add(next_header)
+            first, size, family = _ADDRESSES[next_header]
+            if len(data) >= first + 2 * size:
+                src, dst = (inet_ntop(family, data[at:at + size]) for at in (first, first + size))
+                told = context.message("esp.inside", {"spi": f"0x{sa.spi:08x}", "src": src, "dst": dst})
+                return (told, Payload(_IN_IP[next_header], data, context))
         return (Payload(_IN_IP.get(next_header) or f"transport:{next_header}", data, context),)
 
     def _summary(self, sa: _SA) -> Opaque:

@@ -111,7 +111,11 @@ def _join_identities(graph: Graph, facts: Facts) -> None:
             place = facts.place(Endpoint(address), shown_by.time)
             if len(facts.said_at.get(place, ())) < 2:
                 _join_said(graph, facts, place, facts.said_at.get(place, ()))
-                graph.join(node, place, f"IKE handed out {address} in frame {shown_by.frames[-1].number}", shown_by,
+                frame = shown_by.frames[-1].number
+                told = f"IKE handed out {address} in frame {frame}"
+                if shown_by.protocol == "esp":
+                    told = f"the tunnel of IKE SA {node[1]} carries {address}, first in frame {frame}"
+                graph.join(node, place, told, shown_by,
                            _first(_passed_on(facts, address, shown_by.time), tunnel.deleted))
 
 

@@ -66,6 +66,8 @@ class Tunnels:
         for message in messages:
             if message.kind.startswith("ike.") and message.fields.get("spi_i"):
                 self._note(message)
+            elif message.kind == "esp.inside":
+                self._note_inside(message)
         for item in opaque:
             if item.kind == "esp":
                 self._note_traffic(item)
@@ -129,6 +131,17 @@ class Tunnels:
                 self._asked[message.transaction] = spi
         if any(deleted.get("protocol") == "IKE" for deleted in fields.get("deletes") or ()):
             tunnel.deleted = message.time
+
+    def _note_inside(self, message: Message) -> None:
+        """An opened packet tells the inner address where the IKE message that handed it out is hidden."""
+        inner = [(end, message.fields.get(side)) for side, end in (("src", message.src), ("dst", message.dst))
+                 if message.fields.get(side) in self._devices]
+        if len(inner) != 1:
+            return
+        end, address = inner[0]
+        node = self.at_port.at(end, message.time) if end.port is not None else next(reversed(self.at_address.get(end.address, {})), None)
+        if node is not None and all(address != given for given, _ in self.all[node].given):
+            self.all[node].given.append((str(address), message))
 
     def _ends(self, message: Message) -> tuple[Endpoint, Endpoint]:
         """The device's end and the other one; where neither is known, the device is the one that began the SA."""

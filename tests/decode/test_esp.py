@@ -104,7 +104,7 @@ def null(payload, next_header, icv=12, sequence=1):
 def test_null_encryption_is_recognised_in_tunnel_and_transport_mode():
     for icv in (0, 12, 16, 24, 32):
         there = flow()
-        payload, = there.datagram(null(ipv4(), 4, icv), context())
+        _, payload = there.datagram(null(ipv4(), 4, icv), context())
         assert payload.protocol == "ip" and payload.data == ipv4() and payload.context.layers == ("eth", "ip", "esp")
         assert not list(there.end())
     udp = struct.pack(">HHHH", 5000, 53, 16, 0) + b"abcdefgh"
@@ -112,6 +112,15 @@ def test_null_encryption_is_recognised_in_tunnel_and_transport_mode():
     udp = udp[:6] + checksum(pseudo + udp) + udp[8:]
     payload, = flow().datagram(null(udp, 17), context())
     assert payload.protocol == "transport:17" and payload.data == udp
+
+
+def test_the_first_packet_of_an_sa_tells_who_speaks_inside():
+    there = flow()
+    told, _ = there.datagram(null(ipv4(), 4), context())
+    src, dst = (".".join(map(str, ipv4()[at:at + 4])) for at in (12, 16))
+    assert told.kind == "esp.inside" and told.fields == {"spi": "0xc0000001", "src": src, "dst": dst}
+    assert told.src == Endpoint("192.0.2.1") and told.layers == ("eth", "ip", "esp")
+    assert len(there.datagram(null(ipv4(), 4, sequence=2), context())) == 1, "once"
 
 
 def test_null_encryption_needs_everything_to_fit():

@@ -230,9 +230,9 @@ def test_child_keys_are_derived_from_sk_d(exchange, nonces, seed):
     agree(line, key, ESP_CBC, exchange, nonces)
     material = prf_plus(prf("HMAC_SHA2_256"), b"d" * 32, seed, 72)
     inner = b"\x45" + bytes(40)
-    payload, = line(esp(0xD0000001, 1, material[:16], material[16:36], inner))
+    _, payload = line(esp(0xD0000001, 1, material[:16], material[16:36], inner))
     assert payload.protocol == "ip" and payload.data == inner and payload.context.layers == ("eth", "ip", "udp", "esp")
-    payload, = line(esp(0xC0000001, 1, material[36:52], material[52:72], inner), back=True)
+    _, payload = line(esp(0xC0000001, 1, material[36:52], material[52:72], inner), back=True)
     assert payload.data == inner and not ring.rejected
 
 
@@ -254,5 +254,5 @@ def test_negotiation_settles_what_a_row_leaves_open(tmp_path):
     inner = H("4500001400010000401167d80a0000010a000002")
     total = sum(struct.unpack(">10H", inner[:10] + bytes(2) + inner[12:]))
     inner = inner[:10] + struct.pack(">H", 0xFFFF - ((total & 0xFFFF) + (total >> 16))) + inner[12:]
-    payload, = line(esp(0xD0000001, 1, secret, mac, inner))
+    _, payload = line(esp(0xD0000001, 1, secret, mac, inner))
     assert payload.data == inner

@@ -129,6 +129,21 @@ def test_an_hnb_identity_names_the_serial_number_or_the_imsi():
     assert device.identity["imsi"] == "001010000000001" and set(device.addresses) == {"192.0.2.1", "192.0.2.2"}
 
 
+def test_the_first_packet_inside_tells_the_inner_address_where_ike_hides_it():
+    """Keys of ESP alone: each tunnel's port says whose the packet is."""
+    def carried(at, port, inner):
+        told = message("esp.inside", at, f"nat:{port}", "segw:4500", layers=(*UDP, "esp"), spi="0x01")
+        told.fields.update(src=inner, dst="198.51.100.80")
+        return told
+
+    messages = [*tunnel(0, "nat", "a", port=("1001", "1002")), *tunnel(1, "nat", "b", "r2", port=("2001", "2002")),
+                carried(2, 1002, "10.0.0.1"), inform(2, "10.0.0.1", "S1"), carried(3, 2002, "10.0.0.2"), inform(3, "10.0.0.2", "S2", 2),
+                *tunnel(90, "nat", "c", "r3", port=("3001", "3002")), carried(91, 3002, "10.0.0.1"), inform(92, "10.0.0.1", "S3", 3)]
+    found = owners(messages)
+    assert found[:8] == [["00AA11-HNB-S1"]] * 4 + [["00AA11-HNB-S2"]] * 4
+    assert found[12:16] == [["00AA11-HNB-S3"]] * 4, "the pool gave the first one's address to a third"
+
+
 def test_an_enb_id():
     setup = message("s1ap.S1SetupRequest", 2, "hnb", "gw", stream=5)
     setup.fields["Global-ENB-ID"] = {"pLMNidentity": "00101", "type": "homeENB-ID", "eNB-ID": 257}
