@@ -146,15 +146,19 @@ class Explanation:
     def _deadline(self, step: Step, message: Message) -> None:
         if step.within is None:
             return
-        begun = [m.message for m in self.moves.get(step.within.after, ()) if m.what == "match"]
-        begun = [m for m in begun if message.answers is None or m.transaction == message.answers] or begun
+        begun = self._last_matched(step.within.after, message) or self._last_matched(step.within.after)
         seconds = self.view.seconds(step)
-        if begun and (took := (message.time - begun[-1].time) / 1e9) > seconds:
+        if begun is not None and (took := (message.time - begun.time) / 1e9) > seconds:
             self.states[step.step] = "late"
             severity = "error" if step.within.basis == "spec" else "warning"
-            self._add("late", step, "", severity=severity, frames=(*begun[-1].frames, *message.frames),
+            self._add("late", step, "", severity=severity, frames=(*begun.frames, *message.frames),
                       expected=f"within {seconds:g} s of step {self.rule.step(step.within.after).cite}",
                       observed=f"after {took:.1f} s", hint=step.hint)
+
+    def _last_matched(self, name: str, answer: Message | None = None) -> Message | None:
+        """What was last matched with the step; of an answer, what it answers."""
+        return next((m.message for m in reversed(self.moves.get(name, ())) if m.what == "match" and (
+            answer is None or answer.answers is None or m.message.transaction == answer.answers)), None)
 
     def _refused(self, move: Move) -> None:
         step, message, pattern = move.step, move.message, move.pattern

@@ -20,8 +20,8 @@ from .matching import Matcher
 
 def side_by_side(messages: Sequence[Message], rule: Rule, matcher: Matcher) -> Sequence[Message]:
     """The messages with overlapping tries put one after another, each where its first message stands among them."""
-    for group in _groups(rule):
-        places = [i for i, m in enumerate(messages) if any(matcher.could_be(step, m) for step in group.steps())]
+    for steps in _tries(rule):
+        places = [i for i, m in enumerate(messages) if any(matcher.could_be(step, m) for step in steps.get(m.kind, ()))]
         tries: dict[Any, list[Message]] = {}
         for place in places:
             tries.setdefault(_try_of(messages[place]), []).append(messages[place])
@@ -80,6 +80,18 @@ def _groups(rule: Rule) -> tuple[Group, ...]:
                     yield item
                 yield from walk(item.items)
     return tuple(walk(rule.items))
+
+
+@lru_cache(maxsize=64)
+def _tries(rule: Rule) -> tuple[Mapping[str, Sequence[Step]], ...]:
+    """Of each such group: message kind -> the steps that a message of the kind, as itself or as a refusal, can be."""
+    found: list[dict[str, list[Step]]] = []
+    for group in _groups(rule):
+        found.append({})
+        for step in group.steps():
+            for kind in dict.fromkeys((*step.messages, *(kind for pattern in step.refused_by for kind in pattern.messages))):
+                found[-1].setdefault(kind, []).append(step)
+    return tuple(found)
 
 
 def _group_of(rule: Rule, step: Step) -> Group | None:

@@ -137,15 +137,28 @@ class Visibility:
 
     def _answered(self, step: Step) -> int:
         """Where an answer follows that is tied to no other request."""
-        kinds = _kinds_of_answers(self.rule, step.step)
-        return sum(1 << place for place, m in enumerate(self.messages) if m.kind in kinds and m.answers is None)
+        untied, _ = self._once("untied", self._untied)
+        return reduce(or_, (untied.get(kind, 0) for kind in _kinds_of_answers(self.rule, step.step)))
 
     def _orphaned(self, step: Step) -> int:
         """Where such an answer follows that nothing in the capture before it asked for: whose answer it is cannot be told."""
+        _, alone = self._once("untied", self._untied)
+        orphans = reduce(or_, (alone.get(kind, 0) for kind in step.messages))
+        if not orphans:
+            return 0
         requests, _ = self._requests_of(step)
-        orphans = [place for place, m in enumerate(self.messages)
-                   if m.kind in step.messages and m.answers is None and m.transaction is None]
-        return (1 << min([orphans[-1], *requests[:1]]) + 1) - 1 if orphans else 0
+        return (1 << min([orphans.bit_length() - 1, *requests[:1]]) + 1) - 1
+
+    def _untied(self) -> tuple[dict[str, int], dict[str, int]]:
+        """By kind, the places of the messages that answer no request, and of those among them that are none either."""
+        untied: dict[str, int] = {}
+        alone: dict[str, int] = {}
+        for place, message in enumerate(self.messages):
+            if message.answers is None:
+                untied[message.kind] = untied.get(message.kind, 0) | 1 << place
+                if message.transaction is None:
+                    alone[message.kind] = alone.get(message.kind, 0) | 1 << place
+        return untied, alone
 
     def _exchange_goes_on(self, step: Step) -> int:
         """Where a later message of the same exchange follows, between the same peers, that is no end of it."""
@@ -163,23 +176,34 @@ class Visibility:
 
     def _shows_answer(self, step: Step, protocol: str, index: int) -> bool:
         following, request = self.messages[index], self._request(step, index)
-        return following.kind not in ENDS and not _proves_nothing(protocol, following) and not _is_again(following, request) \
-            and not self._refuses(step, following) and not self._with_another(step, request, following, index)
+        return not _proves_nothing(protocol, following.kind) and not _is_again(following, request) \
+            and not (step.refused_by and self._refuses(step, following)) and not self._with_another(step, request, following, index)
 
     def _with_another(self, step: Step, request: Message | None, following: Message, index: int) -> bool:
         """Did the procedure go on with another host than the one asked, or than the one whose name was asked for?"""
         if request is None or request.protocol != "dns":
             alike = is_one(self.rule, step) or request is not None and request.protocol == following.protocol
             return alike and not _same_peers(following, request)
-        open_names = self._once(("open names", index), self._open_names, index)
+        open_names = self._once("open names", self._open_names)[index]
         return bool(open_names) and any({following.src.address, following.dst.address} & addresses
                                         for name, addresses in self.scope.resolved.items() if name not in open_names)
 
-    def _open_names(self, index: int) -> set[str]:
-        """The names that were asked for before this message and not answered."""
-        before = self.messages[:index]
-        answered = {m.answers for m in before if m.kind == "dns.response"}
-        return {_name(m) for m in before if m.kind == "dns.query" and m.transaction not in answered}
+    def _open_names(self) -> list[frozenset[str]]:
+        """For each message the names that were asked for before it and not answered."""
+        found, names = [], frozenset[str]()
+        asked: dict[int | None, set[str]] = {}
+        answered: set[int | None] = set()
+        for message in self.messages:
+            found.append(names)
+            if message.kind == "dns.response":
+                answered.add(message.answers)
+                asked.pop(message.answers, None)
+            elif message.kind == "dns.query" and message.transaction not in answered:
+                asked.setdefault(message.transaction, set()).add(_name(message))
+            else:
+                continue
+            names = frozenset().union(*asked.values())
+        return found
 
     # -------------------------------------------------------------------------------------------- where it may be
 
@@ -433,10 +457,11 @@ def _name(query: Message) -> str:
     return str(query.fields.get("qname") or "").lower().rstrip(".")
 
 
-def _proves_nothing(protocol: str, following: Message) -> bool:
-    """Does this message come whether or not an answer came before it: another lookup, upkeep or the end of a tunnel?"""
-    return (following.kind.endswith(".query") or following.protocol == protocol == "dns"
-            or following.kind.startswith(("ike.informational.", "ike.create_child_sa.")))
+@lru_cache(maxsize=1024)
+def _proves_nothing(protocol: str, kind: str) -> bool:
+    """Does such a message come whether or not an answer came before it: an end, another lookup, upkeep of a tunnel?"""
+    return (kind in ENDS or kind.endswith(".query") or protocol == "dns" and kind.startswith("dns.")
+            or kind.startswith(("ike.informational.", "ike.create_child_sa.")))
 
 
 @lru_cache(maxsize=1024)
