@@ -48,6 +48,7 @@ class Explanation:
         self.findings: list[Finding] = []
         self.moves: dict[str, list[Move]] = defaultdict(list)
         self.reasons: dict[str, str] = {}
+        self.read = tuple({m.step.step: m.step for m in reading.moves if m.step is not None}.values())   # the steps, each once
         self.states: dict[str, str] = {}
         self.assumed: list[str] = []
         self.doubts: list[str] = []                    # what a cut message leaves open
@@ -275,8 +276,8 @@ class Explanation:
         message = move.message
         if message.protocol in ("dns", "tcp", "tls", "http", "ike", "ftp", "ssh"):
             return                                     # lookups, connections and keep-alives come and go as they like
-        near = next((m.step for m in self.reading.moves if m.step is not None and message.kind in m.step.messages
-                     and holds_all(m.step.where, message, self.matcher.scope, self.reading.bound) is not False), None)
+        near = next((step for step in self.read if message.kind in step.messages
+                     and holds_all(step.where, message, self.matcher.scope, self.reading.bound) is not False), None)
         if near is not None:
             self._add("unexpected", near, message.kind, severity="notice", frames=message.frames,
                       expected="nothing of the kind here", observed=self.parts.way(message))

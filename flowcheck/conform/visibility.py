@@ -240,16 +240,17 @@ class Visibility:
     def sealed(self, step: Step, start: int, end: int, but: Collection[str] = ()) -> str | None:
         """Which sealed traffic of this interval may hide the step; layers named in `but` were captured in clear as well."""
         layers = _layers(step)
-        return self._sealed_in(layers, start, end, but) if layers else None
+        return self._in_words(self._hiding(layers, start, end, but)) if layers else None
 
     def _sealed(self, step: Step) -> int:
         layers = _layers(step)
         return self._once(layers, self._where, lambda place: self._sealed_at(layers, place), range(len(self.messages) + 1))
 
-    def _sealed_at(self, layers: tuple[str, ...], index: int) -> str | None:
-        return self._once((layers, index), self._sealed_in, layers, *self._interval(index), ())
+    def _sealed_at(self, layers: tuple[str, ...], index: int) -> Opaque | str | None:
+        return self._once((layers, index), self._hiding, layers, *self._interval(index), ())
 
-    def _sealed_in(self, layers: tuple[str, ...], start: int, end: int, but: Collection[str]) -> str | None:
+    def _hiding(self, layers: tuple[str, ...], start: int, end: int, but: Collection[str]) -> Opaque | str | None:
+        """The sealed traffic of this interval that may hide a step of these layers, or else what hides it."""
         if "ipsec" in layers and self._once("empty tunnel", self._tunnel_is_empty):
             return "no packet of the tunnel is in the capture"
         for name in layers:
@@ -257,10 +258,15 @@ class Visibility:
                 return f"may be inside {LAYER_KINDS[name][0].upper()} traffic that nothing says whose it is of the devices at this address"
             for opaque in self.timeline.opaque:
                 if opaque.kind in LAYER_KINDS[name] and opaque.kind not in but and active(opaque, start, end):
-                    why = opaque.fields.get("keys") if isinstance(opaque.fields, dict) else None
-                    tail = f"; the keys given {why}" if why else ""
-                    return f"may be inside {opaque.kind.upper()} traffic that this capture cannot open{self._sizes(opaque)}{tail}"
+                    return opaque
         return None
+
+    def _in_words(self, hiding: Opaque | str | None) -> str | None:
+        if not isinstance(hiding, Opaque):
+            return hiding
+        why = hiding.fields.get("keys") if isinstance(hiding.fields, dict) else None
+        tail = f"; the keys given {why}" if why else ""
+        return f"may be inside {hiding.kind.upper()} traffic that this capture cannot open{self._sizes(hiding)}{tail}"
 
     def _sizes(self, opaque: Opaque) -> str:
         """What a sealed connection carried each way; an upload and a download differ in that."""
@@ -415,7 +421,7 @@ REASONS = (
     (lambda rule, step: step.inside != "ipsec", Visibility._somebody_s,
      lambda view, step, index: f"other devices share {', '.join(view.timeline.device.shared)}, and "
                                f"nothing says whose {_protocol(step).upper()} messages are whose"),
-    (lambda rule, step: bool(_layers(step)), Visibility._sealed, lambda view, step, index: view._sealed_at(_layers(step), index)),
+    (lambda rule, step: bool(_layers(step)), Visibility._sealed, lambda view, step, index: view._in_words(view._sealed_at(_layers(step), index))),
     (_always, Visibility._after_the_capture, lambda view, step, index: view._cut_off(step)),
     (_always, Visibility._outcome_sealed, _said("the answer to IKE_AUTH is sealed and may have been a refusal")),
     (lambda rule, step: any(role.perhaps_unseen for role in _ends_of(rule, step)), Visibility._out_of_reach,

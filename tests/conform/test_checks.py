@@ -79,3 +79,27 @@ def test_a_parameter_check_is_about_all_that_match():
 def test_certificates_and_names(chain, holds_):
     of = check("certificates", "certifies", "segw.example")
     assert outcome(of, message("x.a", certificates=chain)).holds is holds_
+
+
+SITE_NAMES = Reference(("site", "parameters", "umts"))
+TRIED = [check("f", test, wanted) for test, wanted in (
+    ("present", True), ("present", False), ("equals", "a"), ("equals", ["A.", "7"]), ("equals", 7), ("equals", True), ("in", ("a", "true")),
+    ("in", ("a", Reference(("x", "y")))), ("not", "a"), ("not", ("7", "b")), ("matches", "^a"), ("at_least", 1), ("at_most", 1),
+    ("equals", Reference(("site", "timers", "dns"))), ("equals", Reference(("x", "y"))), ("certifies", "a.example"))]
+TRIED += [Check("fields", ("f", "g"), "present", True), Check("fields", ("src.shared",), "equals", False),
+          *(check(names, test, wanted, "parameters") for names in ("*.A", SITE_NAMES, Reference(("x", "z")))
+            for test, wanted in (("at_least", 1), ("at_most", 0), ("equals", "a"), ("not", "a"), ("present", False)))]
+VALUES = [None, "", "a", " A. ", "b", 7, "7", True, "true", 5, [], ["a"], ("b", "a"), [["a"]], [7, "x"], {}, {"a": 1}]
+
+
+@pytest.mark.parametrize("of", TRIED, ids=lambda c: f"{c.target} {c.names} {c.test} {c.value}")
+def test_as_a_function_a_check_answers_as_it_does_in_words(of):
+    """A `where` is asked by the function made of it, an `expect` is evaluated; both are one check."""
+    for value in VALUES:
+        for more in ({}, {"incomplete": True}, {"g": 1}):
+            for listed in ({}, {"ParameterList": {"X.A": value, "X.B": "b"}}):
+                asked = message("x.a", f=value, **more, **listed)
+                for bound in ({}, {"x.y": "a", "x.z": ("*.A",)}):
+                    holds = [found.holds for found in evaluate(of, (asked,), scope(), bound)]
+                    wanted = False if False in holds else None if None in holds else True
+                    assert holds_all((of,), asked, scope(), bound) is wanted
