@@ -67,10 +67,13 @@ def timelines(messages: Sequence[Message], opaque: Sequence[Opaque], gaps: Seque
     holes: dict[int | None, list[int]] = defaultdict(list)                     # stream -> places in `gaps`
     for place, gap in enumerate(gaps):
         holes[folded.streams.get(gap.stream, gap.stream) if gap.stream is not None else None].append(place)
+    anybodys = {m.stream: {m.src.address, m.dst.address} for m in own[UNKNOWN.id] if m.stream in holes}    # what was lost may have been of any device
     found = []
     for device in (*whose.devices, UNKNOWN):
         if own.get(device.id) or device is UNKNOWN and hidden.get(device.id):
             streams = {m.stream for m in own[device.id]}
+            hosts = {end.address for m in own[device.id] for end in (m.src, m.dst)} if anybodys else set()
+            streams |= {stream for stream, ends in anybodys.items() if ends & hosts}
             near = tuple(gaps[place] for place in sorted(place for stream in (None, *streams) for place in holes.get(stream, ())))
             found.append(Timeline(device, addresses.with_changes(own[device.id], device), tuple(hidden.get(device.id, ())),
                                   window, near, links, protocols, torn=torn, lost=lost,

@@ -37,6 +37,14 @@ def test_a_hole_in_a_stream_is_the_streams_device_s_and_a_general_one_everybody_
     assert [g.reason for g in found[ADDRESSES["other"]].gaps] == ["lost", "dropped"]
 
 
+def test_a_hole_in_what_hosts_of_the_network_say_is_that_of_every_device_they_serve():
+    """A question about the device that was lost on a connection between two of them names nobody any more."""
+    hole = Gap(2 * SECOND, 2 * SECOND, "lost", stream=5)
+    between, elsewhere = (message("x.answer", 2, src, "203.0.113.2", stream=5) for src in ("acs", "203.0.113.1"))
+    assert [g.reason for g in lines(syn(1, "hnb", 1), between, gaps=[hole])[ADDRESSES["hnb"]].gaps] == ["lost"]
+    assert lines(syn(1, "hnb", 1), elsewhere, gaps=[hole])[ADDRESSES["hnb"]].gaps == ()
+
+
 def test_what_nobody_sent_is_unknown_and_comes_last():
     stranger = message("x.hello", 5, "203.0.113.1", "203.0.113.2", stream=7)
     assert list(lines(stranger, syn(1, "hnb", 1))) == [ADDRESSES["hnb"], "unknown"]
