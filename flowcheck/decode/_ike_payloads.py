@@ -302,7 +302,8 @@ _AKA_SUBTYPES = {1: "Challenge", 2: "Authentication-Reject", 4: "Synchronization
 _MSCHAP_OPERATIONS = {1: "Challenge", 2: "Response", 3: "Success", 4: "Failure", 7: "Change-Password"}
 
 _READERS: dict[int, Callable[[Cursor, Place, dict[str, Any]], None]] = {
-    names.SA: _security_association, names.KE: _key_exchange, names.IDI: _identity, names.IDR: _identity, names.CERT: _certificate,
+    names.SA: _security_association, names.KE: _key_exchange, names.IDI: _identity, names.IDR: _identity,
+    names.CERT: _certificate,
     names.CERTREQ: _certificate_request, names.AUTH: _authentication, names.NONCE: _nonce, names.NOTIFY: _notify,
     names.DELETE: _delete, names.VENDOR: _vendor, names.TSI: _selectors, names.TSR: _selectors,
     names.CP: _configuration, names.EAP: _eap}

@@ -21,6 +21,8 @@ from ..model import Endpoint, FrameRef, Message, Problem
 
 IDLE = 600_000_000_000      # ns after which a session nobody ended is no longer continued by a new connection
 RECONNECT = 5_000_000_000   # ns within which a client with a connection for each request opens the next
+_CONCERNED = ("cwmp.", "http.", "tcp.fin", "tcp.reset")
+_Exchange = tuple[int, int | None]      # stream, and the number of the exchange in it
 
 
 @dataclass(slots=True)
@@ -52,11 +54,11 @@ def sessions(messages: Sequence[Message], holes: frozenset[int] = frozenset()) -
     live = _Live()
     all_sessions: list[_Session] = []
     next_transaction = 1 + max((m.transaction for m in out if m.transaction is not None), default=0)
-    concerned = [(index, m, m.kind) for index, m in enumerate(out) if m.kind.startswith(("cwmp.", "http.", "tcp.fin", "tcp.reset"))]
-    http: dict[tuple[int, int | None], Message] = {(m.stream, m.exchange): m for _, m, kind in concerned if kind == "http.response"
-                                                    and (m.fields.get("status") or 0) >= 200}
-    requests: dict[tuple[int, int | None], Message] = {(m.stream, m.exchange): m for _, m, kind in concerned if kind == "http.request"}
-    informs: dict[tuple[int, int | None], Message] = {(m.stream, m.exchange): m for _, m, kind in concerned if kind == "cwmp.Inform"}
+    concerned = [(index, m, m.kind) for index, m in enumerate(out) if m.kind.startswith(_CONCERNED)]
+    http: dict[_Exchange, Message] = {(m.stream, m.exchange): m for _, m, kind in concerned
+                                      if kind == "http.response" and (m.fields.get("status") or 0) >= 200}
+    requests: dict[_Exchange, Message] = {(m.stream, m.exchange): m for _, m, kind in concerned if kind == "http.request"}
+    informs: dict[_Exchange, Message] = {(m.stream, m.exchange): m for _, m, kind in concerned if kind == "cwmp.Inform"}
     gone: set[int] = set()
     for index, message, kind in concerned:
         if kind.startswith("cwmp."):

@@ -36,7 +36,8 @@ def test_what_raises_is_not_remembered():
         assert (short.value.offset, short.value.wanted) == (0, 2)
 
 
-@pytest.mark.parametrize("read", [Cursor.u8, Cursor.u16, Cursor.u24, Cursor.u32, Cursor.u64, lambda c: c.part(3), lambda c: c.octets(3)])
+@pytest.mark.parametrize("read", [Cursor.u8, Cursor.u16, Cursor.u24, Cursor.u32, Cursor.u64, lambda c: c.part(3),
+                                  lambda c: c.octets(3)])
 def test_reading_past_the_end_says_where(read):
     cursor = Cursor(b"\1\2\3\4", 4)
     with pytest.raises(Short) as short:
@@ -103,8 +104,8 @@ def test_handshake_messages_come_out_alike_however_they_are_cut(bodies, cuts):
 
 
 @pytest.mark.parametrize("data, end", [
-    (b"A\r\nB\r\n\r\nC", (6, 8)), (b"A\nB\n\nC\r\n\r\n", (4, 5)), (b"A\r\nB\n\r\n", (5, 7)), (b"A\r\nB\r\n", (-1, -1)), (b"", (-1, -1)),
-    (b"A\n\n\r\n", (2, 3)), (b"A\n\r\n\n", (2, 4))])
+    (b"A\r\nB\r\n\r\nC", (6, 8)), (b"A\nB\n\nC\r\n\r\n", (4, 5)), (b"A\r\nB\n\r\n", (5, 7)), (b"A\r\nB\r\n", (-1, -1)),
+    (b"", (-1, -1)), (b"A\n\n\r\n", (2, 3)), (b"A\n\r\n\n", (2, 4))])
 def test_where_a_head_ends(data, end):
     assert head_end(data, 0) == end
     assert head_end(bytearray(data), 0) == end
