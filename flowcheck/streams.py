@@ -10,7 +10,6 @@ from __future__ import annotations
 
 from collections import Counter
 from collections.abc import Callable, Iterable, Sequence
-from dataclasses import replace
 from typing import Any
 
 from . import decode
@@ -118,7 +117,7 @@ class Streams:
             for side in (0, 1) if isinstance(event, Reset) else (event.side,):
                 self._end_side(stream, side)
         self._tell(event, "tcp.reset" if isinstance(event, Reset) else "tcp.fin")
-        if stream is not None and stream.ended == {0, 1}:
+        if stream is not None and len(stream.ended) == 2:
             self._close(stream)
             self._streams.pop(event.connection.id, None)
 
@@ -172,6 +171,8 @@ class Streams:
             data = data[size:]
             if not data:
                 return
+        if not stream.tapes:
+            stream.begin()
         tape = stream.tapes[side]
         tape.append(data, ref, time, earlier)
         if stream.data_connection is not None and not stream.opened_inside:
@@ -233,18 +234,19 @@ class Streams:
             self._lost(stream, side, size)
 
     def _lost(self, stream: _Stream, side: int, size: int) -> None:
-        tape = stream.tapes[side]
         stream.skip[side] = 0                      # whether more of it is unwanted has to be said anew
         if stream.conversation is None:
             stream.midway = True
         else:
             self._take(stream.conversation.lost(side, size), stream)
-        tape.skip(len(tape))
+        if stream.tapes:
+            tape = stream.tapes[side]
+            tape.skip(len(tape))
 
     def _end_side(self, stream: _Stream, side: int) -> None:
         if side in stream.ended:
             return
-        stream.ended.add(side)
+        stream.ended += (side,)
         if stream.conversation is not None:
             self._take(stream.conversation.end(side), stream)
         if stream.inner is not None:
@@ -286,7 +288,7 @@ class Streams:
     def _inner(self, stream: _Stream, item: Inner) -> None:
         if stream.inner is None:
             ends = (stream.context.src, stream.context.dst)
-            context = replace(item.context, src=ends[0], dst=ends[1], exchange=None)
+            context = item.context.but(src=ends[0], dst=ends[1], exchange=None)
             stream.inner = _Stream(context, None, midway=stream.midway)
             if stream.expected is not None:
                 stream.opened_inside = True
@@ -307,9 +309,8 @@ class _Stream:
     def __init__(self, context: Context, connection: Any, midway: bool):
         self.context, self.connection, self.midway = context, connection, midway
         self.ports = (context.src.port, context.dst.port)
-        back = replace(context, src=context.dst, dst=context.src)
-        self.tapes = (Tape(context), Tape(back))
-        self.shadows = (Tape(context), Tape(back))
+        self.tapes: tuple[Tape, ...] = ()          # of both sides, from the first octets on: most SYNs of a scan have none
+        self.shadows: tuple[Tape, ...] = ()        # the same once more, for who counts a data connection
         self.conversation: Any = None
         self.inner: _Stream | None = None
         self.expected: Expect | None = None
@@ -319,4 +320,11 @@ class _Stream:
         self.skip = [0, 0]                         # octets of each side that its decoder left out
         self.passing: Stretch | None = None
         self.last = context.time
-        self.tries, self.given_up, self.ended = 0, False, set()
+        self.tries, self.given_up = 0, False
+        self.ended: tuple[int, ...] = ()           # sides
+
+    def begin(self) -> None:
+        back = self.context.but(src=self.context.dst, dst=self.context.src)
+        self.tapes = (Tape(self.context), Tape(back))
+        if self.data_connection is not None:
+            self.shadows = (Tape(self.context), Tape(back))
