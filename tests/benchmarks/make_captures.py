@@ -14,6 +14,7 @@ from __future__ import annotations
 
 import argparse
 import heapq
+import itertools
 import json
 import random
 import struct
@@ -180,13 +181,27 @@ def devices(seed: str, first: int, count: int, span: float, truth: dict[str, str
     return heapq.merge(*(device(seed, first + at, when, truth) for at, when in enumerate(begins)), key=lambda packet: packet[0])
 
 
+def downloads(chance: random.Random, slot: int, filler: bytes) -> Iterator[bytes]:
+    """One file of a few megabytes after the other, each over a connection of its own."""
+    for number in itertools.count():
+        talk = Connection(chance, (bytes((10, 210, number >> 8 & 255, number & 255)), 33000 + slot), (FILES, 80))
+        size = chance.randrange(1_000_000, 4_000_000)
+        yield from talk.open()
+        yield from talk.say(0, b"GET /firmware.bin HTTP/1.1\r\nHost: files\r\n\r\n")
+        yield talk.segment(1, 0x18, b"HTTP/1.1 200 OK\r\nContent-Type: application/octet-stream\r\nContent-Length: %d\r\n\r\n" % size)
+        for at in range(0, size, SEGMENT):
+            begins = chance.randrange(1 << 15)
+            yield talk.segment(1, 0x10, filler[begins:begins + min(SEGMENT, size - at)])
+            if at // SEGMENT % 2:
+                yield talk.segment(0, 0x10)
+        yield from talk.close()
+
+
 def flood(seed: str, first: int, last: int, octets: int) -> Iterator[Packet]:
     """GTP-U, ESP in UDP and HTTP downloads, evenly over the time, until there are so many octets."""
     chance = random.Random(f"{seed}/flood")
     filler = chance.randbytes(1 << 16)
-    downloads = [Connection(chance, (bytes((10, 210, 0, at)), 33000 + at), (FILES, 80)) for at in range(6)]
-    waiting = [[*talk.open(), *talk.say(0, b"GET /firmware.bin HTTP/1.1\r\nHost: files\r\n\r\n"),
-                talk.segment(1, 0x18, b"HTTP/1.1 200 OK\r\nContent-Type: application/octet-stream\r\nContent-Length: 999999999999\r\n\r\n")] for talk in downloads]
+    files = [downloads(chance, slot, filler) for slot in range(6)]
     sequence = [0] * 100
     total, step = 0, (last - first) / max(1, octets / 1150)
     time = float(first)
@@ -194,8 +209,7 @@ def flood(seed: str, first: int, last: int, octets: int) -> Iterator[Packet]:
         at, kind = chance.randrange(1 << 15), chance.random()
         size = 1340 if chance.random() > 0.12 else 120
         if kind < 0.3:
-            here = chance.randrange(len(downloads))
-            packet = waiting[here].pop(0) if waiting[here] else downloads[here].segment(1, 0x10, filler[at:at + SEGMENT])
+            packet = next(chance.choice(files))
         elif kind < 0.7:
             flow = chance.randrange(100)
             sequence[flow] += 1
