@@ -50,7 +50,7 @@ def _sealed(attempt: AttemptResult, timeline: Timeline) -> Iterator[str]:
 
 def _losses(attempt: AttemptResult, timeline: Timeline) -> Iterator[str]:
     """What another tap never saw, of the messages of this attempt."""
-    frames = {ref for event in attempt.events for ref in event.frames}
+    frames = {ref for event in attempt.events for ref in event.frames} if timeline.lost else set()
     counts = Counter(taps for ref, taps in timeline.lost.items() if ref in frames)
     for (seen, missed), count in counts.items():
         yield f"{count} message{'s' * (count != 1)} seen by {timeline.taps.get(seen)} never came by {timeline.taps.get(missed)}"

@@ -352,9 +352,8 @@ class Explanation:
                                      why=reason.text, also=reason.other))
 
     def _behind_the_failure(self, step: Step) -> bool:
-        order = [one.step for one in self.rule.steps()]
-        ends = [order.index(f.step) for f in self.findings if f.severity == "error" and f.kind in STOPPING]
-        return bool(ends) and order.index(step.step) > min(ends)
+        stopped = {f.step for f in self.findings if f.severity == "error" and f.kind in STOPPING}
+        return bool(stopped) and next(one.step for one in self.rule.steps() if one.step in stopped or one is step) in stopped
 
     def steps(self) -> tuple[StepResult, ...]:
         """Every step of the rule with its state, in the order of the file."""
