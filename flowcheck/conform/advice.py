@@ -164,6 +164,11 @@ def _both_ways(one: _Open) -> list[str]:
     return [f"Capture both directions (mirror port: both RX and TX; tap: both legs): {_command(one.view)}."]
 
 
+def _in_front(one: _Open) -> list[str]:
+    """Behind a NAT, or a router that resolves for all, devices look alike."""
+    return [f"Capture in front of what they share, at {one.parts.device} itself, where its own address is seen: `tcpdump -s 0 -w hnb.pcap`."]
+
+
 def _tunnel(one: _Open) -> list[str]:
     ike = next((m for m in reversed(one.view.messages) if m.protocol == "ike"), None)
     ends = f"host {ike.src.address} and host {ike.dst.address} and " if ike is not None else ""
@@ -229,8 +234,9 @@ _HELP: tuple[tuple[str, Callable[[_Open], list[str]]], ...] = (     # words of a
     ("how the connection ended", _to_the_end),
     ("only one direction", _both_ways),
     (UNCERTAIN, _steady), (UNCOVERED, _unbroken),
-    ("missing from the capture", _lossless),
-    ("lost by the capture", _lossless),
+    ("missing from the capture", _lossless), ("not in the capture", _lossless), ("lost by the capture", _lossless),
+    ("may have lost it", _lossless), ("but not what it answers", _lossless),
+    ("other devices share", _in_front),
     ("before the capture began", _earlier),
     ("beyond the capture", _elsewhere),
 )

@@ -407,7 +407,7 @@ def _said(words: str) -> Callable[[Visibility, Step, int], str]:
 REASONS = (
     (_always, Visibility._unseen, lambda view, step, index: view.timeline.unseen[step.messages[0]]),
     (_always, Visibility._before_the_capture, _said("before the capture began, or outside what it could see")),
-    (_always, Visibility._in_a_gap, lambda view, step, index: _in_words(view._gap(index))),
+    (_always, Visibility._in_a_gap, lambda view, step, index: _hole_in_words(view._gap(index))),
     (lambda rule, step: _protocol(step) in STREAMS, Visibility._one_sided,
      _said("only one direction of the connection is in the capture")),
     (_is_answer, Visibility._used, _said("the connection was used, so the answer was lost by the capture")),
@@ -494,6 +494,7 @@ def active(opaque: Opaque, start: int, end: int) -> bool:
     return any(first <= end + SLACK and last >= start - SLACK for first, last in spans)
 
 
-def _in_words(gap: Gap) -> str:
-    said = UNCERTAIN in gap.reason or gap.reason.startswith(UNCOVERED)
-    return gap.reason if said else f"packets are missing from the capture here: {gap.reason}"
+def _hole_in_words(gap: Gap) -> str:
+    if UNCERTAIN in gap.reason or gap.reason.startswith(UNCOVERED):
+        return gap.reason
+    return f"{gap.reason}; it may have been there" if "not in the capture" in gap.reason else f"packets are missing from the capture here: {gap.reason}"
