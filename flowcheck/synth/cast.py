@@ -65,6 +65,8 @@ class Cast:
             return self.world.addresses[role]
         if act.protocol in RELAYED:
             return ACCESS_NODE
+        if act.at:
+            return act.at
         return self.inner if act.tunnel else OUTER
 
     def parties(self, act: Act) -> tuple[str, str]:

@@ -6,11 +6,10 @@ from collections.abc import Collection, Iterator
 from dataclasses import replace
 from typing import Any
 
-from ..rulebook.patterns import any_matches
 from ..rulebook.rule import Check, Group, Step
 from . import values
 from .choices import steps_of
-from .mutation import Form, Mutant, form, is_open
+from .mutation import Form, Mutant, fits, form, is_open
 from .plan import Act, Plan, extra
 from .world import Unable, truth
 
@@ -29,7 +28,7 @@ def expectations(plan: Plan, index: int, act: Act, step: Step) -> Iterator[Mutan
         for name in names:
             label = values.label(check, name)
             for what, kinds, content in _broken(plan, act, check, name):
-                if all(_fits(content, where, plan) for where in step.where):
+                if all(fits(content, where, plan) for where in step.where):
                     acts = (*plan.acts[:index], replace(act, content=content), *after)
                     title = f"{act.step}: {label or name} {what}"
                     yield Mutant(title, acts, frozenset((act.step,)), kinds, label, check.severity)
@@ -41,22 +40,6 @@ def _broken(plan: Plan, act: Act, check: Check, name: str) -> Iterator[tuple[str
     content = values.emptied(act.content, check, name, plan.resolve) if act.protocol in TEXT else None
     if content is not None:
         yield "empty", frozenset(("field-absent", "field-wrong")), content
-
-
-def _fits(content: Any, check: Check, plan: Plan) -> bool:
-    """Is the message still the one the step means?"""
-    wanted, names = values.wanted_value(check, plan.resolve), values.names_of(check, plan.resolve)
-    if check.target in ("parameter", "parameters"):
-        held = [value for name, value in content.get("ParameterList", {}).items() if any_matches(names, name)]
-        return values.holds(check.test, held or values.MISSING, wanted)
-    if check.target == "json":
-        return values.holds(
-            check.test, content.get("body", {}).get(names[0], values.MISSING) if names else values.MISSING, wanted
-        )
-    return all(
-        name in values.STRUCTURAL or values.holds(check.test, content.get(name, values.MISSING), wanted)
-        for name in names
-    )
 
 
 def group_expectations(plan: Plan, items: tuple[Step | Group, ...], but: Collection[Form]) -> Iterator[Mutant]:

@@ -11,10 +11,11 @@ from collections.abc import Collection, Iterator
 
 from .absent import astray, skipped, stopped, unanswered
 from .contents import expectations, forbidden, group_expectations
+from .memory import compared
 from .mutation import Form, Mutant, form, loose_steps, optional_steps
 from .plan import Plan
 from .refusals import refused
-from .ways import late, swapped, wrong_path
+from .ways import late, swapped, twice, wrong_path
 
 
 def mutants(plan: Plan, but: Collection[Form] = ()) -> Iterator[Mutant]:
@@ -35,8 +36,10 @@ def mutants(plan: Plan, but: Collection[Form] = ()) -> Iterator[Mutant]:
             yield stopped(plan, index, act, step)
             yield from skipped(plan, index, act, step)
         yield from expectations(plan, index, act, step)
+        yield from compared(plan, index, act, step)
         yield from late(plan, index, act, step)
         yield from wrong_path(plan, index, act, step)
     yield from swapped(plan, loose, but)
+    yield from twice(plan, but)
     yield from forbidden(plan, plan.rule.items, but)
     yield from group_expectations(plan, plan.rule.items, but)

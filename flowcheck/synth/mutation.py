@@ -4,10 +4,13 @@ from __future__ import annotations
 
 from collections.abc import Iterator
 from dataclasses import dataclass
+from typing import Any
 
-from ..rulebook.rule import Condition, Group, Rule, Step
+from ..rulebook.patterns import any_matches
+from ..rulebook.rule import Check, Condition, Group, Rule, Step
+from . import values
 from .choices import path_to
-from .plan import Act
+from .plan import Act, Plan
 
 APPLICATION = ("cwmp", "http", "hnbap", "s1ap", "json", "xml", "ftp", "dns", "emm", "gmm", "diameter", "map", "gtp",
                "gtpv2", "omacp", "syncml", "ssh", "coap")
@@ -67,6 +70,22 @@ def optional_steps(rule: Rule) -> frozenset[str]:
     return frozenset(found)
 
 
+def repeated_steps(rule: Rule) -> frozenset[str]:
+    """Steps that may come again, by themselves or with a group that they are in."""
+    found: set[str] = set()
+
+    def walk(items: tuple[Step | Group, ...], again: bool) -> None:
+        for item in items:
+            here = again or item.repeat.maximum > 1
+            if isinstance(item, Group):
+                walk(item.items, here)
+            elif here:
+                found.add(item.step)
+
+    walk(rule.items, False)
+    return frozenset(found)
+
+
 def is_open(condition: Condition | None) -> bool:
     if condition is None:
         return False
@@ -94,3 +113,19 @@ def unordered(rule: Rule, one: str, other: str) -> bool:
 def shows_anyway(act: Act, step: Step) -> bool:
     """Is a step that one message stands for another in taken, too, by the connection that later messages need?"""
     return act.protocol != "tcp" and any(kind.startswith("tcp.") for kind in step.messages)
+
+
+def fits(content: Any, check: Check, plan: Plan) -> bool:
+    """Is the message still the one the step means?"""
+    wanted, names = values.wanted_value(check, plan.resolve), values.names_of(check, plan.resolve)
+    if check.target in ("parameter", "parameters"):
+        held = [value for name, value in content.get("ParameterList", {}).items() if any_matches(names, name)]
+        return values.holds(check.test, held or values.MISSING, wanted)
+    if check.target == "json":
+        return values.holds(
+            check.test, content.get("body", {}).get(names[0], values.MISSING) if names else values.MISSING, wanted
+        )
+    return all(
+        name in values.STRUCTURAL or values.holds(check.test, content.get(name, values.MISSING), wanted)
+        for name in names
+    )

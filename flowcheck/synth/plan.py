@@ -32,6 +32,7 @@ class Act:
     tunnel: bool = False  # runs inside IPsec
     tls: bool = False
     sealed: bool = False  # runs inside what no key that can be given opens
+    at: str = ""  # the device's address, where it is another device's act
     astray: bool = False  # an answer with the number of another request
     wait: float = 0.0
     unanswered: bool = False  # its sender waits in vain, and repeats it where the protocol does
