@@ -77,5 +77,10 @@ class Cast:
             return self.world.device, act.dst if act.src == self.world.device else act.src
         return (act.src, act.dst) if asks else (act.dst, act.src)
 
+    def hosts(self, act: Act) -> tuple[str, str]:
+        """The addresses of client and server."""
+        client, server = self.parties(act)
+        return self.address(client, act), self.address(server, act)
+
     def server(self, act: Act) -> str:
         return self.parties(act)[1]

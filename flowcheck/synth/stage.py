@@ -101,8 +101,7 @@ class _Stage(Mobile, Documents, Transfers):
 
     def _end_what_is_over(self, act: Act, rest: tuple[Act, ...]) -> None:
         """A CWMP session ends when nothing more is said in it, before the device turns to something else."""
-        client, server = self.parties(act)
-        web = self.webs.get((self.address(client, act), server))
+        web = self.webs.get(self.hosts(act))
         following = next((a for a in rest if a.protocol == "cwmp" and self.server(a) == self.server(act)), None)
         if (
             web is not None

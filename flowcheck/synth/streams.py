@@ -17,14 +17,13 @@ class Streams(Cast):
 
     def web(self, act: Act, fresh: bool = False) -> Web:
         """The connection between the act's hosts; one that is closed is opened anew by whoever needs it."""
-        client, server = self.parties(act)
-        key = (self.address(client, act), server)
-        found = self.webs.get(key)
+        hosts = self.hosts(act)
+        found = self.webs.get(hosts)
         if found is not None and not found.tcp.closed and not fresh:
             return found
-        ends = (key[0], 30000 + self.net.random.randrange(30000)), (self.address(server, act), WEB_PORT)
-        made = Web(Tcp(self.net, *ends), self.world.names.get(server, ends[1][0]))
-        self.webs[key] = made
+        ends = (hosts[0], 30000 + self.net.random.randrange(30000)), (hosts[1], WEB_PORT)
+        made = Web(Tcp(self.net, *ends), self.world.names.get(self.server(act), hosts[1]))
+        self.webs[hosts] = made
         self.all_webs.append(made)
         return made
 
