@@ -239,7 +239,21 @@ def _way(node: _Node, price: int) -> Way:
 
 def _reading(way: Way, asked: Questions, complete: bool) -> Reading:
     cost = tuple(way.price >> _PART * place & (1 << _PART) - 1 for place in (4, 3, 2, 1))
-    return Reading(tuple(_move(asked, *move) for move in way.moves), cost, asked.bound(way.situation), complete)
+    moves = _refusals_first(way.moves, asked.machine)
+    return Reading(tuple(_move(asked, *move) for move in moves), cost, asked.bound(way.situation), complete)
+
+
+def _refusals_first(moves: Sequence[tuple], machine: Automaton) -> Sequence[tuple]:
+    """Where steps have no order, what was skipped at a refusal did not come because of it."""
+    found = list(moves)
+    for place, (what, step, index, _) in enumerate(moves):
+        if what == "refuse":
+            at = place
+            while at and found[at - 1][0] in ("skip", "bypass") and found[at - 1][2] == index \
+                    and machine.unordered(found[at - 1][1], step):
+                at -= 1
+            found.insert(at, found.pop(place))
+    return found
 
 
 def _move(asked: Questions, what: str, step: Step | None, index: int, rest: Any) -> Move:

@@ -7,6 +7,7 @@ no goto, so the machine is always sound: every state leads to the end.
 
 from __future__ import annotations
 
+from collections.abc import Iterator
 from dataclasses import dataclass, field
 from functools import lru_cache
 from typing import Any, NamedTuple
@@ -34,12 +35,17 @@ class Automaton:
     conditions: list[Condition] = field(default_factory=list)
     kinds: dict[str, frozenset[str]] = field(default_factory=dict)       # step -> what it, or its refusal, may be
     turning_down: dict[str, frozenset[str]] = field(default_factory=dict)  # step -> kinds by which its receiver refuses it
+    free: list[dict[str, int]] = field(default_factory=list)             # of each group without an order: step -> its item, from 1
     found: dict[Any, Any] = field(default_factory=dict)                  # the readings found so far: see questions.py
     remembered: int = 0                                                  # questions in them
 
     def node(self) -> int:
         self.size += 1
         return self.size - 1
+
+    def unordered(self, one: Step, other: Step) -> bool:
+        """Do they stand in different items of a group that has no order?"""
+        return any(a and b and a != b for a, b in ((places.get(one.step), places.get(other.step)) for places in self.free))
 
     def add_jump(self, source: int, jump: Jump) -> None:
         self.jumps.setdefault(source, []).append(jump)
@@ -76,7 +82,15 @@ def _without_detours(machine: Automaton) -> Automaton:
              for step in machine.rule.steps()}
     turning_down = {step.step: found for step in machine.rule.steps() if (found := _turning_down(step))}
     return Automaton(machine.rule, onward(machine.start), machine.end, steps, jumps, machine.size, conditions, kinds,
-                     turning_down)
+                     turning_down, list(_free(machine.rule.items)))
+
+
+def _free(items: tuple[Step | Group, ...]) -> Iterator[dict[str, int]]:
+    for item in items:
+        if isinstance(item, Group):
+            if item.order == "any":
+                yield {step.step: number for number, one in enumerate(item.items, 1) for step in _steps_of(one)}
+            yield from _free(item.items)
 
 
 def _turning_down(step: Step) -> frozenset[str]:

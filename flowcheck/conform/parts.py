@@ -15,7 +15,8 @@ from .matching import Matcher
 def role_at(rule: Rule, end: Any, message: Message, matcher: Matcher, bound: Mapping[str, Any]) -> str:
     """The name of the role, else the address."""
     other = message.dst if end is message.src else message.src
-    for role in rule.roles:
+    # the device last: a radio network speaks for it from hosts of its own, and then either end may be the device's
+    for role in sorted(rule.roles, key=lambda role: role.kind == "device"):
         if role.kind == "dns_server":
             if message.protocol == "dns" and end.port == 53 or end.address in matcher.scope.host(role.name, bound).addresses:
                 if role.path is None or (role.path == "tunnel") == ("esp" in message.layers or not {
