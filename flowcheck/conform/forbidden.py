@@ -64,9 +64,11 @@ def _judged(item: Step | Group, steps: tuple[Step, ...], place: int, order: Mapp
         return holds(item.when, scope, reading.bound, seen)
 
     doubt = ""
-    for messages in _occurrences(steps, here, matcher, reading.bound):
+    for messages, certain in _occurrences(steps, here, matcher, reading.bound):
         holding = applies(messages[-1])
-        if holding is None:
+        if holding and not certain:
+            doubt = doubt or f"{messages[-1].kind} was seen, but nothing shows whether its hosts are those that may not send it"
+        elif holding is None:
             doubt = f"{messages[-1].kind} was seen, but not whether it is allowed here: {_words(item)}"
         elif holding:
             if until is None and any(states.get(name) == PENDING for name, index in order.items() if index > place):
@@ -81,18 +83,20 @@ def _judged(item: Step | Group, steps: tuple[Step, ...], place: int, order: Mapp
 
 
 def _occurrences(steps: Sequence[Step], messages: Sequence[Message], matcher: Matcher,
-                 bound: Mapping[str, Any]) -> Iterator[tuple[Message, ...]]:
-    """Every way in which the messages are the steps, one after another, by the message that completes it."""
-    begun: list[tuple[int, Mapping[str, Any], tuple[Message, ...]]] = []
+                 bound: Mapping[str, Any]) -> Iterator[tuple[tuple[Message, ...], bool]]:
+    """Every way in which the messages are the steps, one after another, by the message that completes it; and whether
+    they certainly are."""
+    begun: list[tuple[int, Mapping[str, Any], tuple[Message, ...], bool]] = []
     for message in messages:
-        for index, values, found in [(0, bound, ()), *reversed(begun)]:
-            if matcher.fits(steps[index], message, values) is not True:
+        for index, values, found, certain in [(0, bound, (), True), *reversed(begun)]:
+            fits = matcher.fits(steps[index], message, values)
+            if fits is False:
                 continue
-            found = (*found, message)
+            found, certain = (*found, message), certain and fits is True
             if index + 1 == len(steps):
-                yield found
+                yield found, certain
                 break
-            begun.append((index + 1, matcher.after(steps[index], message, values), found))
+            begun.append((index + 1, matcher.after(steps[index], message, values), found, certain))
             del begun[:-PARTIAL]
 
 
