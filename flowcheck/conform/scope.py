@@ -59,6 +59,8 @@ class Scope:
 
     def _host(self, role: str, name: Any, address: Any) -> Host:
         known = self.roles.get(role, NOBODY)
+        if name and known.source == "inferred" and not known.names & _strings(name):
+            known = NOBODY                     # what a message says of it is more than what the traffic lets one think
         names, addresses = known.names | _strings(name), known.addresses | _strings(address)
         literal = {name for name in names if _is_address(name)}
         addresses |= literal
