@@ -97,22 +97,30 @@ class Documents(Streams):
         header = {"cmd_id": "1", "msg_ref": str(web.packages), "cmd_ref": "0", "cmd": "SyncHdr", "status": 200}
         command = [] if name == "message" else [(name, act.content)]
         if act.src != self.world.device:
-            self.asked_for(act, DM_PATH)
+            self._opened(web, act)
             alert = {"cmd_id": "2", "msg_ref": str(web.packages), "cmd_ref": "1", "cmd": "Alert", "status": 200}
             self._dm_response(web, [("Status", header), ("Status", alert), *command])
             return
-        self._ready(web, act)
-        if web.waiting:
-            self._dm_response(web, [("Status", header)])
-        web.packages += 1
-        opening = [("Alert", {"cmd_id": "1", "alert": 1201}), ("Replace", _DEVICE)]
-        commands = opening if web.packages == 1 else [("Status", header), *command]
-        web.waiting = True
+        if web.packages:
+            if web.waiting:
+                self._dm_response(web, [("Status", header)])
+            self._dm_request(web, act, [("Status", header), *command])
+        else:
+            self._opened(web, act)
         self.asked[act.step] = (*web.tcp.ends, 6)
-        body = oma.message(commands, str(web.packages), f"http://{web.host}{DM_PATH}", from_device=True)
-        web.tcp.send(0, cwmp.http_request("POST", DM_PATH, web.host, body, oma.DM))
         if not self._is_answered(act):
             self._dm_response(web, [("Status", header | {"msg_ref": str(web.packages)})])
+
+    def _opened(self, web: Web, act: Act) -> None:
+        """The device speaks first in a DM session, and has to ask before each answer (OMA-TS-DM_Protocol 8)."""
+        if not web.waiting:
+            self._dm_request(web, act, [("Alert", {"cmd_id": "1", "alert": 1201}), ("Replace", _DEVICE)])
+
+    def _dm_request(self, web: Web, act: Act, commands: list[tuple[str, Mapping[str, Any]]]) -> None:
+        self._ready(web, act).waiting = True
+        web.packages += 1
+        body = oma.message(commands, str(web.packages), f"http://{web.host}{DM_PATH}", from_device=True)
+        web.tcp.send(0, cwmp.http_request("POST", DM_PATH, web.host, body, oma.DM))
 
     def _dm_response(self, web: Web, commands: list[tuple[str, Mapping[str, Any]]]) -> None:
         web.waiting = False
