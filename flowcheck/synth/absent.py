@@ -4,10 +4,9 @@ from __future__ import annotations
 
 from collections.abc import Iterator
 from dataclasses import replace
-from typing import Any
 
-from ..rulebook.rule import Rule, Step
-from .mutation import APPLICATION, STOPPED, Mutant, shows_anyway, unordered
+from ..rulebook.rule import Step
+from .mutation import APPLICATION, STOPPED, Mutant, shows_anyway, twins, unordered
 from .plan import Act, Plan
 
 
@@ -22,7 +21,7 @@ def unanswered(plan: Plan, index: int, act: Act, step: Step) -> Iterator[Mutant]
     yield Mutant(
         f"{act.step}: no answer",
         silent,
-        frozenset((act.step, *_twins(plan.rule, step))),
+        frozenset((act.step, *twins(plan.rule, step))),
         frozenset(("no-answer",)),
         severity=step.severity,
     )
@@ -36,28 +35,10 @@ def astray(plan: Plan, index: int, act: Act, step: Step) -> Iterator[Mutant]:
     yield Mutant(
         f"{act.step}: for another request",
         (*plan.acts[:index], replace(act, astray=True)),
-        frozenset((act.step, *_twins(plan.rule, step))),
+        frozenset((act.step, *twins(plan.rule, step))),
         frozenset(("no-answer",)),
         severity=step.severity,
     )
-
-
-def _twins(rule: Rule, step: Step) -> Iterator[str]:
-    """Steps whose request looks the same: which of them was meant shows in the answer, which does not come."""
-    request = rule.step(step.answers)
-    for other in rule.steps():
-        if other.answers and other.step != step.step:
-            asked = rule.step(other.answers)
-            if (asked.messages, asked.src, _bare(asked)) == (
-                request.messages,
-                request.src,
-                _bare(request),
-            ) and asked.dst in (None, request.dst):
-                yield other.step
-
-
-def _bare(step: Step) -> list[tuple[Any, ...]]:
-    return [(check.target, check.names, check.test, check.value) for check in step.where]
 
 
 def stopped(plan: Plan, index: int, act: Act, step: Step) -> Mutant:

@@ -129,3 +129,21 @@ def fits(content: Any, check: Check, plan: Plan) -> bool:
         name in values.STRUCTURAL or values.holds(check.test, content.get(name, values.MISSING), wanted)
         for name in names
     )
+
+
+def twins(rule: Rule, step: Step) -> Iterator[str]:
+    """Steps whose request looks the same: which of them was meant shows in the answer, which does not come."""
+    request = rule.step(step.answers)
+    for other in rule.steps():
+        if other.answers and other.step != step.step:
+            asked = rule.step(other.answers)
+            if (asked.messages, asked.src, _bare(asked)) == (
+                request.messages,
+                request.src,
+                _bare(request),
+            ) and asked.dst in (None, request.dst):
+                yield other.step
+
+
+def _bare(step: Step) -> list[tuple[Any, ...]]:
+    return [(check.target, check.names, check.test, check.value) for check in step.where]

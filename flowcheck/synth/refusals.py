@@ -9,7 +9,7 @@ from ..rulebook.rule import Pattern, Step
 from . import values
 from .choices import CARRIERS
 from .content import DEFAULTS
-from .mutation import Mutant
+from .mutation import Mutant, twins
 from .plan import Act, Plan
 from .stage import encodable
 
@@ -34,7 +34,7 @@ def refused(plan: Plan, index: int, act: Act, step: Step) -> Iterator[Mutant]:
             yield Mutant(
                 f"{act.step}: refused by {kind}{' ' + name if name else ''}",
                 (*before, *given, refusal),
-                frozenset((act.step,)),
+                frozenset((act.step, *(twins(plan.rule, step) if act.answers else ()))),
                 frozenset(("no-answer",) if gave_up else ("refused",)),
             )
 
@@ -57,7 +57,8 @@ def _refusals(plan: Plan, kind: str, pattern: Pattern) -> Iterator[tuple[str, di
     elif kind == "cwmp.session_end":
         base = {"complete": False}
     elif kind == "http.response":
-        base = {"body_length": 20}
+        about_status = any("status" in values.names_of(check, plan.resolve) for check in pattern.where)
+        base = {"status": 403 if about_status else 200, "body_length": 20}
     elif kind == "cwmp.Fault":
         base = {"FaultCode": 8003 if pattern.src != plan.world.device else 9003}
     listed = next((c for c in pattern.where if c.test == "in" and isinstance(c.value, tuple)), None)

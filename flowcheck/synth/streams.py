@@ -7,7 +7,7 @@ from .content import DEFAULTS
 from .packets import Tcp
 from .plan import Act
 from .world import Unable
-from .wire import cwmp, tls
+from .wire import cwmp, ssh, tls
 
 WEB_PORT = 7547
 
@@ -21,11 +21,15 @@ class Streams(Cast):
         found = self.webs.get(hosts)
         if found is not None and not found.tcp.closed and not fresh:
             return found
-        ends = (hosts[0], 30000 + self.net.random.randrange(30000)), (hosts[1], WEB_PORT)
+        ends = (hosts[0], 30000 + self.net.random.randrange(30000)), (hosts[1], self._port(act))
         made = Web(Tcp(self.net, *ends), self.world.names.get(self.server(act), hosts[1]))
         self.webs[hosts] = made
         self.all_webs.append(made)
         return made
+
+    def _port(self, act: Act) -> int:
+        by_ssh = any(other.protocol == "ssh" and self.hosts(other) == self.hosts(act) for other in self.plan.acts)
+        return ssh.PORT if by_ssh else WEB_PORT
 
     def _ready(self, web: Web, act: Act) -> Web:
         web.tcp.open()

@@ -12,7 +12,7 @@ from functools import lru_cache
 
 import pytest
 import yaml
-from literals import judged, matcher, message, rule
+from literals import codes, judged, matcher, message, rule, states
 
 from flowcheck.conform.align import MAX_STATES, align
 from flowcheck.conform.automaton import automaton
@@ -323,3 +323,56 @@ def test_a_thousand_messages_are_read_in_a_moment():
     begun = perf_counter()
     assert read(of, messages).cost == (0, 0, 0, 0)
     assert perf_counter() - begun < 5
+
+
+TURNED = rule("""
+roles: {hnb: {kind: device}, acs: {kind: acs, host: 198.51.100.80}}
+steps:
+  - {step: a, cite: "1", message: x.a, from: hnb, to: acs}
+  - step: b
+    cite: "2"
+    message: x.b
+    from: acs
+    to: hnb
+    answers: a
+    refused_by: {message: x.delete, from: hnb, where: [{field: why, equals: failed}]}
+  - {step: c, cite: "3", message: x.c, from: hnb, to: acs}
+  - {step: d, cite: "4", message: x.delete, from: hnb, to: acs, optional: true}
+""")
+
+
+def test_who_got_the_answer_may_refuse_it():
+    before = message("x.a", 10, transaction=1), message("x.b", 11, "acs", "hnb", answers=1)
+    attempt, = judged(TURNED, *before, message("x.delete", 12, why="failed", answers=1))
+    assert codes(attempt) == ["b/refused:failed"] and states(attempt)["b"] == "refused" and attempt.verdict == "fail"
+    assert states(attempt)["d"] == "not_applicable"          # though that is a message of the same kind
+    attempt, = judged(TURNED, *before, message("x.c", 12), message("x.delete", 13, why="done", answers=1))
+    assert attempt.verdict == "pass" and states(attempt)["d"] == "seen"
+
+
+def test_a_refusal_in_a_group_without_order_comes_before_what_it_kept_away():
+    of = rule("""
+roles: {hnb: {kind: device}, acs: {kind: acs, host: 198.51.100.80}}
+steps:
+  - {step: a, cite: "1", message: x.a, from: hnb, to: acs}
+  - group: both
+    order: any
+    steps:
+      - {step: b, cite: "2", message: x.b, from: acs, to: hnb, refused_by: {message: x.no}}
+      - {step: c, cite: "3", message: x.c, from: acs, to: hnb}
+""")
+    attempt, = judged(of, message("x.a", 10), message("x.no", 11, "acs", "hnb"))
+    assert attempt.cause.endswith("b/refused") and codes(attempt) == ["b/refused"]
+    assert states(attempt)["c"] == "missing"
+
+
+def test_a_refusal_of_what_is_no_error_to_leave_out_belongs_to_it():
+    of = rule("""
+roles: {hnb: {kind: device}, acs: {kind: acs, host: 198.51.100.80}}
+steps:
+  - {step: a, cite: "1", message: x.a, from: hnb, to: acs}
+  - {step: b, cite: "2", message: x.b, from: acs, to: hnb, severity: warning, refused_by: {message: x.no}}
+  - {step: c, cite: "3", message: x.c, from: acs, to: hnb, refused_by: {message: x.no}}
+""")
+    attempt, = judged(of, message("x.a", 10), message("x.no", 11, "acs", "hnb"))
+    assert codes(attempt) == ["b/refused"]

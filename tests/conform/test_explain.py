@@ -179,3 +179,23 @@ def test_codes_hold_neither_times_nor_frames():
 
 def test_who_should_act():
     assert one(A).findings[0].side == "network" and one(A, B).findings[0].side == "device"
+
+
+REPEATED = rule('''
+roles: {hnb: {kind: device}, acs: {kind: acs, host: 198.51.100.80}}
+steps:
+  - group: contact
+    repeat: {max: 5}
+    steps:
+      - {step: a, cite: "1", message: x.a, from: hnb, to: acs}
+      - {step: b, cite: "1", message: x.b, from: acs, to: hnb, answers: a}
+  - {step: c, cite: "2", message: x.c, from: acs, to: hnb}
+''')
+
+
+def test_a_request_made_again_and_not_answered_is_the_cause_of_what_does_not_follow():
+    first = message("x.a", 10, transaction=1), message("x.b", 11, "acs", "hnb", answers=1)
+    attempt, = judged(REPEATED, *first, message("x.a", 12, transaction=2))
+    assert codes(attempt) == ["b/no-answer"] and states(attempt)["c"] == "missing"
+    attempt, = judged(REPEATED, *first, message("x.a", 12, transaction=2), message("x.c", 13, "acs", "hnb"))
+    assert not any(code.startswith("c/") for code in codes(attempt))

@@ -137,3 +137,18 @@ def test_a_group_is_broken_by_all_its_steps_that_belong_together(answers, expect
 def test_half_a_group_breaks_nothing():
     attempt, = judged(PAIR, A, message("x.ask", 12, "acs", "hnb", transaction=7))
     assert (attempt.verdict, codes(attempt)) == ("pass", [])
+
+
+SERVED = rule('''
+roles: {hnb: {kind: device}, acs: {kind: acs, host: 198.51.100.80}, other: {kind: acs, host: $device.other}}
+steps:
+  - {step: a, cite: "1", message: x.a, from: hnb, to: acs}
+  - {step: never, cite: "2", message: x.bad, from: other, to: hnb, forbidden: true}
+''')
+
+
+def test_a_message_of_a_host_that_nobody_knows_is_a_doubt():
+    attempt, = judged(SERVED, message("x.a", 10), message("x.bad", 20, "acs", "hnb"))
+    assert attempt.verdict == "inconclusive" and codes(attempt) == [] and states(attempt)["never"] == "not_observable"
+    attempt, = judged(SERVED, message("x.a", 10))
+    assert attempt.verdict == "pass"

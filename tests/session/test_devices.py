@@ -111,3 +111,11 @@ def test_an_acs_that_sends_a_connection_request_is_no_device():
         message("http.request", 2, "acs", "inner", method="GET"),
         message("http.response", 2, "inner", "acs", status=200)])
     assert [device.addresses for device in found.devices] == [(ADDRESSES["hnb"], ADDRESSES["inner"])]
+
+
+def test_an_inform_without_oui_is_of_the_device_with_that_serial_number():
+    def told(at, stream, **oui):
+        return message("cwmp.Inform", at, "hnb", "acs", stream=stream, session=stream, DeviceId__SerialNumber="S1", **oui)
+
+    assert len(devices(told(0, 1, DeviceId__OUI="00193B"), told(9, 2))) == 1
+    assert len(devices(told(0, 1, DeviceId__OUI="00193B"), told(9, 2, DeviceId__OUI="001122"))) == 2

@@ -82,3 +82,20 @@ def test_documents_of_others_name_nobody():
         json("request", 1, "acs", "acs2", {"m2meId": "001010000000002"}, "/register", stream=2),
         json("request", 2, "acs", "acs2", {"address": "10.45.0.7"}, "/register", stream=3))
     assert owners[2] not in (("001010000000001",), ("001010000000002",))
+
+
+def attach(at, kind, up=True, **more):
+    ends = ("192.0.2.9", "gw") if up else ("gw", "192.0.2.9")
+    return message(f"emm.{kind}", at, *ends, stream=5, ue="eNB-UE-S1AP-ID 7", **more)
+
+
+def test_a_ue_that_is_turned_away_before_it_is_named_goes_by_its_temporary_identity():
+    _, owners, found = assigned(attach(0, "AttachRequest", guti="00101-0001-01-c0000001"), attach(1, "AttachReject", False, cause=17))
+    assert owners == [("00101-0001-01-c0000001",)] * 2 and found[0].identity == {"guti": "00101-0001-01-c0000001"}
+
+
+def test_a_ue_that_tells_its_imsi_goes_by_that():
+    _, owners, _ = assigned(
+        attach(0, "AttachRequest", guti="00101-0001-01-c0000001"), attach(1, "IdentityRequest", False),
+        attach(2, "IdentityResponse", imsi="001010000000001"))
+    assert owners == [("001010000000001",)] * 3

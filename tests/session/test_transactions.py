@@ -102,3 +102,10 @@ def test_a_continue_is_no_answer():
 def test_what_has_no_transactions_is_left_alone():
     other = message("arp.request", 0)
     assert pair([other]) == [other]
+
+
+def test_a_map_result_goes_with_the_invoke_of_its_transaction():
+    ask = message("map.sendAuthenticationInfo.invoke", 0, "acs", "gw", otid="01", invoke_id=1)
+    answer = message("map.sendAuthenticationInfo.result", 1, "gw", "acs", dtid="01", invoke_id=1)
+    other = message("map.sendAuthenticationInfo.error", 2, "gw", "acs", dtid="02", invoke_id=1)
+    assert ties([ask, answer, other]) == [(1, None, 0), (None, 1, 0), (None, None, 0)]
