@@ -212,7 +212,7 @@ class Names:
         """The UE context of a NAS message. Its number on the interface is used again for the next UE, which attaches anew."""
         key = (message.stream, str(message.fields["ue"]))
         number, identity = self._contexts.get(key, (None, None))
-        said = str(message.fields.get("imsi") or message.fields.get("guti") or message.fields.get("p_tmsi") or "")
+        said = str(message.fields.get("imsi") or message.fields.get("guti") or message.fields.get("tmsi") or "")
         if number is None or message.kind in _ATTACHES and identity is not None and said != identity:
             self._context_count += 1
             number, identity = self._context_count, None

@@ -31,12 +31,16 @@ def variants(rule: Rule) -> Iterator[str]:
     """The base run, then one for each further branch of a choice, for each optional item, for each further message that
     a step may be, and for each value that a condition asks about."""
     yield ""
-    found = [*_alternatives(rule.items), *_messages(rule), *_carriers(rule), *_values(rule)]
-    yield from dict.fromkeys(found)
+    items, messages = list(_alternatives(rule.items)), list(dict.fromkeys(_messages(rule)))
+    yield from dict.fromkeys([*items, *messages, *_carriers(rule), *_values(rule), *_both(rule, items, messages)])
 
 
 def choice(rule: Rule, variant: str) -> Choice:
     """What the name of a variant stands for."""
+    item, both, message = variant.partition(f" {WITH}")
+    if both:
+        one, other = choice(rule, item), choice(rule, WITH + message)
+        return Choice(one.items | other.items, other.message)
     if not variant.startswith(WITH):
         return Choice(path_to(rule.items, variant) if variant else frozenset())
     wanted = variant.removeprefix(WITH)
@@ -123,6 +127,15 @@ def _messages(rule: Rule) -> Iterator[str]:
                 yield WITH + protocol
             elif step.answers is None or kind_of(step, Choice(), "") != kind and not _follows(rule, step, kind):
                 yield WITH + kind
+
+
+def _both(rule: Rule, items: list[str], messages: list[str]) -> Iterator[str]:
+    """The items whose own steps may be one of several messages, with each."""
+    for name in items:
+        inside = [step for step in rule.steps() if name in path_to(rule.items, step.step)]
+        for wanted in messages:
+            if name not in choice(rule, wanted).items and any(_is(kind, wanted.removeprefix(WITH)) for step in inside for kind in step.messages[1:]):
+                yield f"{name} {wanted}"
 
 
 def _follows(rule: Rule, step: Step, kind: str) -> bool:

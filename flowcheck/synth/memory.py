@@ -1,4 +1,4 @@
-"""Mutants of what is compared with something besides the message: an earlier run, another device's run, a host named before."""
+"""Mutants of what is compared with something besides the message: an earlier run, another device, a host named before."""
 
 from __future__ import annotations
 
@@ -36,7 +36,9 @@ def compared(plan: Plan, index: int, act: Act, step: Step) -> Iterator[Mutant]:
 
 def _is_remembered(check: Check, step: Step) -> bool:
     value = check.value
-    return isinstance(value, Reference) and value.path[0] == "device" and any(b.name == value.path[1] for b in step.remember)
+    if not isinstance(value, Reference) or value.path[0] != "device":
+        return False
+    return any(binding.name == value.path[1] for binding in step.remember)
 
 
 def _once_more(plan: Plan, act: Act, check: Check) -> tuple[Act, ...]:
@@ -57,7 +59,9 @@ def _of_another(plan: Plan, act: Act) -> dict[str, Any]:
     """What the device says of itself; what it is told stays."""
     content = dict(act.content)
     if act.src == plan.world.device and "body" in content:
-        content["body"] = {name: f"{value}-2" if isinstance(value, str) else value for name, value in content["body"].items()}
+        content["body"] = {
+            name: f"{value}-2" if isinstance(value, str) else value for name, value in content["body"].items()
+        }
     return content
 
 

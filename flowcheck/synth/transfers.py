@@ -84,4 +84,5 @@ class Transfers(Streams):
     def _transfer(self, web: Web, upwards: bool) -> None:
         random = self.net.random
         for side, size in ((DEVICE, 400), (SERVER, 600), (DEVICE if upwards else SERVER, FILE), (DEVICE, 60)):
-            web.tcp.send(side, ssh.sealed(random, size))
+            for packet in ssh.sealed(random, size):
+                web.tcp.send(side, packet)

@@ -3,11 +3,12 @@
 from __future__ import annotations
 
 import struct
+from collections.abc import Iterator
 from random import Random
 
 PORT = 22
 DISCONNECT, KEXINIT, NEWKEYS, KEX_INIT, KEX_REPLY = 1, 20, 21, 30, 31
-LONGEST = 32768
+LONGEST = 1280
 LISTS = (
     "curve25519-sha256",
     "ssh-ed25519",
@@ -61,11 +62,9 @@ def disconnect(random: Random, reason: int = 3) -> bytes:
     return _packet(struct.pack("!BI", DISCONNECT, reason) + _text(b"no") + _text(b""), random)
 
 
-def sealed(random: Random, size: int) -> bytes:
+def sealed(random: Random, size: int) -> Iterator[bytes]:
     """Packets of AES-GCM with that many octets: their length is in clear, their tag behind them (RFC 5647 7.3)."""
-    made = b""
     while size > 0:
         length = min(size + -size % 16, LONGEST)
-        made += struct.pack("!I", length) + random.randbytes(length + 16)
+        yield struct.pack("!I", length) + random.randbytes(length + 16)
         size -= length
-    return made
