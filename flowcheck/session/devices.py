@@ -23,6 +23,7 @@ from .tunnels import Tunnel
 
 # who a text names: an IMSI in an NAI (TS 23.003 19.3.2, 4.10), a serial number in an HNB identity (4.10)
 _IMSI = re.compile(r"^[01]?(\d{14,15})@")
+_OF_CPE = re.compile(r"(?i)^[0-9a-f]{6}-")                       # OUI-[class-]serial number (TR-069 3.4.4)
 _OUI_SERIAL = re.compile(r"(?i)^1([0-9a-f]{6}-[^@]+)@")
 
 
@@ -84,6 +85,8 @@ def _own_names(name: Node, identity: Mapping[str, str]) -> dict[str, str]:
     if name[0] == "hnb":
         form = name[1][0] if _IMSI.match(name[1]) or _OUI_SERIAL.match(name[1]) else ""
         return {f"hnb_id {form}": name[1].partition("@")[0].lower()}
+    if name[0] == "certificate":
+        return {"certificate": name[1].lower()}
     return {}
 
 
@@ -93,6 +96,13 @@ def _join_identities(graph: Graph, facts: Facts) -> None:
     for name in facts.identity:
         if name[0] == "hnb":
             _join_text(graph, name[1], name, f"the HNB identity {name[1]}", facts.first_said[next(iter(facts.places_of[name])), name], named)
+        if name[0] == "certificate":
+            _join_text(graph, name[1], name, f"the TLS certificate of {name[1]}", facts.first_said[next(iter(facts.places_of[name])), name], named)
+    for one, other, shown_by in facts.one_connection:
+        graph.join(other, one, f"{one[1]} and {other[1]} on one connection, in frame {shown_by.frames[-1].number}", shown_by)
+    for name in facts.identity:
+        if name[0] == "certificate" and _OF_CPE.match(name[1]) and "serial_number" not in graph.names(name):
+            graph.add(name, serial_number=name[1].lower())       # it names a device, and none of those that said their number
     for node, tunnel in facts.tunnels.all.items():
         graph.add(node)
         for text, shown_by in tunnel.identities.items():
@@ -103,6 +113,8 @@ def _join_identities(graph: Graph, facts: Facts) -> None:
         if tunnel.goes_on is not None:
             before, shown_by, why = tunnel.goes_on
             graph.join(before, node, f"{why} in frame {shown_by.frames[-1].number}", shown_by)
+        for text, shown_by in tunnel.subjects.items():
+            _join_text(graph, text, node, f"the IKE certificate of {text}", shown_by, named)
     for place, names in facts.said_at.items():
         if len(place) == 3 and place[2][0] == "ike":             # before the tunnels' own addresses are looked at
             _join_said(graph, facts, place, names)
@@ -130,7 +142,7 @@ def _join_text(graph: Graph, text: str, node: Node, what: str, shown_by: Message
 def _join_said(graph: Graph, facts: Facts, place: Node, names: Iterable[Node]) -> None:
     for name in names:
         shown_by, address = facts.first_said[place, name], place[1]
-        what = "sent Informs of" if name[0] == "cwmp" else "registered as"
+        what = {"cwmp": "sent Informs of", "certificate": "showed the certificate of"}.get(name[0], "registered as")
         graph.join(name, place, f"{address} {what} {name[1]}, first in frame {shown_by.frames[-1].number}", shown_by,
                    _passed_on(facts, address, shown_by.time))
 
@@ -168,6 +180,11 @@ def _join_subscribers(graph: Graph, facts: Facts) -> None:
     for node in sorted(facts.names.nodes(), key=str):
         graph.add(node)
     alone = facts.device_addresses - {place[1] for place in facts.shared}
+    for name, address, shown_by in facts.resolved:
+        place = facts.place(Endpoint(address), shown_by.time)
+        if name in facts.tunnels.called and place not in facts.shared:
+            graph.join(facts.tunnels.called[name], place, f"DNS gives {name}, an IKE identity, the address {address} in frame "
+                       f"{shown_by.frames[-1].number}", shown_by)
     for join in facts.names.joins:
         if all(node[0] != "address" or node[1] in alone and facts.place(Endpoint(node[1])) == node for node in (join.one, join.other)):
             graph.join(join.one, join.other, join.why, join.shown_by)
@@ -226,8 +243,10 @@ class _Tails:
         self._keys: dict[str, list[Node]] = defaultdict(list)
         for key, facts in identity.items():
             tail = f"{facts.get('oui', '')}-{facts.get('serial_number', '')}".lower()
-            if tail.strip("-"):
+            if key[0] == "cwmp" and tail.strip("-"):
                 self._keys[tail].append(key)
+                if key[1].lower() != tail:
+                    self._keys[key[1].lower()].append(key)
         self._lengths = sorted({len(tail) for tail in self._keys})
 
     def within(self, text: str) -> list[Node]:
@@ -250,8 +269,8 @@ def _device(nodes: list[Node], root: Node, graph: Graph, facts: Facts, assumed: 
     public = [end.address for end in ends]
     identity = _identity(of_kind, keys, tunnels, facts)
     everything = tuple(dict.fromkeys((*outer, *public, *sorted(node[1] for node in of_kind["address"]), *facts.names.addresses(set(nodes)),
-                                      *(place[1] for key in (*keys, *of_kind["hnb"], *of_kind["enb"]) for place in facts.places_of[key]))))
-    named = next((identity[kind] for kind in ("private_id", "imsi", "imei", "guti", "hnb_id", "enb_id") if kind in identity), None)
+                                      *(place[1] for key in (*keys, *of_kind["hnb"], *of_kind["enb"], *of_kind["certificate"]) for place in facts.places_of[key]))))
+    named = next((identity[kind] for kind in ("private_id", "imsi", "imei", "guti", "hnb_id", "enb_id", "certificate") if kind in identity), None)
     shared = tuple(address for address in everything if any(place[1] == address for place in _places(address, of_kind, facts)))
     name = keys[0][1] if keys else identity.get("ike_id") or named or _by_address(everything, shared, ends)
     links: tuple[Link, ...] = graph.links(root)
@@ -262,7 +281,7 @@ def _device(nodes: list[Node], root: Node, graph: Graph, facts: Facts, assumed: 
 
 
 def _places(address: str, of_kind: Mapping[str, list[Node]], facts: Facts) -> list[Node]:
-    return [place for place in (("address", address), *(p for name in (*of_kind["cwmp"], *of_kind["hnb"], *of_kind["enb"])
+    return [place for place in (("address", address), *(p for name in (*of_kind["cwmp"], *of_kind["hnb"], *of_kind["enb"], *of_kind["certificate"])
                                                         for p in facts.places_of[name] if p[1] == address)) if place in facts.shared]
 
 
@@ -278,7 +297,7 @@ def _by_address(addresses: Sequence[str], shared: Sequence[str], ends: Sequence[
 def _identity(of_kind: Mapping[str, list[Node]], keys: Sequence[Node], tunnels: Sequence[Tunnel], facts: Facts) -> dict[str, str]:
     identity = dict(facts.identity[keys[0]]) if keys else {}
     for kind, node in (("private_id", "private_id"), ("imsi", "imsi"), ("imsi", "hosting"), ("imei", "imei"), ("guti", "guti"),
-                       ("hnb_id", "hnb"), ("enb_id", "enb"), ("mac", "mac")):
+                       ("hnb_id", "hnb"), ("enb_id", "enb"), ("mac", "mac"), ("certificate", "certificate")):
         found = sorted(str(name[1]) for name in of_kind[node])
         if found:
             identity.setdefault(kind, found[0])

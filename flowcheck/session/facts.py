@@ -7,6 +7,7 @@ message belongs to the tunnel, the session or the name that it carries, else to 
 
 from __future__ import annotations
 
+import re
 from collections import defaultdict
 from collections.abc import Mapping, Sequence
 from typing import Any
@@ -52,6 +53,8 @@ class Facts:
         self.said_at: dict[Node, dict[Node, None]] = defaultdict(dict)       # place -> names said from it
         self.places_of: dict[Node, dict[Node, None]] = defaultdict(dict)     # name -> places
         self.identity: dict[Node, dict[str, str]] = {}           # name -> what it adds to the identity
+        self.one_connection: list[tuple[Node, Node, Message]] = []           # names of two kinds that were said on one connection
+        self.resolved: list[tuple[str, str, Message]] = []       # name in the DNS, the device's address it stands for alone
         self.shared: set[Node] = set()                           # places that several devices speak from
         self.turns: Turns | None = None
         self.lookups: dict[int, Node] = {}
@@ -63,6 +66,10 @@ class Facts:
             name = _NAMES.get(message.kind)
             if name is not None:
                 self._note(message, *name(message))
+            elif message.kind == "dns.response":
+                told = message.fields.get("answers.address") or ()
+                if len(told) == 1 and str(told[0]) in self.device_addresses:
+                    self.resolved.append((str(message.fields.get("qname") or "").rstrip(".").lower(), str(told[0]), message))
         for streams in streams_of_session.values():
             known = next((self.name_of_stream[stream] for stream in sorted(streams) if stream in self.name_of_stream), None)
             if known is not None:
@@ -74,6 +81,9 @@ class Facts:
         if node is None:
             return
         place = self.place(message.src, message.time)
+        before = self.name_of_stream.get(message.stream)
+        if before is not None and before[0] != node[0]:
+            self.one_connection.append((before, node, message))
         self.name_of_stream[message.stream] = node
         self.first_said.setdefault((place, node), message)
         self.said_at[place][node] = None
@@ -188,7 +198,16 @@ def _of_enb(message: Message) -> tuple[Node | None, dict[str, str]]:
     return ("enb", text, str(told.get("type"))), {"enb_id": text}
 
 
-_NAMES = {"cwmp.Inform": _of_inform, "hnbap.HNBRegisterRequest": _of_hnb, "s1ap.S1SetupRequest": _of_enb}
+def _of_certificate(message: Message) -> tuple[Node | None, dict[str, str]]:
+    """A TLS client's certificate, if its subject has the form of one device's name and not of a vendor's or a batch's."""
+    chain = message.fields.get("chain") or ()
+    subject = str(chain[0].get("subject_cn") or "") if chain and message.fields.get("side") == "client" else ""
+    return (("certificate", subject) if _ONE_DEVICE.match(subject) else None), {"certificate": subject}
+
+
+# OUI-[class-]serial number (TR-069 3.4.4), an HNB identity or an NAI with an IMSI (TS 23.003 4.10, 19.3.2), a MAC
+_ONE_DEVICE = re.compile(r"(?i)^(?:1?[0-9a-f]{6}-\S*\d|[01]?\d{14,15}(?:@|$)|(?:[0-9a-f]{2}[:-]?){6}(?:[.@]|$))")
+_NAMES = {"cwmp.Inform": _of_inform, "tls.certificate": _of_certificate, "hnbap.HNBRegisterRequest": _of_hnb, "s1ap.S1SetupRequest": _of_enb}
 
 
 # ---------------------------------------------------------------------------------------------------- who is a device

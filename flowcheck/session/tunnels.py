@@ -37,6 +37,7 @@ class Tunnel:
     first: Message                                                            # the first of its messages
     ends: dict[Endpoint, _Span] = field(default_factory=dict)                 # at the device's side
     identities: dict[str, Message] = field(default_factory=dict)              # IDi -> where it was first said
+    subjects: dict[str, Message] = field(default_factory=dict)                # of the device's certificates
     given: list[tuple[str, Message]] = field(default_factory=list)            # inner addresses
     goes_on: tuple[Node, Message, str] | None = None                          # the SA it follows, and how that shows
     deleted: int | None = None
@@ -53,6 +54,7 @@ class Tunnels:
 
     def __init__(self, messages: Sequence[Message], device_addresses: Collection[str], opaque: Sequence[Opaque] = ()):
         self.all: dict[Node, Tunnel] = {}
+        self.called: dict[str, Node] = {}                        # IDi in lower case -> the first SA of that name
         self.at_port = Holders()                                 # endpoint -> whose it was
         self.at_address: dict[str, dict[Node, None]] = defaultdict(dict)
         self._of: dict[int, Node] = {}
@@ -117,6 +119,10 @@ class Tunnels:
         self.at_port.take(end, message.time, node)
         if fields.get("id_i"):
             tunnel.identities.setdefault(str(fields["id_i"]), message)
+            self.called.setdefault(str(fields["id_i"]).lower(), node)
+            subject = next((c.get("subject_cn") for c in fields.get("certificates") or () if c.get("subject_cn")), None)
+            if subject and subject not in tunnel.identities:
+                tunnel.subjects.setdefault(str(subject), message)
         tunnel.given += [(address, message) for address in inner_addresses(message)]
         for proposal in fields.get("proposals") or ():
             spi = proposal.get("spi")

@@ -296,3 +296,46 @@ def test_no_two_devices_have_one_id():
     found = ids(*messages)
     assert len(found) == len(set(found)) == 3
     assert end("nat").address in found[0]
+
+
+# ------------------------------------------------------------------------------------------------ certificates, DNS
+
+def shown(at, src, stream, subject, side="client"):
+    return message("tls.certificate", at, src, "acs", stream=stream, layers=("eth", "ip", "tcp", "tls"), side=side, chain=[{"subject_cn": subject}])
+
+
+def test_a_client_certificate_names_a_sealed_connection_behind_a_nat():
+    """One connection is opened with keys; the certificate that was shown on it names the others of the device."""
+    hello = [message("tls.client_hello", at, f"nat:{2000 + stream}", "acs", stream=stream, layers=("eth", "ip", "tcp", "tls"))
+             for at, stream in ((0, 1), (10, 2), (20, 3))]
+    messages = [hello[0], shown(0.1, "nat:2001", 1, "00AA11-HNB-S1"), inform(0.2, "nat:2001", "S1", 1), hello[1],
+                shown(10.1, "nat:2002", 2, "00AA11-HNB-S2"), hello[2], shown(20.1, "nat:2003", 3, "00AA11-HNB-S1")]
+    assert owners(messages) == [["00AA11-HNB-S1"]] * 3 + [["00AA11-HNB-S2"]] * 2 + [["00AA11-HNB-S1"]] * 2
+
+
+def test_a_certificate_of_another_device_makes_the_address_a_shared_one():
+    """Its connections stay sealed, and no CWMP session of it is readable."""
+    messages = [inform(0, "nat:2001", "S1", 1), shown(5, "nat:2002", 2, "00AA11-HNB-S2")]
+    assert owners(messages) == [["00AA11-HNB-S1"], ["00AA11-HNB-S2"]]
+    messages[1].fields["chain"][0]["subject_cn"] = "00AA11-HNB-S1"
+    assert owners(messages) == [["00AA11-HNB-S1"], ["00AA11-HNB-S1"]]
+
+
+@pytest.mark.parametrize("subject, side", [("Femto Vendor Device", "client"), ("device.vendor.example", "client"), ("00AA11-HNB-S1", "server")])
+def test_a_certificate_of_many_and_one_of_a_server_name_nobody(subject, side):
+    messages = [shown(0, "hnb", 1, subject, side), shown(5, "other", 2, subject, side), *tunnel(6, "hnb", "a"), *tunnel(7, "other", "b", "r2")]
+    assert ids(*messages) == [ADDRESSES["hnb"], ADDRESSES["other"]]
+
+
+def test_an_ike_certificate_names_the_serial_number():
+    begun = tunnel(0, "hnb", "a", identity="192.0.2.1")
+    begun[2].fields["certificates"] = [{"subject_cn": "00AA11-S1.hnb.example"}]
+    assert ids(*begun, inform(1, "10.0.0.1", "S1")) == ["00AA11-HNB-S1"]
+
+
+def test_a_name_in_the_dns_that_is_an_ike_identity():
+    found = [*tunnel(0, "hnb", "a", identity="hnb7.example"), inform(1, "10.0.0.1", "S1"), inform(1, "10.0.0.2", "S2", 2)]
+    told = message("dns.response", 2, "dns", "acs", layers=UDP, qname="HNB7.example.", qtype="A", id=1, answers__address=["10.0.0.1"])
+    assert ids(*found, told) == ["00AA11-HNB-S1", "00AA11-HNB-S2"] and len(ids(*found)) == 3
+    told.fields["answers.address"] = ["10.0.0.1", "10.0.0.2"]
+    assert len(ids(*found, told)) == 3, "a name of several names none of them"
