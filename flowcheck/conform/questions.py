@@ -20,7 +20,7 @@ from .matching import Matcher
 
 STEP, HIDDEN, WHEN, FITS = range(4)         # the first item of a question; the others are names and numbers
 MOST_MESSAGES = 256         # longer attempts are one of a kind, and their trees large
-MOST_QUESTIONS = 100_000    # that a rule remembers
+MOST_QUESTIONS = 5_000      # that a rule remembers; a new reading adds some thirty
 
 
 class View(Protocol):

@@ -16,20 +16,16 @@ from typing import Any
 
 from ..model import Gap, Message, Opaque, Timeline
 from ..rulebook.rule import Reference, Role, Rule, Step
+from . import implied
 from .attempts import BEGAN_ANEW, ENDED_BY, TUNNEL_DELETED
 from .checks import holds_all
 from .fields import ABSENT, partly_hidden
+from .implied import DATAGRAMS, SEQUENCED, STREAMS, kinds_of_answers, protocol_of
 from .order import captures_of, overtaken
 from .scope import Scope
-from .several import is_one
 
 UNCERTAIN, UNCOVERED = "order of messages is not certain", "no capture covers"      # of gaps in which nothing that was recorded is missing
 LAYER_KINDS = {"ipsec": ("esp",), "tls": ("tls", "dtls", "ssh")}
-DATAGRAMS = frozenset(("dns", "ike", "sctp", "hnbap", "s1ap", "rua", "ranap", "gtp", "gtpv2", "coap", "nas", "emm", "gmm"))
-SEQUENCED = frozenset(("ike", "sctp"))      # protocols whose later messages cannot be without the earlier ones
-STREAMS = frozenset(("tls", "http", "cwmp", "ftp", "ssh", "diameter"))
-ENDS = frozenset(("tcp.fin", "tcp.reset", "tls.alert", "tls.client_hello", "cwmp.session_end",
-                  "sctp.abort", "sctp.shutdown", "sctp.shutdown_complete"))
 RELAYED = frozenset(("emm", "gmm", "mm", "esm", "sm"))   # the device's own, but carried by hosts of the network
 PATIENCE = 30.0             # seconds given to an answer that has no deadline of its own
 SLACK = 2_000_000_000       # ns by which a sealed burst may lie outside an interval
@@ -47,9 +43,9 @@ class Visibility:
     gave_up: str                # how somebody ended the attempt, empty where nobody did
     limit: int                  # the attempt's place in time ends here: the next attempt, or the end of the capture
     entered: bool = False       # the capture started inside the attempt, at a step that neither opens nor resumes it
-    _known: dict[Hashable, Any] = field(default_factory=dict, init=False, repr=False, compare=False)   # see `_once`
+    _known: dict[Hashable, Any] = field(default_factory=dict, init=False, repr=False, compare=False)   # see `once`
 
-    def _once(self, question: Hashable, answer: Callable[..., Any], *arguments: Any) -> Any:
+    def once(self, question: Hashable, answer: Callable[..., Any], *arguments: Any) -> Any:
         """What does not depend on the step is worked out once for all of them."""
         if question not in self._known:
             self._known[question] = answer(*arguments)
@@ -82,7 +78,7 @@ class Visibility:
     def _everywhere(self, condition: object = True) -> int:
         return (1 << len(self.messages) + 1) - 1 if condition else 0
 
-    def _where(self, holds: Callable[[int], object], places: Iterable[int]) -> int:
+    def where(self, holds: Callable[[int], object], places: Iterable[int]) -> int:
         return sum(1 << place for place in places if holds(place))
 
     def _interval(self, index: int) -> tuple[int, int]:
@@ -99,7 +95,7 @@ class Visibility:
         return 1 if self.midway else 0
 
     def _in_a_gap(self, step: Step) -> int:
-        return self._once("gaps", self._where, self._gap, range(len(self.messages) + 1)) if self.timeline.gaps else 0
+        return self.once("gaps", self.where, self._gap, range(len(self.messages) + 1)) if self.timeline.gaps else 0
 
     def _gap(self, index: int) -> Gap | None:
         start, end = self._interval(index)
@@ -107,7 +103,7 @@ class Visibility:
 
     def _one_sided(self, step: Step) -> int:
         """Of a connection that only one direction was captured of, no answer and no end can be expected."""
-        return self._everywhere(self._once("one sided", self._has_one_side))
+        return self._everywhere(self.once("one sided", self._has_one_side))
 
     def _has_one_side(self) -> bool:
         """Is there a connection of the attempt with several HTTP messages, all of them going one way?"""
@@ -120,96 +116,11 @@ class Visibility:
                 counts[m.stream] += m.kind in ("http.request", "http.response")
         return any(len(ways[stream]) == 1 and counts[stream] > 1 for stream in asked)
 
-    # -------------------------------------------------------------------------------------------- what follows shows that it was
-
-    def _used(self, step: Step) -> int:
-        """Where the connection that the step should open was used."""
-        places, requests = self._requests_of(step)
-        used = [self._once(("used", id(request)), self._connection_was_used, request) for request in requests]
-        return self._where(lambda place: used[bisect_left(places, place) - 1], range(places[0] + 1, len(self.messages) + 1)) \
-            if any(used) else 0
-
-    def _connection_was_used(self, request: Message) -> bool:
-        """Was more sent over the connection that the request should open, than its answer and its end?"""
-        return request.protocol in ("tcp", "tls") and any(
-            m.stream == request.stream and m.time > request.time and m.protocol != "dns" and m.protocol in STREAMS
-            and m.kind not in ENDS and m.answers != request.transaction for m in self.timeline.messages)
-
-    def _answered(self, step: Step) -> int:
-        """Where an answer follows that is tied to no other request."""
-        untied, _ = self._once("untied", self._untied)
-        return reduce(or_, (untied.get(kind, 0) for kind in _kinds_of_answers(self.rule, step.step)))
-
-    def _orphaned(self, step: Step) -> int:
-        """Where such an answer follows that nothing in the capture before it asked for: whose answer it is cannot be told."""
-        _, alone = self._once("untied", self._untied)
-        orphans = reduce(or_, (alone.get(kind, 0) for kind in step.messages))
-        if not orphans:
-            return 0
-        requests, _ = self._requests_of(step)
-        return (1 << min([orphans.bit_length() - 1, *requests[:1]]) + 1) - 1
-
-    def _untied(self) -> tuple[dict[str, int], dict[str, int]]:
-        """By kind, the places of the messages that answer no request, and of those among them that are none either."""
-        untied: dict[str, int] = {}
-        alone: dict[str, int] = {}
-        for place, message in enumerate(self.messages):
-            if message.answers is None:
-                untied[message.kind] = untied.get(message.kind, 0) | 1 << place
-                if message.transaction is None:
-                    alone[message.kind] = alone.get(message.kind, 0) | 1 << place
-        return untied, alone
-
-    def _exchange_goes_on(self, step: Step) -> int:
-        """Where a later message of the same exchange follows, between the same peers, that is no end of it."""
-        protocol = _protocol(step)
-        last = self._once(("of", protocol), lambda: {
-            peers: place for place, m in enumerate(self.messages) if m.protocol == protocol and m.kind not in ENDS
-            for peers in (None, _peers(m))})
-        return self._where(lambda place: last.get(_peers(self._request(step, place)), -1) >= place, range(last.get(None, -1) + 1))
-
-    def _went_on(self, step: Step) -> int:
-        """Where the procedure goes on as it would after the answer."""
-        protocol, kinds = _protocol(step), self.rule.step(step.answers).messages
-        asked = next((place for place, m in enumerate(self.messages) if m.kind in kinds), len(self.messages))
-        return self._where(lambda place: self._shows_answer(step, protocol, place), range(asked + 1, len(self.messages)))
-
-    def _shows_answer(self, step: Step, protocol: str, index: int) -> bool:
-        following, request = self.messages[index], self._request(step, index)
-        return not _proves_nothing(protocol, following.kind) and not _is_again(following, request) \
-            and not (step.refused_by and self._refuses(step, following)) and not self._with_another(step, request, following, index)
-
-    def _with_another(self, step: Step, request: Message | None, following: Message, index: int) -> bool:
-        """Did the procedure go on with another host than the one asked, or than the one whose name was asked for?"""
-        if request is None or request.protocol != "dns":
-            alike = is_one(self.rule, step) or request is not None and request.protocol == following.protocol
-            return alike and not _same_peers(following, request)
-        open_names = self._once("open names", self._open_names)[index]
-        return bool(open_names) and any({following.src.address, following.dst.address} & addresses
-                                        for name, addresses in self.scope.resolved.items() if name not in open_names)
-
-    def _open_names(self) -> list[frozenset[str]]:
-        """For each message the names that were asked for before it and not answered."""
-        found, names = [], frozenset[str]()
-        asked: dict[int | None, set[str]] = {}
-        answered: set[int | None] = set()
-        for message in self.messages:
-            found.append(names)
-            if message.kind == "dns.response":
-                answered.add(message.answers)
-                asked.pop(message.answers, None)
-            elif message.kind == "dns.query" and message.transaction not in answered:
-                asked.setdefault(message.transaction, set()).add(_name(message))
-            else:
-                continue
-            names = frozenset().union(*asked.values())
-        return found
-
     # -------------------------------------------------------------------------------------------- where it may be
 
     def _somebody_s(self, step: Step) -> int:
         """At an address that devices share, what carries no name may be anybody's."""
-        return self._everywhere(self.timeline.nobodys and _protocol(step) in self.timeline.nobodys)
+        return self._everywhere(self.timeline.nobodys and protocol_of(step) in self.timeline.nobodys)
 
     def _out_of_reach(self, step: Step) -> int:
         return self._everywhere(self._beyond(step))
@@ -233,7 +144,7 @@ class Visibility:
         own = any(role.kind == "device" for role in roles) and not protocols & RELAYED
         if own and not seen.intersection(self.scope.device.addresses):
             return "beyond the capture: nothing from the device's own address is in it"
-        if len(away) == 2 and self._once(("apart", *ends), lambda: captures_of(self.timeline, ends[0]).isdisjoint(captures_of(self.timeline, ends[1]))):
+        if len(away) == 2 and self.once(("apart", *ends), lambda: captures_of(self.timeline, ends[0]).isdisjoint(captures_of(self.timeline, ends[1]))):
             return f"beyond the capture: no tap sees both the {away[0].title or away[0].name} and the {away[1].title or away[1].name}"
         return None
 
@@ -244,14 +155,14 @@ class Visibility:
 
     def _sealed(self, step: Step) -> int:
         layers = _layers(step)
-        return self._once(layers, self._where, lambda place: self._sealed_at(layers, place), range(len(self.messages) + 1))
+        return self.once(layers, self.where, lambda place: self._sealed_at(layers, place), range(len(self.messages) + 1))
 
     def _sealed_at(self, layers: tuple[str, ...], index: int) -> Opaque | str | None:
-        return self._once((layers, index), self._hiding, layers, *self._interval(index), ())
+        return self.once((layers, index), self._hiding, layers, *self._interval(index), ())
 
     def _hiding(self, layers: tuple[str, ...], start: int, end: int, but: Collection[str]) -> Opaque | str | None:
         """The sealed traffic of this interval that may hide a step of these layers, or else what hides it."""
-        if "ipsec" in layers and self._once("empty tunnel", self._tunnel_is_empty):
+        if "ipsec" in layers and self.once("empty tunnel", self._tunnel_is_empty):
             return "no packet of the tunnel is in the capture"
         for name in layers:
             if not self.timeline.nobodys.isdisjoint(kind for kind in LAYER_KINDS[name] if kind not in but):
@@ -291,7 +202,7 @@ class Visibility:
         return 1 << len(self.messages) if self._cut_off(step) else 0
 
     def _cut_off(self, step: Step) -> str | None:
-        request = self._request(step, len(self.messages))
+        request = self.request(step, len(self.messages))
         if request is not None and self.gave_up == TUNNEL_DELETED and self._left_open(request):
             return "how the connection ended is not in the capture"
         if self.gave_up and request is not None or self._ended():
@@ -312,7 +223,7 @@ class Visibility:
         """Did the procedure go on without the step (see `overtaken`)? Of an attempt that the capture began in nobody knows."""
         if self.midway or self.entered:
             return None
-        return self._once(("overtaken", step.step), overtaken, step, self.rule, self.scope, self.timeline, self.messages)
+        return self.once(("overtaken", step.step), overtaken, step, self.rule, self.scope, self.timeline, self.messages)
 
     def _perhaps_lost(self, step: Step) -> int:
         """Everywhere before its request, where the procedure went on without it, but may have done so out of sight."""
@@ -321,7 +232,7 @@ class Visibility:
         since, patience = self._patience(step, None)
         if (self.timeline.window[1] - since) / 1e9 >= patience:
             return 0
-        until = self._requests_of(step)[0][:1] if step.answers is not None else []
+        until = self.requests_of(step)[0][:1] if step.answers is not None else []
         return (1 << min([len(self.messages) - 1, *until]) + 1) - 1
 
     def _patience(self, step: Step, request: Message | None) -> tuple[int, float]:
@@ -332,7 +243,7 @@ class Visibility:
 
     def due(self, step: Step) -> int:
         """When a step that the capture's end hides would have had to come, ns."""
-        since, patience = self._patience(step, self._request(step, len(self.messages)))
+        since, patience = self._patience(step, self.request(step, len(self.messages)))
         return since + round(patience * 1e9)
 
     def _left_open(self, request: Message) -> bool:
@@ -346,7 +257,7 @@ class Visibility:
         return next((m.time for m in reversed(self.messages) if m.kind in kinds), self.messages[-1].time)
 
     def _outcome_sealed(self, step: Step) -> int:
-        return 1 << len(self.messages) if self._once("refused", self._may_be_refused) else 0
+        return 1 << len(self.messages) if self.once("refused", self._may_be_refused) else 0
 
     def _may_be_refused(self) -> bool:
         """After an answer that may have been a refusal, nothing more can be expected for certain."""
@@ -363,24 +274,20 @@ class Visibility:
             value = self.scope.resolve(value, {})
         return PATIENCE if value is ABSENT else float(value)
 
-    def _refuses(self, step: Step, message: Message) -> bool:
-        return any(message.kind in pattern.messages and holds_all(pattern.where, message, self.scope, {}) is not False
-                   for pattern in step.refused_by)
-
-    def _request(self, step: Step, index: int) -> Message | None:
+    def request(self, step: Step, index: int) -> Message | None:
         """The last message before `index` that the step would answer; one without an answer first."""
         if step.answers is None:
             return None
-        places, requests = self._requests_of(step)
+        places, requests = self.requests_of(step)
         earlier = bisect_left(places, index)
         return requests[earlier - 1] if earlier else None
 
-    def _requests_of(self, step: Step) -> tuple[list[int], list[Message]]:
-        return self._once(("requests", step.answers), self._requests, self.rule.step(step.answers))
+    def requests_of(self, step: Step) -> tuple[list[int], list[Message]]:
+        return self.once(("requests", step.answers), self._requests, self.rule.step(step.answers))
 
     def _requests(self, asked: Step) -> tuple[list[int], list[Message]]:
-        """The places of all messages that are this step, and what `_request` says after each of them."""
-        answered = self._once("answered", lambda: {m.answers for m in self.messages if m.answers is not None})
+        """The places of all messages that are this step, and what `request` says after each of them."""
+        answered = self.once("answered", lambda: {m.answers for m in self.messages if m.answers is not None})
         places, requests, unanswered = [], [], None
         for place, message in enumerate(self.messages):
             if message.kind in asked.messages and holds_all(asked.where, message, self.scope, {}) is not False:
@@ -408,19 +315,19 @@ REASONS = (
     (_always, Visibility._unseen, lambda view, step, index: view.timeline.unseen[step.messages[0]]),
     (_always, Visibility._before_the_capture, _said("before the capture began, or outside what it could see")),
     (_always, Visibility._in_a_gap, lambda view, step, index: _hole_in_words(view._gap(index))),
-    (lambda rule, step: _protocol(step) in STREAMS, Visibility._one_sided,
+    (lambda rule, step: protocol_of(step) in STREAMS, Visibility._one_sided,
      _said("only one direction of the connection is in the capture")),
-    (_is_answer, Visibility._used, _said("the connection was used, so the answer was lost by the capture")),
-    (lambda rule, step: bool(_kinds_of_answers(rule, step.step)), Visibility._answered,
+    (_is_answer, implied.used, _said("the connection was used, so the answer was lost by the capture")),
+    (lambda rule, step: bool(kinds_of_answers(rule, step.step)), implied.answered,
      _said("its answer is in the capture, so the message itself was lost by the capture")),
-    (_is_answer, Visibility._orphaned, _said("such an answer is in the capture, but not what it answers")),
-    (lambda rule, step: _protocol(step) in SEQUENCED, Visibility._exchange_goes_on,
+    (_is_answer, implied.orphaned, _said("such an answer is in the capture, but not what it answers")),
+    (lambda rule, step: protocol_of(step) in SEQUENCED, implied.exchange_goes_on,
      _said("later messages of the same exchange are there, so this one was lost by the capture")),
-    (lambda rule, step: _is_answer(rule, step) and _protocol(step) in DATAGRAMS, Visibility._went_on,
+    (lambda rule, step: _is_answer(rule, step) and protocol_of(step) in DATAGRAMS, implied.went_on,
      _said("the procedure went on, so the answer was lost by the capture")),
     (lambda rule, step: step.inside != "ipsec", Visibility._somebody_s,
      lambda view, step, index: f"other devices share {', '.join(view.timeline.device.shared)}, and "
-                               f"nothing says whose {_protocol(step).upper()} messages are whose"),
+                               f"nothing says whose {protocol_of(step).upper()} messages are whose"),
     (lambda rule, step: bool(_layers(step)), Visibility._sealed, lambda view, step, index: view._in_words(view._sealed_at(_layers(step), index))),
     (_always, Visibility._after_the_capture, lambda view, step, index: view._cut_off(step)),
     (_always, Visibility._outcome_sealed, _said("the answer to IKE_AUTH is sealed and may have been a refusal")),
@@ -447,40 +354,6 @@ def _layers(step: Step) -> tuple[str, ...]:
     return () if layer is None else (layer,) if layer == "tls" else ("ipsec", "tls")
 
 
-def _protocol(step: Step) -> str:
-    return step.messages[0].partition(".")[0]
-
-
-def _peers(message: Message | None) -> frozenset[str] | None:
-    return None if message is None else frozenset((message.src.address, message.dst.address))
-
-
-def _same_peers(message: Message, request: Message | None) -> bool:
-    return request is None or _peers(message) == _peers(request)
-
-
-def _name(query: Message) -> str:
-    return str(query.fields.get("qname") or "").lower().rstrip(".")
-
-
-@lru_cache(maxsize=1024)
-def _proves_nothing(protocol: str, kind: str) -> bool:
-    """Does such a message come whether or not an answer came before it: an end, another lookup, upkeep of a tunnel?"""
-    return (kind in ENDS or kind.endswith(".query") or protocol == "dns" and kind.startswith("dns.")
-            or kind.startswith(("ike.informational.", "ike.create_child_sa.")))
-
-
-@lru_cache(maxsize=1024)
-def _kinds_of_answers(rule: Rule, name: str) -> frozenset[str]:
-    """The message kinds that answer this step."""
-    return frozenset(kind for step in rule.steps() if step.answers == name for kind in step.messages)
-
-
-def _is_again(following: Message, request: Message | None) -> bool:
-    """Is it the unanswered request once more, as a base station or a network sends it when its timer expires?"""
-    return request is not None and following.kind == request.kind and following.fields == request.fields
-
-
 @lru_cache(maxsize=4)
 def _addresses_of(links: frozenset[frozenset[str]]) -> frozenset[str]:
     """Every address of an observation: all its devices ask for the same."""
@@ -497,4 +370,6 @@ def active(opaque: Opaque, start: int, end: int) -> bool:
 def _hole_in_words(gap: Gap) -> str:
     if UNCERTAIN in gap.reason or gap.reason.startswith(UNCOVERED):
         return gap.reason
-    return f"{gap.reason}; it may have been there" if "not in the capture" in gap.reason else f"packets are missing from the capture here: {gap.reason}"
+    if "not in the capture" in gap.reason:
+        return f"{gap.reason}; it may have been there"
+    return f"packets are missing from the capture here: {gap.reason}"

@@ -1,0 +1,158 @@
+"""Where what follows shows that a step was done, though it was not seen: the capture, or nothing else, lost it.
+
+Each function gives the places in an attempt where it holds for a step, a bit for each as in `visibility.py`.
+"""
+
+from __future__ import annotations
+
+from bisect import bisect_left
+from functools import lru_cache, reduce
+from operator import or_
+from typing import TYPE_CHECKING
+
+from ..model import Message
+from ..rulebook.rule import Rule, Step
+from .checks import holds_all
+from .several import is_one
+
+if TYPE_CHECKING:
+    from .visibility import Visibility
+
+STREAMS = frozenset(("tls", "http", "cwmp", "ftp", "ssh", "diameter"))
+ENDS = frozenset(("tcp.fin", "tcp.reset", "tls.alert", "tls.client_hello", "cwmp.session_end",
+                  "sctp.abort", "sctp.shutdown", "sctp.shutdown_complete"))
+DATAGRAMS = frozenset(("dns", "ike", "sctp", "hnbap", "s1ap", "rua", "ranap", "gtp", "gtpv2", "coap", "nas", "emm", "gmm"))
+SEQUENCED = frozenset(("ike", "sctp"))      # protocols whose later messages cannot be without the earlier ones
+
+
+def used(view: Visibility, step: Step) -> int:
+    """Where the connection that the step should open was used."""
+    places, requests = view.requests_of(step)
+    was_used = [view.once(("used", id(request)), _connection_was_used, view, request) for request in requests]
+    if not any(was_used):
+        return 0
+    return view.where(lambda place: was_used[bisect_left(places, place) - 1], range(places[0] + 1, len(view.messages) + 1))
+
+
+def _connection_was_used(view: Visibility, request: Message) -> bool:
+    """Was more sent over the connection that the request should open, than its answer and its end?"""
+    return request.protocol in ("tcp", "tls") and any(
+        m.stream == request.stream and m.time > request.time and m.protocol != "dns" and m.protocol in STREAMS
+        and m.kind not in ENDS and m.answers != request.transaction for m in view.timeline.messages)
+
+
+def answered(view: Visibility, step: Step) -> int:
+    """Where an answer follows that is tied to no other request."""
+    untied, _ = view.once("untied", _untied, view)
+    return reduce(or_, (untied.get(kind, 0) for kind in kinds_of_answers(view.rule, step.step)), 0)
+
+
+def orphaned(view: Visibility, step: Step) -> int:
+    """Where such an answer follows that nothing in the capture before it asked for: whose answer it is cannot be told."""
+    _, alone = view.once("untied", _untied, view)
+    orphans = reduce(or_, (alone.get(kind, 0) for kind in step.messages), 0)
+    if not orphans:
+        return 0
+    requests, _ = view.requests_of(step)
+    return (1 << min([orphans.bit_length() - 1, *requests[:1]]) + 1) - 1
+
+
+def _untied(view: Visibility) -> tuple[dict[str, int], dict[str, int]]:
+    """By kind, the places of the messages that answer no request, and of those among them that are none either."""
+    untied: dict[str, int] = {}
+    alone: dict[str, int] = {}
+    for place, message in enumerate(view.messages):
+        if message.answers is None:
+            untied[message.kind] = untied.get(message.kind, 0) | 1 << place
+            if message.transaction is None:
+                alone[message.kind] = alone.get(message.kind, 0) | 1 << place
+    return untied, alone
+
+
+def exchange_goes_on(view: Visibility, step: Step) -> int:
+    """Where a later message of the same exchange follows, between the same peers, that is no end of it."""
+    protocol = protocol_of(step)
+    last = view.once(("of", protocol), lambda: {
+        peers: place for place, m in enumerate(view.messages) if m.protocol == protocol and m.kind not in ENDS
+        for peers in (None, _peers(m))})
+    return view.where(lambda place: last.get(_peers(view.request(step, place)), -1) >= place, range(last.get(None, -1) + 1))
+
+
+def went_on(view: Visibility, step: Step) -> int:
+    """Where the procedure goes on as it would after the answer."""
+    protocol, kinds = protocol_of(step), view.rule.step(step.answers).messages
+    asked = next((place for place, m in enumerate(view.messages) if m.kind in kinds), len(view.messages))
+    return view.where(lambda place: _shows_answer(view, step, protocol, place), range(asked + 1, len(view.messages)))
+
+
+def _shows_answer(view: Visibility, step: Step, protocol: str, index: int) -> bool:
+    following, request = view.messages[index], view.request(step, index)
+    return not _proves_nothing(protocol, following.kind) and not _is_again(following, request) \
+        and not (step.refused_by and _refuses(view, step, following)) and not _with_another(view, step, request, following, index)
+
+
+def _with_another(view: Visibility, step: Step, request: Message | None, following: Message, index: int) -> bool:
+    """Did the procedure go on with another host than the one asked, or than the one whose name was asked for?"""
+    if request is None or request.protocol != "dns":
+        alike = is_one(view.rule, step) or request is not None and request.protocol == following.protocol
+        return alike and not _same_peers(following, request)
+    open_names = view.once("open names", _open_names, view)[index]
+    return bool(open_names) and any({following.src.address, following.dst.address} & addresses
+                                    for name, addresses in view.scope.resolved.items() if name not in open_names)
+
+
+def _open_names(view: Visibility) -> list[frozenset[str]]:
+    """For each message the names that were asked for before it and not answered."""
+    found, names = [], frozenset[str]()
+    asked: dict[int | None, set[str]] = {}
+    done: set[int | None] = set()
+    for message in view.messages:
+        found.append(names)
+        if message.kind == "dns.response":
+            done.add(message.answers)
+            asked.pop(message.answers, None)
+        elif message.kind == "dns.query" and message.transaction not in done:
+            asked.setdefault(message.transaction, set()).add(_name(message))
+        else:
+            continue
+        names = frozenset().union(*asked.values())
+    return found
+
+
+def _refuses(view: Visibility, step: Step, message: Message) -> bool:
+    return any(message.kind in pattern.messages and holds_all(pattern.where, message, view.scope, {}) is not False
+               for pattern in step.refused_by)
+
+
+def protocol_of(step: Step) -> str:
+    return step.messages[0].partition(".")[0]
+
+
+def _peers(message: Message | None) -> frozenset[str] | None:
+    return None if message is None else frozenset((message.src.address, message.dst.address))
+
+
+def _same_peers(message: Message, request: Message | None) -> bool:
+    return request is None or _peers(message) == _peers(request)
+
+
+def _name(query: Message) -> str:
+    return str(query.fields.get("qname") or "").lower().rstrip(".")
+
+
+@lru_cache(maxsize=1024)
+def _proves_nothing(protocol: str, kind: str) -> bool:
+    """Does such a message come whether or not an answer came before it: an end, another lookup, upkeep of a tunnel?"""
+    return (kind in ENDS or kind.endswith(".query") or protocol == "dns" and kind.startswith("dns.")
+            or kind.startswith(("ike.informational.", "ike.create_child_sa.")))
+
+
+@lru_cache(maxsize=1024)
+def kinds_of_answers(rule: Rule, name: str) -> frozenset[str]:
+    """The message kinds that answer this step."""
+    return frozenset(kind for step in rule.steps() if step.answers == name for kind in step.messages)
+
+
+def _is_again(following: Message, request: Message | None) -> bool:
+    """Is it the unanswered request once more, as a base station or a network sends it when its timer expires?"""
+    return request is not None and following.kind == request.kind and following.fields == request.fields
