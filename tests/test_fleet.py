@@ -99,6 +99,9 @@ def fleet_of(total):
             expected[device] = 2 * judged_as[name]
             guise.port = nat.of((number, "again"))
             frames += fleet.disguised(recordings[name], guise, at + 420)
+    for number in range(3):                       # a refused lookup behind the NAT leads to nothing that would say whose it is
+        guise = Guise({OUTER: NAT}, port=nat.of(("nobody", number)))
+        frames += fleet.disguised(recordings["5.1.1/segw-nxdomain"], guise, 2 + number)
     frames.append((fleet.BEGIN + 900 * fleet.SECOND, fleet.arp(fleet.ROUTER, "192.168.0.1", "192.168.0.2")))
     return frames, expected, macs
 
@@ -138,3 +141,16 @@ def test_no_finding_points_at_another_device_s_frames(judged):
     for device in result.devices:
         owners.update({ref for a in device.attempts for e in a.events for ref in e.frames})
     assert owners and max(owners.values()) == 1
+
+
+def test_what_nobody_can_be_told_to_have_sent_is_shown_and_not_judged(judged):
+    from flowcheck.report.as_html import html
+    from flowcheck.report.as_json import from_json, to_json
+    result, _, _ = judged
+    unknown = result.devices[-1]
+    assert unknown.id == "unknown" and not unknown.attempts and not unknown.identity and NAT in unknown.addresses
+    assert any("of DNS about segw-init." in text for text in unknown.evidence)
+    again = from_json(to_json(result))
+    assert again.devices[-1].evidence == unknown.evidence and len(again.known) == 300
+    page = html(result)
+    assert "Belonging to no device" in page and "of 300 devices" in page

@@ -29,7 +29,7 @@ class Graph:
         self._refused: dict[Node, dict[str, None]] = defaultdict(dict)
 
     def add(self, node: Node, **names: str) -> None:
-        """A node; `names` are kinds of names of which a device has one at most, and hers."""
+        """A node; `names` are kinds of names of which a device has one at most, and the one it has."""
         root = self.find(node)
         if names:
             self._names[root] = {**self._names.get(root, {}), **names}
