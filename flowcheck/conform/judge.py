@@ -32,7 +32,7 @@ from .fields import ABSENT
 from .kinds import Kinds
 from .matching import Matcher
 from .parts import role_at
-from .roles import find as find_roles, is_another, is_meant
+from .roles import find as find_roles, is_another, is_meant, unproven
 from .scope import Scope
 from .visibility import Visibility
 
@@ -71,6 +71,7 @@ def judge(rules: Sequence[Rule], site: Site, timeline: Timeline, expected: Itera
         scope = is_meant(rule, scope, messages) if begins else None
         if scope is None or not _can_open(rule, scope):
             continue
+        assumed = (*assumed, *unproven(rule, scope))
         scope = scope.but(remembered=remembered, expected=frozenset(expected), elsewhere=elsewhere)
         matcher = Matcher(rule, scope)
         # what an earlier procedure of the chain is made of cannot be the next one as well

@@ -119,6 +119,12 @@ def _of_site(rule: Rule) -> dict[str, Any]:
     return {}
 
 
+def unproven(rule: Rule, scope: Scope) -> tuple[str, ...]:
+    """What is taken for granted of the device: that it is of the kind the rule is for, where no message and no profile says so."""
+    return () if scope.site.hosts else tuple(f"the device is taken for an {role.title or role.name}; nothing in the capture shows what kind it is"
+                 for role in rule.roles if role.kind == "device" and role.unless and not scope.roles.get(role.name))
+
+
 def _declared(role: Role, site: Site, remembered: Mapping[str, Any]) -> Host:
     names: set[str] = set()
     addresses: set[str] = set()
