@@ -37,7 +37,7 @@ def test_a_name_that_does_not_resolve_says_what_was_tried(messages, device, caus
 def test_what_kind_of_device_it_is_is_said_to_be_taken_for_granted():
     attempt, = judged(BOOK, *lookup("sg-init.operator.example", PUBLIC, ("eth", "ip", "udp")))
     assert [text for text in attempt.assumed if "taken for an HNB" in text]
-    umts = message("cwmp.Inform", 9, "hnb", "acs", ParameterList={"Device.Services.FAPService.1.FAPControl.UMTS.RFTxStatus": "1"})
+    umts = message("hnbap.HNBRegisterRequest", 2, "hnb", "gw")
     shown = judged(BOOK, *lookup("sg-init.operator.example", PUBLIC, ("eth", "ip", "udp")), umts)
     assert shown and not [text for attempt in shown for text in attempt.assumed if "taken for an HNB" in text]
 
