@@ -19,6 +19,7 @@ PACKAGES = (            # distribution, whether a check needs it, what its absen
     ("cryptography", True, "IKE, ESP and TLS stay sealed even with keys, certificates are not read"),
     ("lxml", True, "CWMP and other XML is not read"),
     ("PyYAML", True, "no rule file and no site profile can be read"),
+    ("jinja2", True, "no HTML report"),
     ("jsonschema", False, "the tests of the JSON result are skipped"),
     ("zstandard", False, "captures compressed with zstd cannot be read"),
     ("lz4", False, "captures compressed with lz4 cannot be read"),

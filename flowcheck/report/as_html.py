@@ -9,29 +9,34 @@ from __future__ import annotations
 
 import base64
 import zlib
-from collections.abc import Iterator
+from collections.abc import Iterable, Iterator
 from pathlib import Path
+from typing import Any
+
+from markupsafe import Markup
 
 from flowcheck.model import PASS, DeviceResult, Result
-from flowcheck.report import mask
-from flowcheck.report.html_attempt import Detail, body
-from flowcheck.report.html_page import Numbered, Report, heading, page, section
+from flowcheck.report import mask, view_attempt, view_devices, view_page
+from flowcheck.report.template import render
+from flowcheck.report.view_attempt import Detail
+from flowcheck.report.view_devices import Device, Heading, Numbered
+from flowcheck.report.view_page import Report
 from flowcheck.report.whole import write_whole
 
 BUDGET = 1_000_000            # characters of attempts up to which everything stands in a page as it is
 CEILING = 10_000_000          # octets no file exceeds
 
 _LEAST = (Detail(), Detail(messages=200, value=1_024), Detail(messages=40, value=256), Detail(messages=5, value=120))
-_LEFT_OUT = "<p>Left out for size; <code>flowcheck check --json</code> holds this attempt in full.</p>"
+_LEFT_OUT = Markup("<p>Left out for size; <code>flowcheck check --json</code> holds this attempt in full.</p>")
 
-Bodies = list[tuple[int, str]]                          # the attempts of a device that are shown in full: place and HTML
+Bodies = list[tuple[int, Markup]]                          # the attempts of a device that are shown in full: place and HTML
 
 
 def html(result: Result, *, show_secrets: bool = False) -> str:
     """The whole report as one page, however large."""
     report = Report.of(result if show_secrets else mask.masked(result))
     devices = [(entry, _bodies(report, entry)) for entry in _shown(report)]
-    return page(report, _sections(report, devices, _exceeds(devices, BUDGET)))
+    return _page(report, _devices(report, devices, _exceeds(devices, BUDGET)))
 
 
 def write_html(result: Result, path: str | Path, *, show_secrets: bool = False, ceiling: int = CEILING) -> list[Path]:
@@ -46,11 +51,11 @@ def write_html(result: Result, path: str | Path, *, show_secrets: bool = False, 
     folder, written, size = path.parent / f"{path.stem}-devices", [path], 0
     for entry in _shown(report):
         devices.append((entry, _bodies(report, entry)))
-        size += sum(len(html) for place, html in devices[-1][1] if entry[1].attempts[place - 1].verdict != PASS)
+        size += sum(len(body) for place, body in devices[-1][1] if entry[1].attempts[place - 1].verdict != PASS)
         if size > ceiling:
             break
     else:
-        whole = page(report, _sections(report, devices, _exceeds(devices, BUDGET))).encode()
+        whole = _page(report, _devices(report, devices, _exceeds(devices, BUDGET))).encode()
         if len(whole) <= ceiling:
             write_whole(path, (whole,))
             return [path]
@@ -62,7 +67,7 @@ def write_html(result: Result, path: str | Path, *, show_secrets: bool = False, 
             file = folder / f"d{entry[0]}.html"
             write_whole(file, (_one_device(report, entry, ceiling, f"../{path.name}", known.pop(entry[0], None)),))
             written.append(file)
-    write_whole(path, (page(report, (), folder=folder.name).encode(),))
+    write_whole(path, (_page(report, (), folder=folder.name).encode(),))
     return written
 
 
@@ -75,19 +80,24 @@ def _shown(report: Report) -> Iterator[Numbered]:
 def _bodies(report: Report, entry: Numbered, detail: Detail = Detail()) -> Bodies:
     number, device = entry
     report.run.tables.clear()
-    return [(place, body(report.run, one, f"d{number}.a{place}", detail)) for place, one in enumerate(device.attempts, 1)
+    return [(place, render("attempt", a=view_attempt.attempt(report.run, one, f"d{number}.a{place}", detail))) for place, one in enumerate(device.attempts, 1)
             if (number, place) in report.full]
 
 
-def _sections(report: Report, devices: list[tuple[Numbered, Bodies]], packing: bool) -> Iterator[str]:
+def _page(report: Report, devices: Iterable[Device], **of: Any) -> str:
+    return render("page", **view_page.page(report, devices, **of))
+
+
+def _devices(report: Report, devices: list[tuple[Numbered, Bodies]], packing: bool) -> Iterator[Device]:
     for (number, device), bodies in devices:
-        yield section(device, number, report.full, _attempts(device, number, bodies, packing))
+        yield view_devices.device(device, number, report.full, _attempts(device, number, bodies, packing))
 
 
-def _attempts(device: DeviceResult, number: int, bodies: Bodies, packing: bool) -> Iterator[str]:
-    for place, text in bodies:
+def _attempts(device: DeviceResult, number: int, bodies: Bodies, packing: bool) -> Iterator[Heading]:
+    for place, body in bodies:
         one = device.attempts[place - 1]
-        yield heading(one, f"d{number}.a{place}", number, text, _packed(text) if packing and one.verdict == PASS else "")
+        packed = _packed(body) if packing and one.verdict == PASS else ""
+        yield view_devices.heading(one, f"d{number}.a{place}", body, packed)
 
 
 def _one_device(report: Report, entry: Numbered, ceiling: int, back: str = "", bodies: Bodies | None = None) -> bytes:
@@ -98,7 +108,7 @@ def _one_device(report: Report, entry: Numbered, ceiling: int, back: str = "", b
         devices = [(entry, bodies)]
         if detail is _LEAST[-1]:
             devices = [(entry, _left_out(bodies, ceiling // 2))]
-        text = page(report, _sections(report, devices, _exceeds(devices, BUDGET)), only=entry, back=back).encode()
+        text = _page(report, _devices(report, devices, _exceeds(devices, BUDGET)), only=entry, back=back).encode()
         if len(text) <= ceiling:
             break
     return text

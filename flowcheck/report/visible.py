@@ -1,14 +1,16 @@
 """Text from the wire made safe to look at: what cannot be seen, or changes how its neighbours are seen, is spelt out.
 
 Control characters, bidirectional controls (UAX #9), zero-width and other format characters, line separators and lone
-surrogates become escapes such as `\\x1b` and `\\u202e`. Nothing here makes text safe for HTML: that is markup.py.
+surrogates become escapes such as `\\x1b` and `\\u202e`. Nothing here makes text safe for HTML: that is the templates' and markup.py's.
 """
 
 from __future__ import annotations
 
 import re
+from functools import lru_cache
 
 LIMIT = 4_096                 # characters of one value that are shown
+_SHORT_TEXT = 80              # characters up to which a text is remembered
 
 UNSEEN = ("\x00-\x08\x0b-\x1f\x7f-\x9f\xad\u034f\u061c\u115f\u1160\u17b4\u17b5\u180b-\u180f\u200b-\u200f\u2028-\u202e"
            "\u2060-\u206f\u3164\ufe00-\ufe0f\ufeff\uffa0\ufff0-\ufffb\ufffe\uffff\ud800-\udfff\U000e0000-\U000e0fff")
@@ -17,8 +19,16 @@ _IN_LINE = re.compile(f"[\t\n{UNSEEN}]")
 
 
 def line(text: object, limit: int = LIMIT) -> str:
-    """`text` in one line: tabs and line ends are spelt out too."""
-    return _IN_LINE.sub(spelt, elided(str(text), limit))
+    """`text` in one line: tabs and line ends are spelt out too. A report says the same few words thousands of times."""
+    shown = text if type(text) is str else str(text)
+    if len(shown) <= limit:
+        return _remembered(shown) if len(shown) <= _SHORT_TEXT else _IN_LINE.sub(spelt, shown)
+    return _IN_LINE.sub(spelt, elided(shown, limit))
+
+
+@lru_cache(8192)
+def _remembered(text: str) -> str:
+    return _IN_LINE.sub(spelt, text)
 
 
 def block(text: object, limit: int = LIMIT) -> str:

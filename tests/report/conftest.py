@@ -210,7 +210,7 @@ def make_hostile():
         (Event(T0, EVIL[0], EVIL[1], EVIL[2], frames(3), (), ("eth", EVIL[0]), evil, {evil[:400]: evil, "ParameterList": {EVIL[0]: EVIL[1]},
                "deep": {"list": EVIL, "octets": b"\x00\xff<script>"}}, "inform", code, (Problem(1, evil),)),),
         ((EVIL[0], EVIL[1]), (EVIL[1], EVIL[2])), (evil,))
-    device = DeviceResult(EVIL[1], {"serial_number": evil, "manufacturer": EVIL[0]}, tuple(EVIL), (attempt,), (evil,))
+    device = DeviceResult(EVIL[1], {"serial_number": evil, "manufacturer": EVIL[0]}, tuple(EVIL), (attempt,), (evil,), lacking=(*EVIL, evil))
     return Result((replace(OUTER, path=EVIL[1], remarks=(evil,), undecoded={EVIL[0]: 1}),), (device,), {**TOOL, "site": evil}, evil, T0)
 
 

@@ -8,7 +8,7 @@ import pytest
 from lxml import html as lxml_html
 
 from flowcheck.model import Endpoint, Opaque
-from flowcheck.report import as_html, as_json, html_page
+from flowcheck.report import as_html, as_json, view_page
 
 T0 = 1_777_636_800_000_000_000
 ALL = ["refused", "several", "hidden", "passed", "hostile", "secret", "empty"]
@@ -109,6 +109,16 @@ def test_hostile_text_stays_text(hostile):
     text.encode()
 
 
+def test_what_a_device_lacks_for_service_stands_under_its_bring_up(several):
+    told = ("Second procedure (clause 5.2): nothing of it was seen", "Third <procedure> (clause 5.3): nothing of it was seen")
+    device = replace(several.devices[0], lacking=told)
+    page = parsed(as_html.html(replace(several, devices=(device,))))
+    lacking = page.get_element_by_id("d1-lacking")
+    assert lacking.getprevious().get("class") == "bringup"
+    assert words(lacking[0]) == "Missing for service:" and tuple(map(words, lacking.xpath("ul/li"))) == told
+    assert "Missing for service" not in as_html.html(replace(several, devices=(replace(device, lacking=()),)))
+
+
 def test_secrets_are_masked_unless_asked_for(secret, secrets):
     text = as_html.html(secret)
     assert [planted for planted in secrets if planted in text or planted.encode().hex() in text] == []
@@ -148,7 +158,7 @@ def test_every_cause_has_examples_before_failures_fill_up(crowd, refused):
     alike = tuple(replace(device, id=f"same-{n}") for n in range(250))
     other = tuple(replace(device, id=f"other-{n}", attempts=(attempt,)) for n in range(30))
     open_ = tuple(replace(device, id=f"open-{n}", attempts=(replace(attempt, verdict="inconclusive", cause=None, findings=()),)) for n in range(30))
-    full = html_page.chosen(replace(crowd, devices=alike + open_ + other + crowd.devices[10:60]))
+    full = view_page.chosen(replace(crowd, devices=alike + open_ + other + crowd.devices[10:60]))
     kinds = [("same", 250), ("open", 30), ("other", 30), ("pass", 50)]
     names = [name for name, count in kinds for _ in range(count)]
     assert {name: sum(names[number - 1] == name for number, _ in full) for name, _ in kinds} == {
