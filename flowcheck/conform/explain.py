@@ -301,15 +301,27 @@ class Explanation:
             self.doubts.append(f"the capture began inside step {matched[0].step.cite}; earlier messages of it may be missing")
             return
         cite = group.cite or matched[0].step.cite
+        lost = group.repeat.maximum > 1 and self._lost_beside(matched)
         for check in group.expect:
             for outcome in evaluate(check, messages, self.matcher.scope, self.reading.bound):
                 if check.when is not None and not self._condition(check):
                     continue
-                if outcome.holds is False:
+                if outcome.holds is False and outcome.absent and lost:
+                    self.doubts.append(f"{outcome.target} may stand in another message of step {cite}: {lost}")
+                elif outcome.holds is False:
                     step = matched[0].step
                     frames = tuple(ref for m in messages for ref in m.frames)
                     self._expectation(step if not group.cite else step.__class__(**{**_as_dict(step), "cite": cite}), outcome,
                                       frames, messages)
+
+    def _lost_beside(self, matched: Sequence[Move]) -> str | None:
+        """What the capture lost where one more of these messages may have stood, in words: since their protocol was first
+        spoken, because a later session repeats what an earlier one asked.
+        """
+        moves = [m for m in self.reading.moves if m.what in ("match", "refuse")]
+        spoken = next(m.message for m in moves if m.message.protocol == matched[0].message.protocol)
+        following = moves[moves.index(matched[-1]) + 1:]
+        return self.view.lost_between(spoken.time, following[0].message.time if following else self.view.limit)
 
     def _condition(self, check: Check) -> bool:
         seen = frozenset(f"refused:{name}" if state == "refused" else name for name, state in self.states.items()

@@ -98,8 +98,15 @@ class Visibility:
         return self.once("gaps", self.where, self._gap, range(len(self.messages) + 1)) if self.timeline.gaps else 0
 
     def _gap(self, index: int) -> Gap | None:
-        start, end = self._interval(index)
+        return self._first_gap(*self._interval(index))
+
+    def _first_gap(self, start: int, end: int) -> Gap | None:
         return next((gap for gap in self.timeline.gaps if gap.end >= start and gap.start <= end), None)
+
+    def lost_between(self, start: int, end: int) -> str | None:
+        """What is missing from the capture in this time, in words."""
+        gap = self._first_gap(start, end)
+        return _hole_in_words(gap) if gap is not None else None
 
     def _one_sided(self, step: Step) -> int:
         """Of a connection that only one direction was captured of, no answer and no end can be expected."""

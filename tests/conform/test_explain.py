@@ -3,9 +3,9 @@
 from dataclasses import replace
 
 import pytest
-from literals import codes, judged, message, rule, states
+from literals import SECOND, codes, judged, message, rule, states
 
-from flowcheck.model import FrameRef
+from flowcheck.model import FrameRef, Gap
 
 ABC = rule('''
 attempt: {opens_at: [a]}
@@ -199,3 +199,26 @@ def test_a_request_made_again_and_not_answered_is_the_cause_of_what_does_not_fol
     assert codes(attempt) == ["b/no-answer"] and states(attempt)["c"] == "missing"
     attempt, = judged(REPEATED, *first, message("x.a", 12, transaction=2), message("x.c", 13, "acs", "hnb"))
     assert not any(code.startswith("c/") for code in codes(attempt))
+
+
+SETTINGS = '''
+roles: {hnb: {kind: device}, acs: {kind: acs, host: 198.51.100.80}}
+attempt: {opens_at: [go]}
+steps:
+  - {step: go, cite: "1", message: cwmp.Inform, from: hnb, to: acs}
+  - group: settings
+    repeat: {max: 5}
+    expect: [{parameters: ["Device.A"], at_least: 1}]
+    steps: [{step: set, cite: "2", message: cwmp.SetParameterValues, from: acs, to: hnb}]
+'''
+
+
+@pytest.mark.parametrize("lost, verdict, found", [
+    ([], "fail", ["set/field-absent:Device.A"]),
+    ([Gap(2 * SECOND, 2 * SECOND, "300 octets are not in the capture")], "inconclusive", []),      # another SetParameterValues?
+    ([Gap(0, SECOND // 2, "300 octets are not in the capture")], "fail", ["set/field-absent:Device.A"]),
+])
+def test_what_repeated_messages_lack_may_stand_in_one_that_was_lost(lost, verdict, found):
+    attempt, = judged(rule(SETTINGS), message("cwmp.Inform", 1, "hnb", "acs"),
+                      message("cwmp.SetParameterValues", 3, "acs", "hnb", ParameterList={"Device.B": "1"}), gaps=lost)
+    assert (attempt.verdict, codes(attempt)) == (verdict, found)
