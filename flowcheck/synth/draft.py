@@ -10,7 +10,6 @@ from __future__ import annotations
 import re
 import tempfile
 from collections.abc import Sequence
-from dataclasses import dataclass, field
 from pathlib import Path
 from typing import Any
 
@@ -25,9 +24,8 @@ from ..rulebook.rule import Site
 from ..rulebook.site import load_site
 from ..session import lookups
 from ..session.timeline import timelines
+from .draft_text import DEVICE, Block, Step, rule_text, scalar
 
-TODO = "TODO"
-DEVICE = "dut"  # the role of the device; `device` itself has a meaning of its own in the language
 # Protocols whose messages are means, not steps; of the others what is listed.
 MEANS = frozenset(("tcp", "arp", "icmp", "dhcp", "dhcpv6", "esp"))
 ONLY = {
@@ -44,32 +42,6 @@ ROLE_KINDS = {
     "sctp": "sctp_server",
     "hnbap": "sctp_server",
     "s1ap": "sctp_server",
-}
-TIMERS = {
-    "dns": "dns",
-    "ike": "ike",
-    "cwmp": "cwmp",
-    "http": "http",
-    "json": "http",
-    "sctp": "sctp",
-    "tls": "tls",
-    "hnbap": "registration",
-    "s1ap": "registration",
-    "coap": "coap",
-    "diameter": "diameter",
-}
-REFUSALS = {
-    "dns.response": "{message: dns.response, where: [{field: rcode, not: NOERROR}]}",
-    "ike.sa_init.response": "{message: ike.sa_init.response, "
-    "where: [{field: notify, in: [NO_PROPOSAL_CHOSEN, INVALID_SYNTAX]}]}",
-    "ike.auth.response": "{message: ike.auth.response, where: [{field: notify, in: [AUTHENTICATION_FAILED, "
-    "NO_PROPOSAL_CHOSEN, "
-    "TS_UNACCEPTABLE, INTERNAL_ADDRESS_FAILURE]}]}",
-    "tls.server_hello": "{message: tls.alert, where: [{field: level, equals: fatal}]}",
-    "sctp.init_ack": "{message: sctp.abort}",
-    "hnbap.HNBRegisterAccept": "{message: hnbap.HNBRegisterReject}",
-    "s1ap.S1SetupResponse": "{message: s1ap.S1SetupFailure}",
-    "http.response": "{message: http.response, where: [{field: status, at_least: 400}]}",
 }
 # Fields that differ from run to run, or say nothing of the content.
 PASSING = frozenset(
@@ -109,32 +81,6 @@ PASSING = frozenset(
     )
 )
 MEANINGLESS = ("any",)  # meanings of parameters that every parameter has
-MOST_FIELDS = 6
-SAFE = re.compile(r"[A-Za-z0-9_./$*-]+$")
-
-
-@dataclass(slots=True)
-class _Step:
-    name: str
-    message: Message
-    src: str
-    dst: str
-    answers: str = ""
-    where: list[str] = field(default_factory=list)
-    present: list[str] = field(default_factory=list)  # fields it carries
-    expect: list[str] = field(default_factory=list)  # other checks
-
-    @property
-    def shape(self) -> tuple:
-        return self.message.kind, self.src, self.dst, tuple(self.where)
-
-
-@dataclass(slots=True)
-class _Block:
-    """A request with its answer, as often as it came in a row."""
-
-    steps: list[_Step]
-    times: int = 1
 
 
 def draft(captures: Sequence[str], procedure: str = "draft", site: str | None = None, keys: Sequence[str] = ()) -> str:
@@ -149,7 +95,7 @@ def draft(captures: Sequence[str], procedure: str = "draft", site: str | None = 
     blocks = _blocks(timeline, roles, profile)
     if not blocks:
         raise CaptureError("no message of a device in these captures can be a step of a rule")
-    text = _text(procedure, captures, site, keys, timeline, roles, blocks)
+    text = rule_text(procedure, captures, site, keys, roles.hosts, roles.kinds, blocks)
     return _remark(text, observation, profile) + text
 
 
@@ -208,7 +154,7 @@ class _Roles:
         return self.of.get(address) if address is not None else None
 
 
-def _blocks(timeline: Timeline, roles: _Roles, site: Site) -> list[_Block]:
+def _blocks(timeline: Timeline, roles: _Roles, site: Site) -> list[Block]:
     carriers = {(m.stream, m.exchange) for m in timeline.messages if m.protocol in ("cwmp", "json", "xml")}
     folded = lookups.fold(timeline.messages)
     vain = {m.answers for m in folded if m.kind == "dns.response" and not m.fields.get("answers.address")}
@@ -222,12 +168,12 @@ def _blocks(timeline: Timeline, roles: _Roles, site: Site) -> list[_Block]:
     for message in messages:  # all hosts, before a question can name one that is met later
         for address in (message.src.address, message.dst.address):
             roles.name(address)
-    blocks: list[_Block] = []
-    of_transaction: dict[int, _Step] = {}
+    blocks: list[Block] = []
+    of_transaction: dict[int, Step] = {}
     used: dict[str, int] = {}
     for message in messages:
         request = of_transaction.get(message.answers) if message.answers is not None else None
-        step = _Step(
+        step = Step(
             _step_name(message, used),
             message,
             roles.name(message.src.address),
@@ -240,7 +186,7 @@ def _blocks(timeline: Timeline, roles: _Roles, site: Site) -> list[_Block]:
         if request is not None and blocks[-1].steps[0] is request:
             blocks[-1].steps.append(step)
         else:
-            blocks.append(_Block([step]))
+            blocks.append(Block([step]))
     return _merged(blocks)
 
 
@@ -253,9 +199,9 @@ def _is_step(message: Message) -> bool:
     return not (message.kind == "cwmp.session_end" and message.fields.get("complete") is not True)
 
 
-def _merged(blocks: list[_Block]) -> list[_Block]:
+def _merged(blocks: list[Block]) -> list[Block]:
     """Blocks of the same shape in a row become one that repeats; answers that come later are to the first then."""
-    merged: list[_Block] = []
+    merged: list[Block] = []
     renamed: dict[str, str] = {}
     for block in blocks:
         for step in block.steps:
@@ -280,21 +226,21 @@ def _step_name(message: Message, used: dict[str, int]) -> str:
     return name if used[name] == 1 else f"{name}-{used[name]}"
 
 
-def _describe(step: _Step, roles: _Roles, site: Site) -> None:
+def _describe(step: Step, roles: _Roles, site: Site) -> None:
     """What identifies the message, and what it carries."""
     message, fields = step.message, step.message.fields
     if message.kind == "dns.query":
         role = roles.named(str(fields.get("qname")))
-        step.where.append(f"{{field: qname, equals: {f'${role}.name' if role else _scalar(fields.get('qname'))}}}")
+        step.where.append(f"{{field: qname, equals: {f'${role}.name' if role else scalar(fields.get('qname'))}}}")
     elif message.kind == "dns.response":
         if fields.get("answers.address"):
             step.expect.append("{field: answers.address, at_least: 1}")
     elif message.kind in ("http.request", "json.request"):
         step.where += [
-            f"{{field: {name}, equals: {_scalar(fields[name])}}}" for name in ("method", "path") if fields.get(name)
+            f"{{field: {name}, equals: {scalar(fields[name])}}}" for name in ("method", "path") if fields.get(name)
         ]
     elif message.kind in ("http.response", "json.response") and fields.get("status"):
-        step.expect.append(f"{{field: status, equals: {_scalar(fields.get('status'))}}}")
+        step.expect.append(f"{{field: status, equals: {scalar(fields.get('status'))}}}")
     elif message.kind == "cwmp.SetParameterValuesResponse":
         step.expect.append("{field: Status, in: [0, 1]}")
     elif message.kind == "cwmp.session_end":
@@ -313,97 +259,6 @@ def _describe(step: _Step, roles: _Roles, site: Site) -> None:
 
 def _tells(value: Any) -> bool:
     return value not in (None, "", [], {}, ()) and not isinstance(value, (bool, dict))
-
-
-def _scalar(value: Any) -> str:
-    text = str(value)
-    return (
-        text
-        if SAFE.match(text) and not text.startswith(("$", "*")) and text.lower() not in ("true", "false", "null")
-        else "'" + text.replace("'", "''").replace("$", "$$", text.startswith("$")) + "'"
-    )
-
-
-# ------------------------------------------------------------------------------------------------- the file
-
-
-def _text(
-    procedure: str,
-    captures: Sequence[str],
-    site: str | None,
-    keys: Sequence[str],
-    timeline: Timeline,
-    roles: _Roles,
-    blocks: list[_Block],
-) -> str:
-    lines = [
-        f"procedure: {procedure}",
-        f"title: {TODO}",
-        f"spec: {{document: {TODO}, version: {TODO}, clause: {TODO}, status: described}}",
-        f"describe: {TODO}, what the procedure is for",
-        "",
-        "roles:",
-        f"  {DEVICE}: {{kind: device}}",
-    ]
-    played = {end for block in blocks for step in block.steps for end in (step.src, step.dst)}
-    for name, kind in roles.kinds.items():
-        if name in played:
-            hosts = roles.hosts[name]
-            lines.append(f"  {name}: {{kind: {kind}, host: {_listed(hosts)}}}")
-    lines += ["", "attempt:", f"  opens_at: [{blocks[0].steps[0].name}]", "  quiet: $site.timers.quiet", "", "steps:"]
-    number = 0
-    for index, block in enumerate(blocks, 1):
-        indent = "  "
-        if block.times > 1:
-            lines += [f"  - group: repeated-{index}", f"    repeat: {{max: {max(10, 2 * block.times)}}}", "    steps:"]
-            indent = "      "
-        for step in block.steps:
-            number += 1
-            lines += [indent + line for line in _step_lines(step, number)]
-    lines += ["", "samples:", f"  - capture: {_listed(captures)}"]
-    lines += (
-        [f"    keys: {_listed(keys)}"] * bool(keys)
-        + [f"    site: {_scalar(site)}"] * bool(site)
-        + ["    verdict: pass"]
-    )
-    return "\n".join(lines) + "\n"
-
-
-def _listed(values: Sequence[str]) -> str:
-    shown = [value if value.startswith("$site.") else _scalar(value) for value in values]
-    return shown[0] if len(shown) == 1 else f"[{', '.join(shown)}]"
-
-
-def _step_lines(step: _Step, number: int) -> list[str]:
-    message = step.message
-    lines = [
-        f"- step: {step.name}",
-        f'  cite: "{number}"               # {TODO}: its number in the clause',
-        f"  title: {TODO}",
-        f"  message: {message.kind}",
-        f"  from: {step.src}",
-        f"  to: {step.dst}",
-    ]
-    layer = "ipsec" if "esp" in message.layers else "tls" if {"tls", "dtls"} & set(message.layers) else ""
-    if layer:
-        lines.append(f"  {'perhaps_inside' if step.answers else 'inside'}: {layer}")
-    if step.where:
-        lines.append(f"  where: [{', '.join(step.where)}]")
-    if step.answers:
-        lines.append(f"  answers: {step.answers}")
-        timer = TIMERS.get(message.protocol)
-        if timer:
-            lines.append(f"  within: {{after: {step.answers}, seconds: $site.timers.{timer}, basis: engineering}}")
-        refusal = REFUSALS.get(message.kind) or (
-            f"{{message: cwmp.Fault, from: {step.src}}}" if message.protocol == "cwmp" else ""
-        )
-        if refusal and not (message.kind == "http.response" and (message.fields.get("status") or 0) >= 400):
-            lines.append(f"  refused_by: {refusal}")
-    present = [f"{{fields: [{', '.join(step.present[:MOST_FIELDS])}], present: true}}"] * bool(step.present)
-    if present or step.expect:
-        lines += ["  expect:", *(f"    - {check}" for check in (*present, *step.expect[:MOST_FIELDS]))]
-    lines.append(f"  hint: {TODO}, what to look at when it goes wrong")
-    return lines
 
 
 def _remark(text: str, observation: Observation, site: Site) -> str:
