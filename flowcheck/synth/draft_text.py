@@ -1,4 +1,4 @@
-"""The drafted rule as the text of a rule file: what `draft.py` found, with the refusals and deadlines of its protocols."""
+"""The drafted rule as a rule file: what `draft.py` found, with the refusals and deadlines of its protocols."""
 
 from __future__ import annotations
 
