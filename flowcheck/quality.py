@@ -49,7 +49,7 @@ def graded(facts: Facts) -> tuple[str, tuple[Limit, ...]]:
     index = facts.index
     limits = [Limit(text, index) for text in dict.fromkeys(facts.remarks)]
     if facts.gaps:
-        limits.append(Limit(f"{_count(len(facts.gaps), 'hole')} in TCP or ESP streams: packets are missing from the capture", index, own=False))
+        limits.append(Limit(f"{_count(len(facts.gaps), 'hole')} in TCP, ESP or SCTP streams: packets are missing from the capture", index, own=False))
     for step in facts.steps[:1]:
         more = f", and {_count(len(facts.steps) - 1, 'more time')}" if len(facts.steps) > 1 else ""
         limits.append(Limit(f"the clock of the capture steps back by {step.back / 1e9:.1f} s at frame {step.frame}{more}", index, step.time,

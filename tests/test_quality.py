@@ -20,7 +20,7 @@ def facts(**more):
 
 @pytest.mark.parametrize("more, grade, said", [
     ({}, "good", ""),
-    ({"gaps": [Gap(0, 1, "x")]}, "fair", "1 hole in TCP or ESP streams"),
+    ({"gaps": [Gap(0, 1, "x")]}, "fair", "1 hole in TCP, ESP or SCTP streams"),
     ({"gaps": [Gap(0, 1, "x")] * 5}, "poor", "5 holes"),
     ({"cut": 30}, "poor", ""), ({"cut": 3}, "fair", ""), ({"drops": 3}, "fair", ""), ({"drops": 30}, "poor", ""), ({"truncated": True}, "fair", ""),
     ({"steps": [Step(7, 3_200_000_000, 0)]}, "fair", "the clock of the capture steps back by 3.2 s at frame 7"),

@@ -15,7 +15,7 @@ from ipaddress import ip_address
 from struct import unpack_from
 from typing import Any, NamedTuple
 
-from ..model import Context, Endpoint, FrameRef, Message, Payload, Problem
+from ..model import Context, Endpoint, FrameRef, Gap, Message, Payload, Problem
 from .wire import Cursor, Short
 
 _TAG = ("verification_tag",)
@@ -46,6 +46,7 @@ CAUSES = {1: "Invalid Stream Identifier", 2: "Missing Mandatory Parameter", 3: "
 
 _ASSIGNED = range(1, 256)            # IANA assigns from the bottom; above are mistakes, or the octets are swapped
 _REMEMBERED = 1024                   # TSNs of a direction by which retransmissions are known
+_HOLES = 64                   # of one direction that are remembered
 _FRAGMENTS = 512                     # of one direction, waiting for the rest of their messages
 _WAITING = 1 << 20                   # octets of the same
 _DIRECTIONS = 16384                  # and as many tags and address pairs; the oldest is forgotten
@@ -99,8 +100,12 @@ class Flow:
                 yield _control(kind, flags, Cursor(data, at + 4, stop), tag, cut, context)
             at = (stop + 3) & ~3
 
-    def end(self) -> Iterator[Message | Payload]:
-        return iter(())
+    def end(self) -> Iterator[Gap]:
+        """DATA chunks that were sent, as the transmission sequence numbers tell (RFC 9260 3.3.1), and never captured."""
+        for (source, destination, _), direction in self._directions.items():
+            for tsn, (before, after, context) in direction.holes.items():
+                yield Gap(before, after, f"SCTP DATA chunk {tsn} from {context.src} to {context.dst} is not in the capture", context.stream,
+                          context.frames[-1].capture)
 
     def _association(self, source: int, destination: int, tag: int, data: bytes, pair: Any, flow: int) -> int:
         """The stream number of the association. INIT and INIT ACK tell which two tags belong together; an association
@@ -134,6 +139,7 @@ class Flow:
         tsn, stream = unpack_from(">IH", body)
         if not direction.first_seen(tsn):
             return
+        direction.count(tsn, context)
         content = body[head:]
         if kind == DATA:
             ppid = unpack_from(">I", body, 8)[0]
@@ -169,12 +175,15 @@ class _Piece(NamedTuple):
 class _Direction:
     """What one end of an association has sent."""
 
-    __slots__ = ("_seen", "_pieces", "_size")
+    __slots__ = ("_seen", "_pieces", "_size", "_highest", "_time", "holes")
 
     def __init__(self) -> None:
         self._seen: dict[int, None] = {}
         self._pieces: dict[tuple[Any, int], _Piece] = {}
         self._size = 0
+        self._highest: int | None = None
+        self._time = 0                            # of the chunk with the highest number
+        self.holes: dict[int, tuple[int, int, Context]] = {}      # TSN passed over -> times of the chunks around it
 
     def first_seen(self, tsn: int) -> bool:
         if tsn in self._seen:
@@ -183,6 +192,16 @@ class _Direction:
         if len(self._seen) > _REMEMBERED:
             del self._seen[next(iter(self._seen))]
         return True
+
+    def count(self, tsn: int, context: Context) -> None:
+        """Keeps the books of the numbers; a chunk that comes late fills its hole."""
+        ahead = (tsn - self._highest) & 0xFFFFFFFF if self._highest is not None else 1
+        if ahead >= 1 << 31:
+            self.holes.pop(tsn, None)
+            return
+        for step in range(1, min(ahead, _HOLES - len(self.holes) + 1)):
+            self.holes[(self._highest + step) & 0xFFFFFFFF] = (self._time, context.time, context)
+        self._highest, self._time = tsn, context.time
 
     def join(self, key: tuple[Any, int], piece: _Piece) -> list[_Piece]:
         """The fragments of the message that `piece` completes, in order; empty while some are missing."""

@@ -203,3 +203,15 @@ def test_checksum():
 def test_noise(noise, missing):
     for item in sctp.Flow(context()).datagram(noise, context(missing=missing)):
         assert isinstance(item, Payload) or item.kind in sctp.KINDS
+
+
+def test_chunks_that_were_never_captured_are_holes():
+    flow = sctp.Flow(context())
+    for frame, tsn in enumerate((0xFFFFFFFE, 0xFFFFFFFF, 2, 3, 1), 1):          # 0 never comes, 1 comes late
+        list(flow.datagram(packet(data(tsn, b"0123456789")), context(frame)))
+    hole, = flow.end()
+    assert hole.reason.startswith("SCTP DATA chunk 0 from ") and hole.start <= hole.end and hole.stream == context().stream
+    whole = sctp.Flow(context())
+    for frame, tsn in enumerate((7, 8, 8, 9), 1):
+        list(whole.datagram(packet(data(tsn, b"0123456789")), context(frame)))
+    assert list(whole.end()) == []
