@@ -1,8 +1,10 @@
 """The deviation report: one HTML file that needs no network, no server and no script, and is better with one.
 
-The page's policy (CSP 3) admits only the style sheet and the script that stand in it, by their hashes. How much is written
-depends on size: up to a budget everything stands in the page as it is; beyond it the attempts that passed are packed (zlib,
-base64) and unpacked when opened; beyond the ceiling the report becomes an index and a file per device, written one by one.
+The templates are in templates/, what they show is prepared by view_page.py, view_devices.py and view_attempt.py. The
+page's policy (CSP 3) admits only the style sheet and the script that stand in it, by their hashes. How much is written
+depends on size: up to a budget everything stands in the page as it is; beyond it the attempts that passed are packed
+(zlib, base64) and unpacked when opened; beyond the ceiling the report becomes an index and a file per device, written
+one by one.
 """
 
 from __future__ import annotations
@@ -29,7 +31,7 @@ CEILING = 10_000_000          # octets no file exceeds
 _LEAST = (Detail(), Detail(messages=200, value=1_024), Detail(messages=40, value=256), Detail(messages=5, value=120))
 _LEFT_OUT = Markup("<p>Left out for size; <code>flowcheck check --json</code> holds this attempt in full.</p>")
 
-Bodies = list[tuple[int, Markup]]                          # the attempts of a device that are shown in full: place and HTML
+Bodies = list[tuple[int, Markup]]                       # of those attempts of a device that are shown in full
 
 
 def html(result: Result, *, show_secrets: bool = False) -> str:
@@ -40,7 +42,7 @@ def html(result: Result, *, show_secrets: bool = False) -> str:
 
 
 def write_html(result: Result, path: str | Path, *, show_secrets: bool = False, ceiling: int = CEILING) -> list[Path]:
-    """Writes the report to `path` and returns the files written: `path` first, then one per device where it was too large."""
+    """Writes the report to `path`; returns the files written: `path`, then one per device where it was too large."""
     report = Report.of(result if show_secrets else mask.masked(result))
     path = Path(path)
     path.parent.mkdir(parents=True, exist_ok=True)
@@ -80,8 +82,8 @@ def _shown(report: Report) -> Iterator[Numbered]:
 def _bodies(report: Report, entry: Numbered, detail: Detail = Detail()) -> Bodies:
     number, device = entry
     report.run.tables.clear()
-    return [(place, render("attempt", a=view_attempt.attempt(report.run, one, f"d{number}.a{place}", detail))) for place, one in enumerate(device.attempts, 1)
-            if (number, place) in report.full]
+    return [(place, render("attempt", a=view_attempt.attempt(report.run, one, f"d{number}.a{place}", detail)))
+            for place, one in enumerate(device.attempts, 1) if (number, place) in report.full]
 
 
 def _page(report: Report, devices: Iterable[Device], **of: Any) -> str:

@@ -1,6 +1,7 @@
 """The decoded fields of a message as an HTML table of names and values, nested where a value has parts.
 
-What a finding says of a field is marked there. Rows, depth and length of a value are bounded: fields come from the wire.
+What a finding says of a field is marked there. Rows, depth and length of a value are bounded: fields come from the
+wire. Made here and not by a template, because a report has tens of thousands of such rows.
 """
 
 from __future__ import annotations
@@ -19,15 +20,18 @@ _ITEMS = 200                  # of a list of plain values
 _TABLES = ("ParameterList", "ParameterListStruct", "headers")
 _END = "</tbody></table>\n"
 _BEGIN = '<table class="fields"><tbody>\n'
+_PLAIN = '<tr><th scope="row">'
+_MARKED = '<tr class="marked"><th scope="row">'
 
 
 def table(fields: Mapping[str, Any], findings: Sequence[Finding], limit: int) -> str:
     """The whole table; `limit` is for the characters of one value, `findings` are those about this message."""
-    marks = {finding.code.partition(f"/{finding.kind}:")[2]: finding for finding in findings if finding.kind in ("field-absent", "field-wrong")}
+    marks = {finding.code.partition(f"/{finding.kind}:")[2]: finding
+             for finding in findings if finding.kind in ("field-absent", "field-wrong")}
     marked: set[str] = set()
     rows: list[str] = []
     _rows(plain(fields), marks, marked, limit, _ROWS, 0, rows)
-    absent = [f'<tr class="marked"><th scope="row">{inline(name, 200)}</th><td><span class="value">absent</span>{_mark(finding)}</td></tr>\n'
+    absent = [f'{_MARKED}{inline(name, 200)}</th><td><span class="value">absent</span>{_mark(finding)}</td></tr>\n'
               for name, finding in reversed(marks.items()) if finding.kind == "field-absent" and name not in marked]
     return "".join((_BEGIN, *absent, *rows, _END))
 
@@ -39,14 +43,14 @@ def _rows(fields: Mapping[str, Any], marks: Mapping[str, Finding], marked: set[s
     for name, value in fields.items():
         count += 1
         if left <= 0:
-            out.append(f'<tr><th scope="row">…</th><td><span class="value">{len(fields) - count + 1} more</span></td></tr>\n')
+            out.append(f'{_PLAIN}…</th><td><span class="value">{len(fields) - count + 1} more</span></td></tr>\n')
             break
         left -= 1
         mark = ""
         if name in marks:
             mark = _mark(marks[name])
             marked.add(name)
-        head = f'<tr class="marked"><th scope="row">{inline(name, 200)}</th><td>' if mark else f'<tr><th scope="row">{inline(name, 200)}</th><td>'
+        head = f"{_MARKED if mark else _PLAIN}{inline(name, 200)}</th><td>"
         if isinstance(value, list) and any(isinstance(item, (dict, list)) for item in value):
             value = {f"[{number}]": item for number, item in enumerate(value)}
         if not isinstance(value, dict) or not value or depth >= _DEPTH:

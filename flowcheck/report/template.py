@@ -1,7 +1,8 @@
 """The templates of the HTML report, which lie in templates/: one environment, that escapes whatever a template puts in.
 
-What is HTML already comes as `markupsafe.Markup`, and only from here, ladder.py and html_fields.py. A name that a template
-misspells is an error. Imported where HTML is written, never at start; a template is compiled when it is first used.
+What is HTML already comes as `markupsafe.Markup`: what is rendered here, the ladder and the fields of messages. A name
+that a template misspells is an error. Imported where HTML is written, never at start; a template is compiled when it is
+first used.
 """
 
 from __future__ import annotations
@@ -22,8 +23,9 @@ class _Environment(Environment):
     getattr = staticmethod(getattr)
 
 
-_ENVIRONMENT = _Environment(loader=FileSystemLoader(_FOLDER), autoescape=True, undefined=StrictUndefined, auto_reload=False,
-                            trim_blocks=True, lstrip_blocks=True, keep_trailing_newline=True)
+_ENVIRONMENT = _Environment(
+    loader=FileSystemLoader(_FOLDER), autoescape=True, undefined=StrictUndefined, auto_reload=False,
+    trim_blocks=True, lstrip_blocks=True, keep_trailing_newline=True)
 
 
 def render(name: str, **view: Any) -> Markup:

@@ -54,8 +54,9 @@ def span(nanoseconds: int) -> str:
     if not size:
         return "0 s"
     if size < 60 * _SECOND:
-        unit, scale = next((unit, scale) for unit, scale in _UNITS if size < 1_000 * scale)
-        return f"{sign}{_three_digits(size / scale)} {unit}"
+        for unit, scale in _UNITS:
+            if size < 1_000 * scale:
+                return f"{sign}{_three_digits(size / scale)} {unit}"
     minutes, seconds = divmod(size // _SECOND, 60)
     hours, minutes = divmod(minutes, 60)
     return f"{sign}{hours} h {minutes} min" if hours else f"{sign}{minutes} min {seconds} s"

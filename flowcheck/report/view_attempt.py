@@ -1,7 +1,7 @@
 """One attempt as its template shows it: who should act, ladder, steps of the clause, findings with evidence, messages.
 
-Tuples of short text in which all can be seen (visible.py); escaping is the template's. Anchors are stable: below `d1.a1`,
-the anchor of an attempt, lie `d1.a1.<step>`, `d1.a1.m4` for a message and `d1.a1.f1` for a finding.
+Tuples of short text in which all can be seen (visible.py); escaping is the template's. Anchors are stable: below
+`d1.a1`, the anchor of an attempt, lie `d1.a1.<step>`, `d1.a1.m4` for a message and `d1.a1.f1` for a finding.
 """
 
 from __future__ import annotations
@@ -40,8 +40,8 @@ class Detail:
 class Run:
     """What all attempts of a report share: the captures, their names as they are and as they are shown.
 
-    `tables` are the fields of messages as HTML, by the identity of the fields and the limit of a value: a message stands in
-    every attempt it belongs to. They are of one device, and forgotten with it.
+    `tables` are the fields of messages as HTML, by the identity of the fields and the limit of a value: a message
+    stands in every attempt it belongs to. They are of one device, and forgotten with it.
     """
 
     captures: tuple[CaptureInfo, ...]
@@ -233,10 +233,10 @@ def _findings(run: Run, one: AttemptResult, anchor: str) -> list[Deviation]:
 def _finding(run: Run, finding: Finding, anchor: str, is_cause: bool) -> Deviation:
     return Deviation(
         id=anchor, severity=finding.severity, icon=words.SEVERITY_ICONS.get(finding.severity, ""), kind=finding.kind,
-        is_cause=is_cause, cite=line(finding.cite, 20), clause=line(finding.clause, 200), expected=block(finding.expected),
-        observed=block(finding.observed), why=block(finding.why), side=line(words.side(finding)),
-        frames=run.frames(finding.frames), repair=block(finding.repair), waived=block(finding.waived),
-        hint=block(finding.hint), code=line(finding.code, 300),
+        is_cause=is_cause, cite=line(finding.cite, 20), clause=line(finding.clause, 200),
+        expected=block(finding.expected), observed=block(finding.observed), why=block(finding.why),
+        side=line(words.side(finding)), frames=run.frames(finding.frames), repair=block(finding.repair),
+        waived=block(finding.waived), hint=block(finding.hint), code=line(finding.code, 300),
         numbers=", ".join(str(number) for numbers in words.by_capture(finding.frames).values() for number in numbers),
         filters=filters(run, finding), commands=_commands(run.captures, finding))
 
@@ -276,9 +276,10 @@ def _messages(run: Run, one: AttemptResult, anchor: str, detail: Detail) -> Iter
             own = findings.get(event.finding or "")
             yield Message(
                 f"{anchor}.m{number + 1}", number + 1, line(event.kind, 120), _ends(event.src, event.dst),
-                cites.get(event.step or "", ""), run.frames(event.frames), clock(event.time), span(event.time - one.started),
-                f"+{span(event.time - before)}" if number else "", len(event.copies) + 1 if event.copies else 0,
-                ladder.in_tunnel(event), own is not None and own.severity == "error",
+                cites.get(event.step or "", ""), run.frames(event.frames), clock(event.time),
+                span(event.time - one.started), f"+{span(event.time - before)}" if number else "",
+                len(event.copies) + 1 if event.copies else 0, ladder.in_tunnel(event),
+                own is not None and own.severity == "error",
                 f"{words.SEVERITY_ICONS.get(own.severity, '')} {own.kind}" if own else "", line(event.summary, 400),
                 _layers(event.layers), run.frames(event.copies) if event.copies else "",
                 [(offset, line(text, 600)) for offset, text in event.problems[:_PROBLEMS]],
@@ -288,8 +289,8 @@ def _messages(run: Run, one: AttemptResult, anchor: str, detail: Detail) -> Iter
 
 def _about(one: AttemptResult, event: Event) -> list[Finding]:
     """The findings about this message."""
-    return [finding for finding in one.findings if finding.code == event.finding
-            or (finding.step == event.step and event.step is not None and not set(finding.frames).isdisjoint(event.frames))]
+    return [finding for finding in one.findings if finding.code == event.finding or (
+        finding.step == event.step and event.step is not None and not set(finding.frames).isdisjoint(event.frames))]
 
 
 def _table(run: Run, event: Event, findings: list[Finding], limit: int) -> Markup:

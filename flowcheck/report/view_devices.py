@@ -65,7 +65,7 @@ class Row(NamedTuple):
 class Index(NamedTuple):
     attempts: int
     full: int
-    rows: list[Row]
+    rows: Iterable[Row]
     more: int
 
 
@@ -145,19 +145,20 @@ def choices(numbered: Sequence[Numbered], back: str, folder: str) -> list[Choice
     cites = sorted({(ladder.safe_name(f.cite), line(f.cite, 20)) for one in attempts for f in one.findings})
     found = [Choice("Verdict", "verdict", [(v, words.WORDS[v]) for v in words.WORST_FIRST if v in verdicts])]
     if len(numbered) > 1 and not back:
-        found.append(Choice("Device", "device", [(f"d{number}", line(device.id, 80)) for number, device in numbered[:DEVICES]]))
-    found.append(Choice("Procedure", "procedure", [(name, name) for name in sorted({line(one.procedure, 80) for one in attempts})]))
+        named = [(f"d{number}", line(device.id, 80)) for number, device in numbered[:DEVICES]]
+        found.append(Choice("Device", "device", named))
+    procedures = sorted({line(one.procedure, 80) for one in attempts})
+    found.append(Choice("Procedure", "procedure", [(name, name) for name in procedures]))
     if cites:
         found.append(Choice("Deviating step", "step", cites))
     if not folder:
-        protocols = {event.kind.partition(".")[0] for one in attempts for event in one.events}
-        found.append(Choice("Protocol", "protocol", [(name, name) for name in sorted(set(map(ladder.safe_name, protocols)))]))
+        found.append(Choice("Protocol", "protocol", [(name, name) for name in _protocols(attempts)]))
     return found
 
 
 def index(numbered: Sequence[Numbered], full: Full, folder: str) -> Index:
-    return Index(sum(len(device.attempts) for _, device in numbered), len(full),
-                 [_row(number, device, full, folder) for number, device in numbered[:DEVICES]], max(0, len(numbered) - DEVICES))
+    rows = (_row(number, device, full, folder) for number, device in numbered[:DEVICES])     # never all at once
+    return Index(sum(len(device.attempts) for _, device in numbered), len(full), rows, max(0, len(numbered) - DEVICES))
 
 
 def _row(number: int, device: DeviceResult, full: Full, folder: str) -> Row:
@@ -165,8 +166,8 @@ def _row(number: int, device: DeviceResult, full: Full, folder: str) -> Row:
     chips = []
     for place, one in enumerate(device.attempts[:_ATTEMPTS], 1):
         shown = (number, place) in full
-        chips.append(Chip(VERDICTS[one.verdict], f"{base}.a{place}" if shown else "", line(one.procedure, 80), _cites(one),
-                          "" if shown or one.verdict == PASS else line(one.diagnosis, _SENTENCE)))
+        chips.append(Chip(VERDICTS[one.verdict], f"{base}.a{place}" if shown else "", line(one.procedure, 80),
+                          _cites(one), "" if shown or one.verdict == PASS else line(one.diagnosis, _SENTENCE)))
     return Row(f"d{number}", VERDICTS[worst(one.verdict for one in device.attempts)], _name(device),
                base if any(chip.href for chip in chips) else "", chips)
 
@@ -180,29 +181,37 @@ def _cites(one: AttemptResult) -> str:
     return " ".join(sorted({ladder.safe_name(finding.cite) for finding in one.findings}))
 
 
+def _protocols(attempts: Iterable[AttemptResult]) -> list[str]:
+    """Those of their messages, likewise."""
+    kinds = {event.kind.partition(".")[0] for one in attempts for event in one.events}
+    return sorted(set(map(ladder.safe_name, kinds)))
+
+
 # ---------------------------------------------------------------------------------------------------- one device
 
 def device(one: DeviceResult, number: int, full: Full, attempts: Iterable[Heading]) -> Device:
     """`attempts` are those in full."""
     stages = _bring_up(one, number, full)
+    identity = [(line(key, 60).replace("_", " "), line(value, 300)) for key, value in one.identity.items()]
     return Device(
-        f"d{number}", _name(one), [(line(key, 60).replace("_", " "), line(value, 300)) for key, value in one.identity.items()],
-        ", ".join([line(address, 100) for address in one.addresses[:50]]), [line(text, 600) for text in one.evidence[:100]],
-        stages, len(one.attempts) - len(stages), [line(text, 600) for text in one.lacking[:100]], attempts)
+        f"d{number}", _name(one), identity, ", ".join([line(address, 100) for address in one.addresses[:50]]),
+        [line(text, 600) for text in one.evidence[:100]], stages, len(one.attempts) - len(stages),
+        [line(text, 600) for text in one.lacking[:100]], attempts)
 
 
 def _bring_up(one: DeviceResult, number: int, full: Full) -> list[Stage]:
     """Its attempts in order of time; of very many the worst."""
-    numbered = sorted(enumerate(one.attempts, 1), key=lambda row: (words.WORST_FIRST.index(row[1].verdict), row[0]))[:_ATTEMPTS]
+    worst_first = sorted(enumerate(one.attempts, 1), key=lambda row: (words.WORST_FIRST.index(row[1].verdict), row[0]))
     stages: list[Stage] = []
     before: AttemptResult | None = None
-    for place, attempt in sorted(numbered, key=lambda row: (row[1].started, row[0])):
+    for place, attempt in sorted(worst_first[:_ATTEMPTS], key=lambda row: (row[1].started, row[0])):
         href = f"#d{number}.a{place}" if (number, place) in full else ""
-        said = attempt.verdict != PASS and (len(one.attempts) > 1 or not href)          # a single one says it just below
+        said = attempt.verdict != PASS and (len(one.attempts) > 1 or not href)      # a single one says it just below
         stages.append(Stage(
-            VERDICTS[attempt.verdict], href, line(attempt.procedure, 80), line(attempt.title, 200), day(attempt.started),
-            clock(attempt.started), "" if before is None else span(attempt.started - before.started),
-            step_words(words.furthest(attempt)), _strip(attempt), line(attempt.diagnosis, 600) if said else ""))
+            VERDICTS[attempt.verdict], href, line(attempt.procedure, 80), line(attempt.title, 200),
+            day(attempt.started), clock(attempt.started),
+            "" if before is None else span(attempt.started - before.started), step_words(words.furthest(attempt)),
+            _strip(attempt), line(attempt.diagnosis, 600) if said else ""))
         before = attempt
     return stages
 
@@ -216,7 +225,6 @@ def _strip(one: AttemptResult) -> list[tuple[str, str, str, str]]:
 
 
 def heading(one: AttemptResult, anchor: str, body: Markup, packed: str) -> Heading:
-    protocols = {event.kind.partition(".")[0] for event in one.events}
     return Heading(anchor, VERDICTS[one.verdict], line(one.procedure, 80), line(one.title, 200), _cites(one),
-                   " ".join(sorted(set(map(ladder.safe_name, protocols)))), clock(one.started),
+                   " ".join(_protocols((one,))), clock(one.started),
                    span(max(0, one.ended - one.started)), step_words(words.furthest(one)), body, packed)

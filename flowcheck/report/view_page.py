@@ -1,7 +1,7 @@
 """A page of the HTML report around its devices, as its template shows it: the first screen, limits, provenance.
 
-Tuples of short text in which all can be seen (visible.py); escaping is the templates'. What stands on many pages is prepared
-once, when a `Report` is. Devices are numbered as the result has them, and shown with the worst verdict first.
+Tuples of short text in which all can be seen (visible.py); escaping is the templates'. What stands on many pages is
+prepared once, when a `Report` is. Devices are numbered as the result has them, and shown with the worst verdict first.
 """
 
 from __future__ import annotations
@@ -13,7 +13,8 @@ from dataclasses import dataclass, replace
 from functools import cache
 from typing import Any, NamedTuple
 
-from flowcheck.model import INCONCLUSIVE, PASS, UNKNOWN, AttemptResult, CaptureInfo, DeviceResult, Finding, Opaque, Result
+from flowcheck.model import (INCONCLUSIVE, PASS, UNKNOWN, AttemptResult, CaptureInfo, DeviceResult, Finding, Opaque,
+                             Result)
 from flowcheck.report import view_devices, words
 from flowcheck.report.template import source
 from flowcheck.report.times import clock, iso, span
@@ -22,7 +23,7 @@ from flowcheck.report.view_devices import Full, Numbered
 from flowcheck.report.visible import block, line
 
 FULL = 200                    # attempts shown with ladder, steps and messages; the others have their row of the index
-_EXAMPLES = 20                # of every cause, and of each procedure that passed or stayed open, where there are more than FULL
+_EXAMPLES = 20                # where there are more: of every cause, and of each procedure that passed or stayed open
 _OPAQUE = 500
 _SENTENCE = 400               # characters of what stands on the first screen
 _GRADES = {"good": "✓", "fair": "⚠", "poor": "✗"}
@@ -104,12 +105,18 @@ class Report:
     numbered: list[Numbered]                    # those with the worst verdict first; numbers follow the result
     full: Full
     captures: list[Capture]
+    unread: dict[str, list[int]]                # which traffic nobody could read, by the address of either end
     provenance: Provenance
 
     @classmethod
     def of(cls, result: Result) -> Report:
         run = Run.of(result.captures)
-        return cls(result, run, in_order(result), chosen(result), list(map(_capture, result.captures, run.shown)), _provenance(result))
+        captures = list(map(_capture, result.captures, run.shown))
+        unread: dict[str, list[int]] = {}
+        for place, one in enumerate(result.opaque):
+            for address in {one.src.address, one.dst.address}:
+                unread.setdefault(address, []).append(place)
+        return cls(result, run, in_order(result), chosen(result), captures, unread, _provenance(result))
 
 
 def in_order(result: Result) -> list[Numbered]:
@@ -122,7 +129,7 @@ def in_order(result: Result) -> list[Numbered]:
 
 
 def chosen(result: Result) -> Full:
-    """(device, attempt) of those shown in full: all; or of very many examples of every cause and verdict, then the worst.
+    """(device, attempt) of those shown in full: all; or of very many some of every cause and verdict, then the worst.
 
     What a thousand devices did alike is told once, in examples. Passes beyond them are left to the index.
     """
@@ -140,7 +147,10 @@ def chosen(result: Result) -> Full:
 
 def page(report: Report, devices: Iterable[view_devices.Device], only: Numbered | None = None, back: str = "",
          folder: str = "") -> dict[str, Any]:
-    """The whole page. `only` makes it one of a single device, `back` is then the way to the others; `folder` makes it their index."""
+    """All that `page.html` shows.
+
+    `only` makes it a page of a single device, `back` is then the way to the others; `folder` makes it their index.
+    """
     numbered = report.numbered if only is None else [only]
     result = report.result if only is None else replace(report.result, devices=(only[1],))
     verdict = result.verdict
@@ -149,9 +159,11 @@ def page(report: Report, devices: Iterable[view_devices.Device], only: Numbered 
     many = sum(len(device.attempts) for _, device in numbered) > 1
     back, folder = line(back), line(folder)
     return {
-        "style": source("style.css"), "style_hash": _hash("style.css"), "script": source("script.js"), "script_hash": _hash("script.js"),
+        "style": source("style.css"), "style_hash": _hash("style.css"),
+        "script": source("script.js"), "script_hash": _hash("script.js"),
         "title": _title(result, found), "back": back, "folder": folder,
-        "verdict": VERDICTS[verdict], "tally": words.tally(result) if many else "", "first": found and _first(report.run, found, folder),
+        "verdict": VERDICTS[verdict], "tally": words.tally(result) if many else "",
+        "first": found and _first(report.run, found, folder),
         "causes": [] if back else view_devices.causes(numbered, report.full, folder),
         "choices": view_devices.choices(numbered, back, folder) if many else [],
         "index": view_devices.index(numbered, report.full, folder) if len(numbered) > 1 and not back else None,
@@ -182,36 +194,42 @@ def _first(run: Run, found: Found, folder: str) -> First:
     one: AttemptResult = device.attempts[place - 1]
     cause = words.cause(one)
     return First(
-        f"d{number}.a{place}", view_devices.file(number, folder), f"d{number}", line(device.id, 120), line(one.procedure, 80),
-        line(one.title, 200), line(one.diagnosis, _SENTENCE), side(one), step_words(words.furthest(one)), line(one.clause, 200),
-        [coded(text) for text in one.advice[:3]] if one.verdict == INCONCLUSIVE else [], cause and _explanation(run, cause))
+        id=f"d{number}.a{place}", file=view_devices.file(number, folder), device_id=f"d{number}",
+        device=line(device.id, 120), procedure=line(one.procedure, 80), title=line(one.title, 200),
+        diagnosis=line(one.diagnosis, _SENTENCE), side=side(one), reached=step_words(words.furthest(one)),
+        clause=line(one.clause, 200),
+        advice=[coded(text) for text in one.advice[:3]] if one.verdict == INCONCLUSIVE else [],
+        cause=cause and _explanation(run, cause))
 
 
 def _explanation(run: Run, cause: Finding) -> Explanation:
     expected, observed, why, repair, hint = (
         line(text, _SENTENCE) for text in (cause.expected, cause.observed, cause.why, cause.repair, cause.hint))
-    return Explanation(line(cause.cite, 20), run.frames(cause.frames), expected, observed, why, repair, hint, filters(run, cause))
+    return Explanation(line(cause.cite, 20), run.frames(cause.frames), expected, observed, why, repair, hint,
+                       filters(run, cause))
 
 
-# ---------------------------------------------------------------------------------------------------- the capture's limits
+# ------------------------------------------------------------------------------------------------- the capture's limits
 
 def _capture(capture: CaptureInfo, name: str) -> Capture:
     undecoded = sorted(capture.undecoded.items(), key=lambda row: (-row[1], row[0]))[:50]
     return Capture(
-        name, line(capture.grade, 20), _GRADES.get(capture.grade, "?"), iso(capture.first) or "–", iso(capture.last) or "–",
-        "" if capture.first is None or capture.last is None else span(capture.last - capture.first), f"{capture.packets:,}",
-        line(capture.format, 40), capture.truncated, [(line(port, 80), f"{count:,}") for port, count in undecoded],
-        [line(text, 600) for text in capture.remarks[:100]])
+        name=name, grade=line(capture.grade, 20), icon=_GRADES.get(capture.grade, "?"), start=iso(capture.first) or "–",
+        end=iso(capture.last) or "–",
+        length="" if capture.first is None or capture.last is None else span(capture.last - capture.first),
+        packets=f"{capture.packets:,}", format=line(capture.format, 40), truncated=capture.truncated,
+        undecoded=[(line(port, 80), f"{count:,}") for port, count in undecoded],
+        remarks=[line(text, 600) for text in capture.remarks[:100]])
 
 
 def _opaque(report: Report, only: Numbered | None) -> Unread:
     """All of it, or that of one device."""
     found: Sequence[Opaque] = report.result.opaque
     if only is not None:
-        hosts = set(only[1].addresses)
-        found = [one for one in found if one.src.address in hosts or one.dst.address in hosts]
-    rows = [(line(one.kind, 60), clock(one.start), clock(one.end), line(f"{one.src} → {one.dst}", 200), f"{one.packets:,}",
-             f"{one.size:,}", report.run.frames(one.frames)) for one in found[:_OPAQUE]]
+        places = {place for address in only[1].addresses for place in report.unread.get(address, ())}
+        found = [found[place] for place in sorted(places)]
+    rows = [(line(one.kind, 60), clock(one.start), clock(one.end), line(f"{one.src} → {one.dst}", 200),
+             f"{one.packets:,}", f"{one.size:,}", report.run.frames(one.frames)) for one in found[:_OPAQUE]]
     return Unread(rows, len(found) - len(rows))
 
 
@@ -222,5 +240,7 @@ def _nobody(result: Result) -> Nobody:
 
 
 def _provenance(result: Result) -> Provenance:
-    return Provenance([(line(key, 80), line(value, 300)) for key, value in result.tool.items()], iso(result.created) or "",
-                      block(result.command), [(line(info.path, 500), line(info.sha256, 80)) for info in result.captures])
+    return Provenance(
+        tool=[(line(key, 80), line(value, 300)) for key, value in result.tool.items()],
+        created=iso(result.created) or "", command=block(result.command),
+        files=[(line(info.path, 500), line(info.sha256, 80)) for info in result.captures])

@@ -1,7 +1,8 @@
 """Text from the wire made safe to look at: what cannot be seen, or changes how its neighbours are seen, is spelt out.
 
 Control characters, bidirectional controls (UAX #9), zero-width and other format characters, line separators and lone
-surrogates become escapes such as `\\x1b` and `\\u202e`. Nothing here makes text safe for HTML: that is the templates' and markup.py's.
+surrogates become escapes such as `\\x1b` and `\\u202e`. Nothing here makes text safe for HTML: that is done by the
+templates, and by markup.py for what is drawn in Python.
 """
 
 from __future__ import annotations

@@ -49,8 +49,9 @@ def by_capture(frames: Iterable[FrameRef]) -> dict[int, list[int]]:
 
 def frame_list(frames: Sequence[FrameRef], names: tuple[str, ...]) -> str:
     """`hnb_outer.pcap frames 9, 10, 11`; the name is left out where there is one capture only."""
-    if len(frames) == 1 and len(names) == 1:
-        return f"frame {frames[0].number}"
+    if len(names) == 1 and frames:
+        numbers = sorted({number for _, number in frames})
+        return f"frame {numbers[0]}" if len(numbers) == 1 else f"frames {', '.join(map(str, numbers))}"
     return "; ".join((f"{names[capture]} " if len(names) > 1 else "") + ("frame " if len(numbers) == 1 else "frames ")
                      + ", ".join(map(str, numbers)) for capture, numbers in by_capture(frames).items())
 
