@@ -95,7 +95,7 @@ def _ike(payload: bytes, guise: Guise, was: tuple, now: tuple) -> bytes:
     message = payload[4:] if marker else payload
     if len(message) < 28 or not marker and 4500 in was[1]:
         return payload[:2] + guise.number.to_bytes(2, "big") + payload[4:] if len(payload) > 8 else payload
-    spi_i, spi_r, following, exchange = message[:8], message[8:16], message[16], message[18]
+    spi_r, following, exchange = message[8:16], message[16], message[18]
     own_r = bytes(4) + struct.pack("!I", guise.number) if any(spi_r) else bytes(8)
     own_r = bytes(a ^ b for a, b in zip(spi_r, own_r))
     if exchange == 34:

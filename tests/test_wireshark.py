@@ -6,7 +6,7 @@ from pathlib import Path
 
 import pytest
 
-from flowcheck import wireshark, wireshark_facts
+from flowcheck import wireshark
 from flowcheck.errors import CaptureError, UsageError
 from flowcheck.model import Endpoint, FrameRef, Message
 from flowcheck.wireshark_facts import Fact, ours, theirs

@@ -9,7 +9,7 @@ from __future__ import annotations
 from collections.abc import Iterator
 
 from ..model import Context, Message, Payload
-from ._aper import (EXTENSIONS, PLMN, Application, Optional, bit_string, cause, choice, containers, enumerated, imsi,
+from ._aper import (EXTENSIONS, PLMN, Application, Optional, cause, choice, enumerated, imsi,
                     integer, number, octets, sequence, unsigned)
 
 # procedure code -> procedure, initiating message, successful outcome, unsuccessful outcome (TS 25.469 9.3.2)

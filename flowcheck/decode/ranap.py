@@ -5,8 +5,8 @@ from __future__ import annotations
 from collections.abc import Iterator
 
 from ..model import Context, Message, Payload
-from ._aper import (EXTENSIONS, PLMN, Application, Bits, Optional, cause, choice, containers, enumerated, imsi, integer,
-                    number, octets, sequence, transport_address, unsigned)
+from ._aper import (EXTENSIONS, PLMN, Application, Bits, cause, choice, enumerated, imsi, integer,
+                    number, octets, sequence, unsigned)
 
 # procedure code -> procedure, initiating message, successful, unsuccessful outcome, outcome (TS 25.413 9.3.2)
 PROCEDURES = {

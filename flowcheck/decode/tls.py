@@ -17,7 +17,7 @@ from ._tls_extensions import Facts
 from ._tls_handshake import kinds, read
 from ._tls_names import ALERTS, LEVELS, suite, version
 from ._tls_sealed import Sealed
-from .wire import Cursor, Short, Tape
+from .wire import Cursor, Tape
 
 KINDS = kinds("tls")
 PORTS = {443, 465, 636, 853, 989, 990, 993, 995, 5061, 7548, 8443}

@@ -256,7 +256,7 @@ def _notes(text: str, origin: str, found: Found) -> None:
     for number, line in enumerate(text.splitlines(), 1):
         if _NOTES.match(line):
             blocks.append((number, line, {}))
-        elif blocks and (match := _PAIR.match(line)):
+        elif blocks and _PAIR.match(line):
             for part in re.split(r";\s*(?=\w+:)", line):
                 if pair := _PAIR.match(part):
                     blocks[-1][2][pair[1].lower()] = pair[2].strip()

@@ -5,7 +5,7 @@ from __future__ import annotations
 from collections.abc import Collection, Iterator
 from dataclasses import replace
 
-from ..rulebook.rule import Group, Reference, Rule, Step
+from ..rulebook.rule import Reference, Step
 from . import values
 from .mutation import APPLICATION, STOPPED, Form, Mutant, fits, form, repeated_steps, shows_anyway, unordered
 from .plan import Act, Plan

@@ -53,7 +53,7 @@ SK_ar: {MAC[:40]}
 """
 KEYLOG = (f"# SSL/TLS secrets log file\nCLIENT_RANDOM {'ab' * 32} {'cd' * 48}\nSERVER_TRAFFIC_SECRET_0 {'ef' * 32} {'12' * 32}\n"
           f"RSA {'ab' * 8} {'03' * 48}\nCLIENT_RANDOM {'ac' * 32} {'cd' * 20}c")
-CHARON = f"""Nov 20 12:00:00 segw charon: 09[CFG] selected proposal: IKE:AES_CBC_128/HMAC_SHA2_256_128/PRF_HMAC_SHA2_256/MODP_2048
+CHARON = """Nov 20 12:00:00 segw charon: 09[CFG] selected proposal: IKE:AES_CBC_128/HMAC_SHA2_256_128/PRF_HMAC_SHA2_256/MODP_2048
 Nov 20 12:00:00 segw charon: 09[IKE] <1> Sk_d secret => 20 bytes @ 0x7f3f2c003b50
 Nov 20 12:00:00 segw charon: 09[IKE] <1>    0: 01 02 03 04 05 06 07 08 09 0A 0B 0C 0D 0E 0F 10  ................
 Nov 20 12:00:00 segw charon: 09[IKE] <1>   16: 11 12 13 14                                      ....

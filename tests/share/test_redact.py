@@ -12,7 +12,7 @@ from flowcheck.check import check, key_ring
 from flowcheck.cli import main
 from flowcheck.model import Frame
 from flowcheck.share.evidence import outcome
-from flowcheck.share.pseudonyms import ADDRESS, IMSI, NAME, WORD, Pseudonyms
+from flowcheck.share.pseudonyms import IMSI, NAME, Pseudonyms
 from flowcheck.share.redact import learn, redact, redacted
 from flowcheck.share.rewrite import Rewriter, _correct, _crc32c, _sum
 

@@ -96,7 +96,7 @@ def test_less_knowledge_makes_no_verdict_wrong(with_keys, with_profile, tmp_path
 def test_no_mutant_passes_without_a_profile(procedure, tmp_path):
     nothing = tmp_path / "nothing.yaml"
     nothing.write_text("site: nothing\n")
-    rule, run = RULES[procedure], plan(RULES[procedure])
+    run = plan(RULES[procedure])
     for mutant in mutants(run):
         if mutant.severity != "error":
             continue
