@@ -255,7 +255,7 @@ class _Drawing:
         event = row.event
         assert event is not None
         finding = self.findings.get(event.finding or "")
-        severity = "" if finding is None else "waived" if finding.waived else finding.severity
+        severity = "" if finding is None else "waived" if finding.waived else line(finding.severity, 20)
         cause = finding is not None and finding.code == self.attempt.cause
         frames = words.frame_list(event.frames, self.names)
         cite = self.cite.get(event.step or "", "")
@@ -265,7 +265,7 @@ class _Drawing:
         since = "" if before is None else f"  +{span(max(0, event.time - before))}"
         at = clock(event.time)
         self.out.append(
-            f'<a class="arrow {severity}{" cause" if cause else ""}" href="#{self.anchor}.m{row.number + 1}">\n'
+            f'<a class="arrow {escaped(severity)}{" cause" if cause else ""}" href="#{self.anchor}.m{row.number + 1}">\n'
             f'<title>{inline(f"{at}, {way}: {label}{times}, {frames}", 600)}</title>\n'
             f'<rect class="hit" x="0" y="{y}" width="{self.width}" height="{height}"/>\n'
             f'<text class="small" x="4" y="{y + 16}">{at}</text>\n'
@@ -306,7 +306,7 @@ class _Drawing:
 
     def missing(self, step: StepResult, also: tuple[StepResult, ...], y: int) -> None:
         finding = self.by_step.get(step.step)
-        severity = finding.severity if finding is not None else "follow" if self.attempt.cause else "error"
+        severity = line(finding.severity, 20) if finding is not None else "follow" if self.attempt.cause else "error"
         sign, word = words.SEVERITY_ICONS.get(severity, "–"), "not reached" if severity == "follow" else "missing"
         self.add('<a class="arrow absent {}" href="#{}.{}">', severity, self.anchor, safe_name(step.step))
         self.add('<title>{}</title><rect class="hit" x="0" y="{}" width="{}" height="{}"/>', line(f"{word}: {step.cite} {step.title}", 400), y,

@@ -203,9 +203,9 @@ def _steps(run: Run, one: AttemptResult, anchor: str) -> list[Step]:
         while name in taken or (name[:1] in "mf" and name[1:].isdigit()):
             name += "-2"
         taken.add(name)
-        message = message_of.get(step.step)
+        message, state = message_of.get(step.step), line(step.state, 40)
         rows.append(Step(
-            f"{anchor}.{name}", f"{step.state} follow" if step.step in follows else step.state,
+            f"{anchor}.{name}", f"{state} follow" if step.step in follows else state,
             words.STATE_ICONS.get(step.state, "?"), words.state_words(step.state), line(step.cite, 20),
             line(step.title or step.step, 300), _ends(step.src, step.dst),
             f"{anchor}.m{message}" if message and step.frames else "", run.frames(step.frames), clock(step.time),
@@ -232,8 +232,8 @@ def _findings(run: Run, one: AttemptResult, anchor: str) -> list[Deviation]:
 
 def _finding(run: Run, finding: Finding, anchor: str, is_cause: bool) -> Deviation:
     return Deviation(
-        id=anchor, severity=finding.severity, icon=words.SEVERITY_ICONS.get(finding.severity, ""), kind=finding.kind,
-        is_cause=is_cause, cite=line(finding.cite, 20), clause=line(finding.clause, 200),
+        id=anchor, severity=line(finding.severity, 20), icon=words.SEVERITY_ICONS.get(finding.severity, ""),
+        kind=line(finding.kind, 80), is_cause=is_cause, cite=line(finding.cite, 20), clause=line(finding.clause, 200),
         expected=block(finding.expected), observed=block(finding.observed), why=block(finding.why),
         side=line(words.side(finding)), frames=run.frames(finding.frames), repair=block(finding.repair),
         waived=block(finding.waived), hint=block(finding.hint), code=line(finding.code, 300),
@@ -280,8 +280,8 @@ def _messages(run: Run, one: AttemptResult, anchor: str, detail: Detail) -> Iter
                 span(event.time - one.started), f"+{span(event.time - before)}" if number else "",
                 len(event.copies) + 1 if event.copies else 0, ladder.in_tunnel(event),
                 own is not None and own.severity == "error",
-                f"{words.SEVERITY_ICONS.get(own.severity, '')} {own.kind}" if own else "", line(event.summary, 400),
-                _layers(event.layers), run.frames(event.copies) if event.copies else "",
+                f"{words.SEVERITY_ICONS.get(own.severity, '')} {line(own.kind, 80)}" if own else "",
+                line(event.summary, 400), _layers(event.layers), run.frames(event.copies) if event.copies else "",
                 [(offset, line(text, 600)) for offset, text in event.problems[:_PROBLEMS]],
                 _table(run, event, _about(one, event), detail.value))
         before = event.time

@@ -219,7 +219,7 @@ def _bring_up(one: DeviceResult, number: int, full: Full) -> list[Stage]:
 def _strip(one: AttemptResult) -> list[tuple[str, str, str, str]]:
     """A sign for each step."""
     follows = words.follow_on(one)
-    return [(f"{step.state} follow" if step.step in follows else step.state,
+    return [(f"{line(step.state, 40)} follow" if step.step in follows else line(step.state, 40),
              f"{line(step.cite, 12)} {line(step.title or step.step, 120)}: {words.state_words(step.state)}",
              words.STATE_ICONS.get(step.state, "?"), line(step.cite, 12)) for step in one.steps[:_STEPS]]
 

@@ -144,4 +144,4 @@ def role_title(role: str) -> str:
 
 
 def state_words(state: str) -> str:
-    return STATE_WORDS.get(state, state)
+    return STATE_WORDS.get(state) or line(state, 40)

@@ -109,6 +109,29 @@ def test_hostile_text_stays_text(hostile):
     text.encode()
 
 
+def test_hostile_text_of_many_devices_stays_text(hostile, tmp_path):
+    attempt, evil = hostile.devices[0].attempts[0], hostile.command
+    finding = replace(attempt.findings[0], kind=evil, also=evil, repair=evil, waived=evil, why=evil, filter=evil)
+    saved = replace(finding, severity=evil, waived="", side=evil), replace(attempt.steps[0], state=evil)    # an edited JSON
+    open_ = replace(attempt, verdict="inconclusive", limits=(evil,), findings=(finding, saved[0]), steps=(saved[1],))
+    device = replace(hostile.devices[0], attempts=(attempt, open_, replace(attempt, verdict="pass")))
+    nobody = replace(device, id="unknown", attempts=())
+    opaque = Opaque(evil, T0, T0, Endpoint(evil), Endpoint(hostile.devices[0].addresses[0]), packets=1)
+    result = replace(hostile, devices=(device, device, nobody), captures=hostile.captures * 2, opaque=(opaque,))
+    pages = [as_html.html(result)]
+    pages += [path.read_text() for path in as_html.write_html(result, tmp_path / "<x>'&quot;.html", ceiling=100_000)]
+    assert len(pages) == 4
+    for text in pages:
+        page = parsed(text)
+        assert len(page.xpath("//script")) == 1 and len(page.xpath("//style")) == 1
+        assert not page.xpath("//x | //b | //img | //*[@onerror] | //*[@src]")
+        assert not set(text) & set("\x00\x1b\u202e\u2066\r")
+    whole = parsed(pages[0])
+    for part in ("summary", "causes", "filters", "devices", "limits", "provenance", "opaque-h", "unknown"):
+        assert whole.get_element_by_id(part) is not None
+    assert words(whole.get_element_by_id("causes")).count("<script>alert(1)</script>") == 1
+
+
 def test_what_a_device_lacks_for_service_stands_under_its_bring_up(several):
     told = ("Second procedure (clause 5.2): nothing of it was seen", "Third <procedure> (clause 5.3): nothing of it was seen")
     device = replace(several.devices[0], lacking=told)
