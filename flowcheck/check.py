@@ -16,9 +16,9 @@ from .conform.bringup import lacking
 from .conform.elsewhere import Elsewhere
 from .conform.judge import judge
 from .errors import UsageError
-from .limits import tap_names, touching, with_losses
 from .model import UNKNOWN, DeviceResult, Result
-from .observation import Observation, observe
+from .observe.limits import tap_names, touching, with_losses
+from .observe.observation import Observation, observe
 from .rulebook.loader import load_rules
 from .rulebook.rule import Rule
 from .rulebook.site import load_site
@@ -51,8 +51,8 @@ def judged(observation: Observation, book: Sequence[Rule], profile: Any, procedu
     devices = []
     messages, unseen = observation.messages, {}
     if any(step.wireshark for rule in book for step in rule.steps()):
-        from . import wireshark_steps
-        more, unseen = wireshark_steps.messages([info.path for info in observation.captures], book, keys)
+        from .wireshark import steps
+        more, unseen = steps.messages([info.path for info in observation.captures], book, keys)
         messages = tuple(sorted((*messages, *more), key=lambda m: (m.time, m.frames[-1])))
     found = timelines(messages, observation.opaque, observation.gaps, observation.window, observation.taps,
                       profile.fields, profile.bindings, observation.windows)

@@ -11,7 +11,7 @@ from typing import Any
 
 from .errors import UsageError
 from .model import Message
-from .observation import observe
+from .observe.observation import observe
 from .report.visible import line as visible_line
 from .session.cwmp import sessions
 from .session.transactions import pair

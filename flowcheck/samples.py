@@ -15,7 +15,7 @@ from typing import NamedTuple, TextIO
 from .check import judged, key_ring
 from .errors import FlowcheckError
 from .model import Result, worst
-from .observation import observe
+from .observe.observation import observe
 from .rulebook.lint import samples_dir
 from .rulebook.loader import load_rules
 from .rulebook.rule import Rule, Sample

@@ -13,7 +13,7 @@ from pathlib import Path
 
 from flowcheck.check import judged, key_ring
 from flowcheck.model import FAIL, Result
-from flowcheck.observation import observe
+from flowcheck.observe.observation import observe
 from flowcheck.report.as_html import html
 from flowcheck.report.mask import masked
 from flowcheck.report.times import from_iso

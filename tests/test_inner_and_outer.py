@@ -17,7 +17,7 @@ from typing import NamedTuple
 import pytest
 
 from flowcheck.check import judged, key_ring
-from flowcheck.observation import Observation, observe
+from flowcheck.observe.observation import Observation, observe
 from flowcheck.rulebook.loader import load_rules
 from flowcheck.rulebook.site import load_site
 from flowcheck.session.timeline import sequence

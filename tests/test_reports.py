@@ -36,3 +36,9 @@ def test_every_procedure_with_samples_has_one_and_together_they_are_small():
     assert procedures <= {trial.rule.procedure for _, trial in CHOSEN}
     assert {trial.sample.verdict for _, trial in CHOSEN} == {"pass", "fail", "inconclusive"}
     assert sum(p.stat().st_size for p in REPORTS.glob("*.html")) < 3_000_000
+
+
+def test_nothing_else_lies_there():
+    """A command run in the checkout writes into reports/ by default."""
+    tracked = subprocess.run(["git", "ls-files", "reports"], cwd=REPORTS.parent, capture_output=True, text=True).stdout.split()
+    assert {Path(name).name for name in tracked} <= {"README.md", "build", "build.py", *(name for name, _ in CHOSEN)}

@@ -18,7 +18,7 @@ from typing import Any
 
 from ..errors import CaptureError
 from ..model import CaptureInfo, Endpoint, FrameRef, Gap, Message, Opaque, Problem
-from ..observation import Observation
+from ..observe.observation import Observation
 from ..report.whole import write_whole
 
 FORMAT = "flowcheck/index/1"

@@ -17,7 +17,7 @@ from typing import Any, NamedTuple
 from .. import __version__
 
 _PACKAGE = Path(__file__).parent.parent
-_DECODING = ("capture", "decode", "decrypt", "model.py", "dissect.py", "passing.py", "recognition.py", "streams.py", "observation.py", "batch/index.py")
+_DECODING = ("capture", "decode", "decrypt", "observe", "model.py", "batch/index.py")
 
 
 class Recipe(NamedTuple):

@@ -19,7 +19,7 @@ from typing import Any
 
 from ..errors import CaptureError, UsageError
 from ..model import Result
-from ..observation import Observation
+from ..observe.observation import Observation
 from . import index
 from .inputs import Asked, file_system, is_remote
 from .recipe import Recipe
@@ -119,7 +119,7 @@ class Worker:
 
     def _decoded(self, asked: Asked) -> Observation:
         from ..check import key_ring
-        from ..observation import observe
+        from ..observe.observation import observe
         with ExitStack() as stack:
             paths = [stack.enter_context(_fetched(one.path)) if is_remote(one.path) else one.path for one in asked.inputs]
             return observe(paths, key_ring(self.settings.keys), dict(self.settings.decode_as))

@@ -44,7 +44,7 @@ def output_options(parser: argparse.ArgumentParser) -> None:
 # ---------------------------------------------------------------------------------------------------- their meaning
 
 def captures(options: argparse.Namespace) -> list[str]:
-    from ..observation import expand
+    from ..observe.observation import expand
     paths = expand([*options.captures, *options.read], options.recursive)
     if not paths:
         raise UsageError("no capture named; give one or more files, or - for standard input")

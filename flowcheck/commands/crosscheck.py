@@ -18,8 +18,8 @@ def arguments(parser: argparse.ArgumentParser) -> None:
 
 
 def run(options: argparse.Namespace) -> int:
-    from .. import wireshark
-    from ..observation import observe
+    from ..observe.observation import observe
+    from ..wireshark import crosscheck as wireshark
     reason = wireshark.unavailable()
     if reason:
         print(f"flowcheck: {reason}", file=sys.stderr)

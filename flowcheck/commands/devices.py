@@ -22,7 +22,7 @@ def arguments(parser: argparse.ArgumentParser) -> None:
 
 
 def run(options: argparse.Namespace) -> int:
-    from ..observation import observe
+    from ..observe.observation import observe
     from ..session.timeline import timelines
     observation = observe(common.captures(options), common.keys(options), common.decode_as(options),
                           common.progress(options), digest=False)

@@ -76,7 +76,7 @@ def _sources(ring: Any) -> set[str]:
 
 def _locks(captures: Sequence[str], ring: Any, progress: Any) -> list[Any]:
     from ..decrypt.tally import Tally
-    from ..observation import observe
+    from ..observe.observation import observe
     tally = Tally(ring)
     observe(captures, tally, None, progress, digest=False)
     return tally.locks()

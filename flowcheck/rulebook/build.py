@@ -6,8 +6,24 @@ from dataclasses import replace
 from typing import Any
 
 from .mistakes import Mark
-from .rule import (Binding, Check, Condition, Deadline, Fact, Group, OneOfSeveral, Opening, Pattern, Place, Reference, Repeat, Role, Rule,
-                   Sample, Step)
+from .rule import (
+    Binding,
+    Check,
+    Condition,
+    Deadline,
+    Fact,
+    Group,
+    OneOfSeveral,
+    Opening,
+    Pattern,
+    Place,
+    Reference,
+    Repeat,
+    Role,
+    Rule,
+    Sample,
+    Step,
+)
 from .yamltree import List, Map
 
 _TARGETS = ("field", "fields", "parameter", "parameters", "json")
@@ -159,7 +175,7 @@ def _binding(name: str, source: Any) -> Binding:
 
 
 def _messages(data: Map) -> tuple[str, ...]:
-    """The kinds a step waits for; a Wireshark filter is a kind of its own (wireshark_steps.py)."""
+    """The kinds a step waits for; a Wireshark filter is a kind of its own (wireshark/steps.py)."""
     return ("wireshark." + data["wireshark"],) if "wireshark" in data else texts(data.get("message"))
 
 

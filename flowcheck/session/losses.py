@@ -17,7 +17,7 @@ from ..model import FrameRef, Gap, Message
 
 LINGER = 1_000_000_000      # ns that the other tap has to record beyond, so that a late arrival would be there
 LEAST = 2                   # messages each way that both taps have to have seen
-TAP_SHIFT = 32              # a stream's number holds its tap above this bit (dissect.py)
+TAP_SHIFT = 32              # a stream's number holds its tap above this bit (observe/dissect.py)
 
 View = tuple[int, bool]     # tap, inside a tunnel
 

@@ -10,7 +10,7 @@ from typing import Any
 
 from ..errors import UsageError
 from ..model import Result
-from ..observation import Observation
+from ..observe.observation import Observation
 from .evidence import Evidence, write_evidence
 from .pseudonyms import Pseudonyms
 

@@ -18,7 +18,7 @@ from .. import __version__
 from ..capture.reader import RECORDING
 from ..errors import UsageError
 from ..model import Frame, FrameRef, Result
-from ..observation import Observation, recordings
+from ..observe.observation import Observation, recordings
 from ..report import mask
 from ..report.visible import line
 from ..report.words import capture_names

@@ -21,7 +21,7 @@ from .. import __version__
 from ..capture.reader import RECORDING
 from ..errors import UsageError
 from ..model import Endpoint, Frame, FrameRef, Message, Result
-from ..observation import Observation, recordings
+from ..observe.observation import Observation, recordings
 from . import pcapng
 from .evidence import outcome
 from .pseudonyms import MAC, Pseudonyms

@@ -14,7 +14,7 @@ from typing import Any, NamedTuple
 
 from ..capture.network import Network
 from ..model import PASS, AttemptResult, DeviceResult, FrameRef, Message, Packet, Result
-from ..observation import Observation, recordings
+from ..observe.observation import Observation, recordings
 
 CITED, SIGNALLING, TRAFFIC, EVERYTHING = range(4)
 LEVELS = (CITED, SIGNALLING, TRAFFIC, EVERYTHING)

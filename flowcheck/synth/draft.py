@@ -17,7 +17,7 @@ from ..check import judged, key_ring
 from ..decode import kinds
 from ..errors import CaptureError, FlowcheckError
 from ..model import Message, Timeline, worst
-from ..observation import Observation, observe
+from ..observe.observation import Observation, observe
 from ..rulebook.loader import load_rule
 from ..rulebook.patterns import any_matches
 from ..rulebook.rule import Site

@@ -16,7 +16,7 @@ from typing import NamedTuple, TextIO
 from ..check import judged, key_ring
 from ..errors import UsageError
 from ..model import SEVERITIES, AttemptResult
-from ..observation import observe
+from ..observe.observation import observe
 from ..rulebook.loader import load_rules
 from ..rulebook.rule import Rule
 from ..rulebook.site import load_site

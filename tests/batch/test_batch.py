@@ -153,7 +153,7 @@ def test_a_hang_and_a_crash_become_rows(archive, tmp_path):
     """In a process of its own: reading is replaced by something that hangs, dies or fills the memory."""
     program = f"""
 import os, sys, time
-import flowcheck.observation as observation
+import flowcheck.observe.observation as observation
 real = observation.observe
 def observe(paths, *rest, **more):
     if "unknown-ca" in paths[0]: time.sleep(60)

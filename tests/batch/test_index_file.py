@@ -3,7 +3,7 @@
 import pytest
 
 from flowcheck.batch import index
-from flowcheck.observation import Observation
+from flowcheck.observe.observation import Observation
 
 EMPTY = Observation((), (), (), (), None, ())
 

@@ -7,7 +7,7 @@ from pathlib import Path
 import pytest
 
 from flowcheck.capture.reader import open_capture
-from flowcheck.dissect import Dissector
+from flowcheck.observe.dissect import Dissector
 
 PUBLIC = Path(__file__).resolve().parents[3] / "shared" / "captures" / "public"
 ORACLE = PUBLIC / "oracle.json"

@@ -25,7 +25,7 @@ CASES = [   # capture, its keys
 
 def decoded(capture, keys):
     from flowcheck.decrypt.keys import KeyRing
-    from flowcheck.observation import observe
+    from flowcheck.observe.observation import observe
 
     assert keys.exists()
     ring = KeyRing()

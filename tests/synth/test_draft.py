@@ -8,7 +8,7 @@ import pytest
 
 from flowcheck.check import judged, key_ring
 from flowcheck.errors import CaptureError
-from flowcheck.observation import observe
+from flowcheck.observe.observation import observe
 from flowcheck.rulebook.loader import load_rule, load_rules
 from flowcheck.rulebook.site import load_site
 from flowcheck.synth.draft import draft

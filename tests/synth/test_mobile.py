@@ -6,7 +6,7 @@ import subprocess
 import pytest
 
 from flowcheck.check import judged, key_ring
-from flowcheck.observation import observe
+from flowcheck.observe.observation import observe
 from flowcheck.rulebook.loader import load_rules
 from flowcheck.rulebook.site import load_site
 from flowcheck.synth.choices import Choice, kind_of, variants

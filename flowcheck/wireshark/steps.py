@@ -10,10 +10,10 @@ from __future__ import annotations
 from collections.abc import Iterable, Mapping, Sequence
 from typing import Any
 
-from . import wireshark
-from .errors import FlowcheckError
-from .model import Endpoint, FrameRef, Message
-from .rulebook.rule import Rule
+from ..errors import FlowcheckError
+from ..model import Endpoint, FrameRef, Message
+from ..rulebook.rule import Rule
+from . import crosscheck as wireshark
 
 KIND = "wireshark."
 STREAM = -1                    # these messages belong to no stream of ours

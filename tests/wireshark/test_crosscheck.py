@@ -6,13 +6,13 @@ from pathlib import Path
 
 import pytest
 
-from flowcheck import wireshark
 from flowcheck.errors import CaptureError, UsageError
 from flowcheck.model import Endpoint, FrameRef, Message
-from flowcheck.wireshark_facts import Fact, ours, theirs
+from flowcheck.wireshark import crosscheck
+from flowcheck.wireshark.facts import Fact, ours, theirs
 
-SAMPLES = Path(__file__).resolve().parent.parent / "samples"
-NEEDS_TSHARK = pytest.mark.skipif(wireshark.unavailable() is not None, reason=wireshark.unavailable() or "")
+SAMPLES = Path(__file__).resolve().parent.parent.parent / "samples"
+NEEDS_TSHARK = pytest.mark.skipif(crosscheck.unavailable() is not None, reason=crosscheck.unavailable() or "")
 
 
 def message(kind: str, fields: dict, *frames: int, layers: tuple[str, ...] = ("eth", "ip", "udp"),
@@ -76,9 +76,9 @@ def test_user_data_of_gtp_is_no_message():
 
 def test_a_reply_of_several_lines_is_one():
     reply = Fact("ftp", (("code", 211),))
-    found = wireshark.compare([((17, 19), reply)], [(17, reply), (19, reply)])
+    found = crosscheck.compare([((17, 19), reply)], [(17, reply), (19, reply)])
     assert (found.agreed, found.disagreements) == ({"ftp": 1}, ())
-    assert len(wireshark.compare([((17, 19), reply)], [(17, reply), (21, reply)]).disagreements) == 1
+    assert len(crosscheck.compare([((17, 19), reply)], [(17, reply), (21, reply)]).disagreements) == 1
 
 
 def test_what_the_capture_cut_is_not_compared():
@@ -91,18 +91,18 @@ def fact(**values) -> Fact:
 
 
 def test_equal_facts_at_one_frame_agree_one_to_one():
-    found = wireshark.compare([((3,), fact(id=1)), ((3,), fact(id=1)), ((1, 2), fact(id=2))],
+    found = crosscheck.compare([((3,), fact(id=1)), ((3,), fact(id=1)), ((1, 2), fact(id=2))],
                               [(3, fact(id=1)), (3, fact(id=1)), (2, fact(id=2))])
     assert (found.agreed, found.disagreements) == ({"dns": 3}, ())
 
 
 def test_a_differing_field_is_named_with_both_values():
-    found = wireshark.compare([((3,), fact(id=1, rcode="NXDOMAIN"))], [(3, fact(id=1, rcode="NOERROR"))])
+    found = crosscheck.compare([((3,), fact(id=1, rcode="NXDOMAIN"))], [(3, fact(id=1, rcode="NOERROR"))])
     assert [str(each) for each in found.disagreements] == ["frame 3: dns.rcode: flowcheck NXDOMAIN; Wireshark NOERROR"]
 
 
 def test_what_one_alone_sees_is_a_disagreement_of_either():
-    found = wireshark.compare([((4, 5), fact(id=1))], [(9, fact(id=1))])
+    found = crosscheck.compare([((4, 5), fact(id=1))], [(9, fact(id=1))])
     assert [(d.frame, d.flowcheck, d.wireshark) for d in found.disagreements] == [
         (5, "sees id=1", "sees nothing"), (9, "sees nothing", "sees id=1")]
 
@@ -110,21 +110,21 @@ def test_what_one_alone_sees_is_a_disagreement_of_either():
 def test_http_on_a_port_of_its_own_is_pointed_out_to_wireshark():
     clear = message("http.request", {}, layers=("eth", "ip", "tcp"), port=7547)
     inside = message("http.request", {}, layers=("eth", "ip", "tcp", "tls"), port=7548)
-    assert wireshark.decode_as([clear, inside]) == {"tcp.port==7547": "http", "tls.port==7548": "http"}
+    assert crosscheck.decode_as([clear, inside]) == {"tcp.port==7547": "http", "tls.port==7548": "http"}
 
 
 def test_tls_is_pointed_out_where_nothing_is_in_clear():
     tcp = ("eth", "ip", "tcp")
     upgraded = [message("ftp.command", {}, layers=tcp, port=21), message("tls.client_hello", {}, layers=tcp, port=21)]
     data = message("tls.client_hello", {}, layers=tcp, port=40053)
-    assert wireshark.decode_as([*upgraded, data]) == {"tcp.port==40053": "tls"}
+    assert crosscheck.decode_as([*upgraded, data]) == {"tcp.port==40053": "tls"}
 
 
 def test_only_lines_in_formats_of_wireshark_go_to_it(tmp_path):
     (tmp_path / "a").write_text('"IPv4","192.0.2.1","192.0.2.2","0x01","AES-GCM-16 [RFC4106]","0xaa","NULL",""\n'
                                 'src 192.0.2.1 dst 192.0.2.2\n\tproto esp spi 0x1 mode tunnel\n')
     (tmp_path / "b").write_text("CLIENT_RANDOM " + "ab" * 32 + " " + "cd" * 48 + "\n")
-    tables = wireshark.key_tables([str(tmp_path)])
+    tables = crosscheck.key_tables([str(tmp_path)])
     assert set(tables) == {"esp_sa", "tls_keylog"}
     assert "AES-GCM with 16 octet ICV [RFC4106]" in tables["esp_sa"][0]
 
@@ -136,33 +136,33 @@ SAMPLE = SAMPLES / "ts32.583/5.1.1/segw-nxdomain/hnb_outer.pcap"
 
 @NEEDS_TSHARK
 def test_packets_that_a_filter_selects():
-    seen = wireshark.ask(str(SAMPLE), "dns.flags.rcode == 3")
+    seen = crosscheck.ask(str(SAMPLE), "dns.flags.rcode == 3")
     assert seen and all(any(name == "dns" for name, _ in packet.layers) for packet in seen)
-    assert wireshark.ask(str(SAMPLE), "gtpv2") == []
+    assert crosscheck.ask(str(SAMPLE), "gtpv2") == []
 
 
 @NEEDS_TSHARK
 def test_a_wrong_filter_is_the_users_to_correct():
     with pytest.raises(UsageError, match="does not take the display filter 'dns.id =='"):
-        wireshark.ask(str(SAMPLE), "dns.id ==")
+        crosscheck.ask(str(SAMPLE), "dns.id ==")
 
 
 @NEEDS_TSHARK
 def test_a_cut_capture_is_read_up_to_the_cut_and_text_not_at_all(tmp_path):
     cut = tmp_path / "cut.pcap"
     cut.write_bytes(SAMPLE.read_bytes()[:-7])
-    assert wireshark.ask(str(cut), "dns")
+    assert crosscheck.ask(str(cut), "dns")
     text = tmp_path / "text.pcap"
     text.write_text("no capture\n")
     with pytest.raises(CaptureError, match="tshark cannot read it"):
-        wireshark.ask(str(text), "dns")
+        crosscheck.ask(str(text), "dns")
 
 
 def test_without_tshark_one_line_says_what_it_costs(monkeypatch):
     monkeypatch.setenv("PATH", "/nonexistent")
-    assert "apt-get install tshark" in wireshark.unavailable()
+    assert "apt-get install tshark" in crosscheck.unavailable()
     with pytest.raises(UsageError, match="tshark is not installed"):
-        wireshark.ask(str(SAMPLE), "dns")
+        crosscheck.ask(str(SAMPLE), "dns")
 
 
 def spread(count: int) -> list[Path]:
@@ -176,7 +176,7 @@ def spread(count: int) -> list[Path]:
 @pytest.mark.parametrize("path", spread(8), ids=lambda path: "/".join(path.parts[-3:]))
 def test_wireshark_agrees_about_the_samples(path):
     from flowcheck.check import key_ring
-    from flowcheck.observation import observe
+    from flowcheck.observe.observation import observe
     keys = [str(path.parent / "keys")] if (path.parent / "keys").is_dir() else []
-    found = wireshark.crosscheck(str(path), observe([str(path)], key_ring(keys)), keys=keys)
+    found = crosscheck.crosscheck(str(path), observe([str(path)], key_ring(keys)), keys=keys)
     assert found.agreed and not found.disagreements, [str(each) for each in found.disagreements]

@@ -9,10 +9,10 @@ from types import ModuleType
 
 import pytest
 
-from flowcheck import observation
 from flowcheck.capture import bypass, lanes
 from flowcheck.capture.bypass import Bypass
 from flowcheck.decode import _http_body, tls
+from flowcheck.observe import observation
 
 SECOND = 1_000_000_000
 SCANNERS = [lanes, *([bypass.compiled] if bypass.COMPILED else [])]
@@ -22,7 +22,7 @@ SCANNERS = [lanes, *([bypass.compiled] if bypass.COMPILED else [])]
 def scanner(request, monkeypatch):
     """Both the scanner in Python and, where it could be compiled, the one in C."""
     monkeypatch.setattr(bypass, "Scanner", request.param.Scanner)
-    monkeypatch.setattr("flowcheck.passing.Lane", request.param.Lane)
+    monkeypatch.setattr("flowcheck.observe.passing.Lane", request.param.Lane)
     return request.param
 
 

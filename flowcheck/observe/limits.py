@@ -6,7 +6,7 @@ from collections import Counter
 from collections.abc import Iterator, Sequence
 from dataclasses import replace
 
-from .model import AttemptResult, CaptureInfo, Opaque, Timeline
+from ..model import AttemptResult, CaptureInfo, Opaque, Timeline
 from .observation import Observation
 
 _MOST = 8               # of an attempt

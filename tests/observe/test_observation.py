@@ -4,7 +4,7 @@ import packets
 import pytest
 
 from flowcheck.errors import CaptureError
-from flowcheck.observation import expand, observe
+from flowcheck.observe.observation import expand, observe
 
 NAMES = {"manufacturer": "Maker", "serial": "S1"}
 

@@ -7,8 +7,8 @@ import pytest
 from scapy.layers.inet import IP, TCP, UDP, fragment
 from scapy.layers.l2 import Ether
 
-from flowcheck.dissect import NESTING, TRIES, Dissector
 from flowcheck.model import Frame
+from flowcheck.observe.dissect import NESTING, TRIES, Dissector
 
 INFORM = packets.inform(manufacturer="Maker" * 200)
 

@@ -5,10 +5,10 @@ import pytest
 from literals import message, timeline
 
 from flowcheck.check import check
-from flowcheck.limits import touching
 from flowcheck.model import AttemptResult, CaptureInfo, Gap, Limit
-from flowcheck.observation import Observation, observe
-from flowcheck.quality import Facts, Step, graded, one_directional
+from flowcheck.observe.limits import touching
+from flowcheck.observe.observation import Observation, observe
+from flowcheck.observe.quality import Facts, Step, graded, one_directional
 
 SECOND = 1_000_000_000
 

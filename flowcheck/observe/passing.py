@@ -10,10 +10,10 @@ from collections import Counter
 from collections.abc import Callable
 from typing import Any
 
-from .capture.bypass import Bypass, Lane
-from .capture.lanes import COUNTED, ENDLESS, SEALED, SHUT, STREAM, TUNNEL
-from .capture.tcp import Connection
-from .model import Context, Endpoint, FrameRef, Steady
+from ..capture.bypass import Bypass, Lane
+from ..capture.lanes import COUNTED, ENDLESS, SEALED, SHUT, STREAM, TUNNEL
+from ..capture.tcp import Connection
+from ..model import Context, Endpoint, FrameRef, Steady
 
 _MASK = 0xFFFFFFFF
 _TCP, _UDP, _ESP = 6, 17, 50

@@ -3,7 +3,7 @@
     ask         packets that a display filter selects, with their dissected fields (a process of its own)
     crosscheck  the facts flowcheck and Wireshark both decode, and where they disagree
 
-pyshark takes over asyncio's child watcher for good, so it runs in a child process: `python -m flowcheck.wireshark`
+pyshark takes over asyncio's child watcher for good, so it runs in a child process: `python -m flowcheck.wireshark.crosscheck`
 reads one request from its standard input and writes a line of JSON per packet. Keys are never put on a command line:
 they go to Wireshark as the tables of a private configuration directory. Nothing here is needed to judge a capture.
 """
@@ -22,11 +22,11 @@ from contextlib import contextmanager
 from pathlib import Path
 from typing import Any, NamedTuple
 
-from . import wireshark_facts
-from .errors import CaptureError, UsageError
-from .model import Message
-from .observation import Observation
-from .wireshark_facts import Fact
+from ..errors import CaptureError, UsageError
+from ..model import Message
+from ..observe.observation import Observation
+from . import facts
+from .facts import Fact
 
 TIMEOUT = 600                # seconds for one capture
 PREFERENCES = {"tcp.reassemble_out_of_order": "TRUE",     # without it tshark loses messages
@@ -93,7 +93,7 @@ def ask(path: str, display_filter: str, *, keys: Sequence[str] = (),
         environment = {**os.environ, "WIRESHARK_CONFIG_DIR": directory,
                        "PYTHONPATH": os.pathsep.join(filter(None, sys.path))}
         try:
-            done = subprocess.run([sys.executable, "-m", "flowcheck.wireshark"], env=environment, timeout=TIMEOUT,
+            done = subprocess.run([sys.executable, "-m", "flowcheck.wireshark.crosscheck"], env=environment, timeout=TIMEOUT,
                                   input=json.dumps(request), capture_output=True, encoding="utf-8", errors="replace")
         except subprocess.TimeoutExpired:
             raise CaptureError(f"{path}: tshark did not finish within {TIMEOUT} s") from None
@@ -133,7 +133,7 @@ def key_tables(keys: Sequence[str]) -> dict[str, list[str]]:
         files = sorted(p for p in path.rglob("*") if p.is_file()) if path.is_dir() else [path]
         for file in files:
             for line in file.read_text(encoding="utf-8-sig", errors="replace").splitlines():
-                table, row = wireshark_facts.key_row(line)
+                table, row = facts.key_row(line)
                 if table and row not in tables[table]:
                     tables[table].append(row)
     return dict(tables)
@@ -198,16 +198,16 @@ def crosscheck(path: str, observation: Observation, *, keys: Sequence[str] = ())
     """Compares what flowcheck observed in one capture with Wireshark's view of the same file."""
     messages = observation.messages
     hints = decode_as(messages)
-    seen = ask(path, wireshark_facts.FILTER, keys=keys, decode_as=hints, without=_IN_THE_WAY)
+    seen = ask(path, facts.FILTER, keys=keys, decode_as=hints, without=_IN_THE_WAY)
     malformed = {packet.frame for packet in seen
-                 if any(wireshark_facts.malformed(fields) for _, fields in packet.layers)}
-    pairs = [(m, fact) for m in messages for fact in wireshark_facts.ours(m)
+                 if any(facts.malformed(fields) for _, fields in packet.layers)}
+    pairs = [(m, fact) for m in messages for fact in facts.ours(m)
              if not malformed.intersection(ref.number for ref in m.frames)]
     ours = [(tuple(ref.number for ref in m.frames), fact) for m, fact in pairs]
     theirs = _theirs(seen, malformed)
     agreed, left, alone = _pair(ours, theirs)
     if left and hints:                      # a hint may hide what Wireshark finds by itself: that counts too
-        by_itself = _theirs(ask(path, wireshark_facts.FILTER, keys=keys), malformed)
+        by_itself = _theirs(ask(path, facts.FILTER, keys=keys), malformed)
         more, still, _ = _pair([ours[i] for i in left], by_itself)
         agreed, left = dict(Counter(agreed) + Counter(more)), [left[i] for i in still]
     cut = {(ref.number, m.protocol) for m in messages if m.incomplete for ref in m.frames}
@@ -230,7 +230,7 @@ _IN_THE_WAY = "ftp-data"     # takes a data connection for a file, even where TL
 
 def _theirs(seen: Iterable[Seen], malformed: set[int]) -> list[tuple[int, Fact]]:
     return [(packet.frame, fact) for packet in seen if packet.frame not in malformed
-            for fact in wireshark_facts.theirs(packet.layers)]
+            for fact in facts.theirs(packet.layers)]
 
 
 def _seen_again(pairs: Sequence[tuple[Message, Fact]], left: Sequence[int]) -> set[int]:

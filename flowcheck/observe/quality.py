@@ -12,8 +12,8 @@ from collections.abc import Sequence
 from dataclasses import dataclass
 from typing import NamedTuple
 
-from .capture.artefacts import Artefact
-from .model import Endpoint, Gap, Limit, Message
+from ..capture.artefacts import Artefact
+from ..model import Endpoint, Gap, Limit, Message
 
 ONE_WAY = 3         # messages that nobody sends without being answered, all from one side, that make a connection one-directional
 MANY_CUT = 0.2      # share of shortened packets from which a capture is poor

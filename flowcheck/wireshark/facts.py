@@ -11,10 +11,10 @@ import re
 from collections.abc import Callable, Iterable, Iterator, Mapping
 from typing import Any, NamedTuple
 
-from .decode._dns_records import RCODES, TYPES
-from .decode._ike_names import EXCHANGES, EXCHANGES_V1
-from .decode._tls_names import ALERTS
-from .model import Message
+from ..decode._dns_records import RCODES, TYPES
+from ..decode._ike_names import EXCHANGES, EXCHANGES_V1
+from ..decode._tls_names import ALERTS
+from ..model import Message
 
 FILTER = ("(dns or mdns or llmnr or tls or isakmp or http or ftp or s1ap or hnbap or rua or ranap or gsm_a.dtap or "
           "nas-eps or gtp or gtpv2 or diameter or coap) and not icmp and not icmpv6 and not uma")

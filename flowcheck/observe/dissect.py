@@ -17,9 +17,9 @@ from struct import unpack_from
 from types import ModuleType
 from typing import Any
 
-from .capture.bypass import Bypass
-from .capture.network import Network
-from .model import Context, Endpoint, Expect, Frame, FrameRef, Gap, Message, Opaque, Packet, Payload, Secrets
+from ..capture.bypass import Bypass
+from ..capture.network import Network
+from ..model import Context, Endpoint, Expect, Frame, FrameRef, Gap, Message, Opaque, Packet, Payload, Secrets
 from .passing import CAPTURE_SHIFT, Sealed, Tunnel, Unread, ref
 from .recognition import Recogniser
 from .streams import Streams

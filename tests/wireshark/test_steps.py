@@ -6,12 +6,12 @@ from pathlib import Path
 
 import pytest
 
-from flowcheck import wireshark, wireshark_steps
 from flowcheck.check import check
-from flowcheck.wireshark import Seen
+from flowcheck.wireshark import crosscheck, steps
+from flowcheck.wireshark.crosscheck import Seen
 
-SAMPLE = Path(__file__).resolve().parent.parent / "samples/ts32.583/5.1.1/segw-nxdomain/hnb_outer.pcap"
-NEEDS_TSHARK = pytest.mark.skipif(wireshark.unavailable() is not None, reason=wireshark.unavailable() or "")
+SAMPLE = Path(__file__).resolve().parent.parent.parent / "samples/ts32.583/5.1.1/segw-nxdomain/hnb_outer.pcap"
+NEEDS_TSHARK = pytest.mark.skipif(crosscheck.unavailable() is not None, reason=crosscheck.unavailable() or "")
 RULE = """
 procedure: x-1
 title: A lookup, and Wireshark's word for its answer
@@ -80,7 +80,7 @@ def test_a_packet_as_a_message():
                        ("ip", {"ip.src": "10.0.0.1", "ip.dst": "10.0.0.2"}),
                        ("udp", {"udp.srcport": "1", "udp.dstport": "2123"}),
                        ("gtpv2", {"gtpv2.message_type": "32", "IE": [{"x": "1"}, {"x": "0x02", "y": ["a", "b"]}]})))
-    made = wireshark_steps._message("wireshark.gtpv2", 0, seen)
+    made = steps._message("wireshark.gtpv2", 0, seen)
     assert (str(made.src), str(made.dst)) == ("10.0.0.1:1", "10.0.0.2:2123")
     assert made.layers == ("eth", "ip", "esp", "ip", "udp")
     assert made.fields == {"gtpv2.message_type": 32, "x": [1, "0x02"], "y": ["a", "b"]}

@@ -16,15 +16,15 @@ from itertools import chain, islice
 from pathlib import Path
 from typing import Any, NamedTuple
 
-from .capture.artefacts import Artefact, artefacts
-from .capture.network import Network
-from .capture.reader import open_capture
+from ..capture.artefacts import Artefact, artefacts
+from ..capture.network import Network
+from ..capture.reader import open_capture
+from ..errors import CaptureError
+from ..model import CaptureInfo, Frame, Gap, Limit, Message, Opaque, Packet
+from ..session.clocks import Correction, corrected_gap, corrected_message, corrected_opaque
+from ..session.clocks import corrections as estimate
 from .dissect import CAPTURE_SHIFT, Dissector
-from .errors import CaptureError
-from .model import CaptureInfo, Frame, Gap, Limit, Message, Opaque, Packet
 from .quality import Facts, Step, graded
-from .session.clocks import Correction, corrected_gap, corrected_message, corrected_opaque
-from .session.clocks import corrections as estimate
 
 ROTATION_SLACK = 1_000_000          # ns: how far packets of a rotated file may lie before the last of the one before
 CLOCK_STEP = 50_000_000             # ns by which time may run backwards without being a step of the clock: cards and buffers turn packets round

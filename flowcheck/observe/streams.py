@@ -12,11 +12,11 @@ from collections import Counter
 from collections.abc import Callable, Iterable, Sequence
 from typing import Any
 
-from . import decode
-from .capture.bypass import Bypass
-from .capture.tcp import Connection, Connections, Data, Finished, Handshake, Lost, Opened, Reset, way_key
-from .decode.wire import Tape
-from .model import Context, Expect, FrameRef, Gap, Inner, Message, Packet, Secrets, Skip, Switch
+from .. import decode
+from ..capture.bypass import Bypass
+from ..capture.tcp import Connection, Connections, Data, Finished, Handshake, Lost, Opened, Reset, way_key
+from ..decode.wire import Tape
+from ..model import Context, Expect, FrameRef, Gap, Inner, Message, Packet, Secrets, Skip, Switch
 from .passing import Stretch
 from .recognition import Recogniser
 

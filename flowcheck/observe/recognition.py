@@ -5,7 +5,7 @@ from __future__ import annotations
 from collections.abc import Mapping
 from types import ModuleType
 
-from . import decode
+from .. import decode
 
 Ports = tuple[int, int]
 
