@@ -1,4 +1,4 @@
-"""The types that travel from a capture to a verdict. Imports nothing of ours.
+"""The types that travel from a capture to a verdict. Imports nothing of ours but `sealed`.
 
     Frame -> Packet -> (Tape) -> Message -> Timeline -> Attempt -> Finding -> Result
 
@@ -11,49 +11,12 @@ those made for every message or step `sealed` ones.
 from __future__ import annotations
 
 from collections.abc import Iterable, Mapping
-from dataclasses import FrozenInstanceError, dataclass, field
+from dataclasses import dataclass, field
 from functools import lru_cache
-from operator import attrgetter
 from sys import intern
-from typing import Any, NamedTuple, Protocol, Self, dataclass_transform
+from typing import Any, NamedTuple, Protocol, Self
 
-
-# Written out field by field, as dataclasses writes an __init__: a loop over the fields takes twice the time.
-_BUT = '''
-def but(self, **changes):
-    """The same with some fields changed: `dataclasses.replace`, at a tenth of its cost."""
-    made = blank(unsealed)
-{copied}    for name, value in changes.items():
-        setattr(made, name, value)
-    made.__class__ = self.__class__
-    return made
-'''
-
-
-@dataclass_transform(frozen_default=True, field_specifiers=(field,))
-def sealed(cls: type) -> type:
-    """A frozen, slotted dataclass that is cheap to make, and cheap to make anew with `but`.
-
-    A frozen dataclass sets each of its fields through `object.__setattr__`, which takes more time than everything else a
-    decoder does with a small message. A sealed one is filled while it still is of an open class, and then takes its own.
-    """
-    unsealed = dataclass(slots=True)(cls)
-    values = attrgetter(*unsealed.__dataclass_fields__)
-
-    def new(sealed: type, *args: Any, **fields: Any) -> Any:
-        made = unsealed(*args, **fields)
-        made.__class__ = sealed
-        return made
-
-    def refuse(self: Any, name: str, *_: Any) -> None:
-        raise FrozenInstanceError(f"cannot change field {name!r}")
-
-    scope: dict[str, Any] = {"unsealed": unsealed, "blank": object.__new__}
-    exec(_BUT.format(copied="".join(f"    made.{name} = self.{name}\n" for name in unsealed.__dataclass_fields__)), scope)
-    return type(cls.__name__, (unsealed,), {
-        "__slots__": (), "__module__": cls.__module__, "__qualname__": cls.__qualname__, "__doc__": cls.__doc__,
-        "__new__": new, "__init__": object.__init__, "__setattr__": refuse, "__delattr__": refuse, "but": scope["but"],
-        "__hash__": lambda self: hash(values(self)), "__reduce__": lambda self: (self.__class__, values(self))})
+from .sealed import sealed
 
 
 @lru_cache(maxsize=4096)

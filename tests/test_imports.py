@@ -1,6 +1,6 @@
 """Who may import whom, and that asking for help loads nothing heavy.
 
-`model`, `errors` and `documents` import nothing of ours. Stages see the types and what comes before them: conform/
+`model` (but for `sealed`), `errors` and `documents` import nothing of ours. Stages see the types and what comes before them: conform/
 judges messages and never bytes, report/ sees results only. Modules not named here (cli, check ...) see everything.
 """
 
@@ -15,14 +15,14 @@ import flowcheck
 
 PACKAGE = Path(flowcheck.__file__).parent
 MAY_IMPORT = {
-    "model": set(), "errors": set(), "documents": set(),
+    "sealed": set(), "model": {"sealed"}, "errors": set(), "documents": set(),
     "capture": {"errors", "model"}, "decode": {"errors", "model"}, "decrypt": {"errors", "model"},
     "observe": {"capture", "decode", "errors", "model", "session.clocks"},
     "observe.recognition": {"decode"},
     "observe.streams": {"capture", "decode", "model", "observe.passing", "observe.recognition"},
     "rulebook": {"decode", "errors", "model"},                       # the message kinds that decoders declare
     "session": {"documents", "errors", "model"},
-    "conform": {"documents", "errors", "model", "session.lookups", "rulebook.rule", "rulebook.site",
+    "conform": {"documents", "errors", "model", "sealed", "session.lookups", "rulebook.rule", "rulebook.site",
                 "rulebook.patterns"},
     "report": {"errors", "model"},
 }

@@ -8,8 +8,9 @@ from dataclasses import dataclass, field
 from functools import lru_cache
 from typing import Any
 
-from ..model import Device, sealed
+from ..model import Device
 from ..rulebook.rule import Reference, Site
+from ..sealed import sealed
 from .elsewhere import Elsewhere
 from .fields import ABSENT, listed
 

@@ -1,0 +1,44 @@
+"""A class decorator for the types that are made once a message: frozen like a dataclass, and cheap to make."""
+
+from __future__ import annotations
+
+from dataclasses import FrozenInstanceError, dataclass, field
+from operator import attrgetter
+from typing import Any, dataclass_transform
+
+# Written out field by field, as dataclasses writes an __init__: a loop over the fields takes twice the time.
+_BUT = '''
+def but(self, **changes):
+    """The same with some fields changed: `dataclasses.replace`, at a tenth of its cost."""
+    made = blank(unsealed)
+{copied}    for name, value in changes.items():
+        setattr(made, name, value)
+    made.__class__ = self.__class__
+    return made
+'''
+
+
+@dataclass_transform(frozen_default=True, field_specifiers=(field,))
+def sealed(cls: type) -> type:
+    """A frozen, slotted dataclass that is cheap to make, and cheap to make anew with `but`.
+
+    A frozen dataclass sets each of its fields through `object.__setattr__`, which takes more time than everything else a
+    decoder does with a small message. A sealed one is filled while it still is of an open class, and then takes its own.
+    """
+    unsealed = dataclass(slots=True)(cls)
+    values = attrgetter(*unsealed.__dataclass_fields__)
+
+    def new(sealed: type, *args: Any, **fields: Any) -> Any:
+        made = unsealed(*args, **fields)
+        made.__class__ = sealed
+        return made
+
+    def refuse(self: Any, name: str, *_: Any) -> None:
+        raise FrozenInstanceError(f"cannot change field {name!r}")
+
+    scope: dict[str, Any] = {"unsealed": unsealed, "blank": object.__new__}
+    exec(_BUT.format(copied="".join(f"    made.{name} = self.{name}\n" for name in unsealed.__dataclass_fields__)), scope)
+    return type(cls.__name__, (unsealed,), {
+        "__slots__": (), "__module__": cls.__module__, "__qualname__": cls.__qualname__, "__doc__": cls.__doc__,
+        "__new__": new, "__init__": object.__init__, "__setattr__": refuse, "__delattr__": refuse, "but": scope["but"],
+        "__hash__": lambda self: hash(values(self)), "__reduce__": lambda self: (self.__class__, values(self))})
