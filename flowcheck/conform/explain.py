@@ -30,6 +30,7 @@ from .forbidden import breaches
 from .matching import Matcher
 from .parts import Parts
 from .reasons import Evidence, Reason, reason
+from .rounds import asked_again, passed_over
 from .several import excused, is_one
 from .visibility import Visibility
 
@@ -205,6 +206,8 @@ class Explanation:
             self._state(step, "not_applicable", move.hidden)
         elif step.optional:
             self._state(step, "not_applicable", "optional, not seen")
+        elif not trailing and (asked := self._last_request(step)) is not None and asked_again(self.reading, step, asked):
+            return unseen                              # the answer to the same request follows
         elif self._failed:
             self._state(step, "missing", "not reached, after the failure above")
         elif move.hidden:
@@ -252,10 +255,11 @@ class Explanation:
             self._failed = True
 
     def _unanswered_again(self, step: Step, move: Move) -> bool:
-        """Of tries with several hosts: has the last one asked brought no answer, after others did?"""
+        """Has the last request brought no answer, after others did: of tries with several hosts, or where who owes it went on?"""
         request = self._last_request(step)
-        return request is not None and not move.hidden and is_one(self.rule, step) and not any(
-            earlier.message.answers == request.transaction for earlier in self.moves[step.step] if earlier.message is not None)
+        return request is not None and not move.hidden and not any(
+            earlier.message.answers == request.transaction for earlier in self.moves[step.step] if earlier.message is not None
+        ) and (is_one(self.rule, step) or not step.optional and passed_over(self.reading, self.view.timeline, step, request))
 
     def _lost(self, message: Message | None) -> str:
         """Where a message was lost between two taps; empty where it was not, or where its answer shows that it arrived."""

@@ -85,6 +85,28 @@ def went_on(view: Visibility, step: Step) -> int:
     return view.where(lambda place: _shows_answer(view, step, protocol, place), range(asked + 1, len(view.messages)))
 
 
+def reached(view: Visibility, step: Step) -> int:
+    """Where the host whose name was asked for is sent sealed packets, and had been sent none before the question."""
+    if "dns.query" not in view.rule.step(step.answers).messages:
+        return 0
+    places, requests = view.requests_of(step)
+    led = [view.once(("reached", id(request)), _esp_to_it_began, view, request) for request in requests]
+    if not any(led):
+        return 0
+    return view.where(lambda place: led[bisect_left(places, place) - 1], range(places[0] + 1, len(view.messages) + 1))
+
+
+def _esp_to_it_began(view: Visibility, query: Message) -> bool:
+    """Does the first ESP between who asked and an address of the name asked for come after the question?"""
+    name = _name(query)
+    addresses = view.scope.resolved.get(name, frozenset()).union(
+        *(host.addresses for host in view.scope.roles.values() if name in host.names))
+    times = [*((item.start, item.src, item.dst) for item in view.timeline.opaque if item.kind == "esp"),
+             *((m.time, m.src, m.dst) for m in view.timeline.messages if m.kind == "esp.inside")]
+    begun = [time for time, *ends in times if query.src.address in (pair := {end.address for end in ends}) and pair & addresses]
+    return bool(begun) and min(begun) > query.time
+
+
 def _shows_answer(view: Visibility, step: Step, protocol: str, index: int) -> bool:
     following, request = view.messages[index], view.request(step, index)
     return not _proves_nothing(protocol, following.kind) and not _is_again(following, request) \

@@ -332,6 +332,8 @@ REASONS = (
      _said("later messages of the same exchange are there, so this one was lost by the capture")),
     (lambda rule, step: _is_answer(rule, step) and protocol_of(step) in DATAGRAMS, implied.went_on,
      _said("the procedure went on, so the answer was lost by the capture")),
+    (lambda rule, step: _is_answer(rule, step) and protocol_of(step) == "dns", implied.reached,
+     _said("ESP to the host asked for begins after the question, so the answer was lost by the capture")),
     (lambda rule, step: step.inside != "ipsec", Visibility._somebody_s,
      lambda view, step, index: f"other devices share {', '.join(view.timeline.device.shared)}, and "
                                f"nothing says whose {protocol_of(step).upper()} messages are whose"),

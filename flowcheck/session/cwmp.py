@@ -12,7 +12,7 @@ that echoes another cwmp:ID is paired all the same and carries the difference as
 
 from __future__ import annotations
 
-from bisect import bisect_right, insort
+from bisect import bisect_left, bisect_right, insort
 from collections import defaultdict
 from collections.abc import Sequence
 from dataclasses import dataclass, field
@@ -21,6 +21,7 @@ from ..model import Endpoint, FrameRef, Message, Problem
 
 IDLE = 600_000_000_000      # ns after which a session nobody ended is no longer continued by a new connection
 RECONNECT = 5_000_000_000   # ns within which a client with a connection for each request opens the next
+BEGAN_ANEW = "the device began a new session"
 _CONCERNED = ("cwmp.", "http.", "tcp.fin", "tcp.reset")
 _Exchange = tuple[int, int | None]      # stream, and the number of the exchange in it
 
@@ -72,7 +73,7 @@ def sessions(messages: Sequence[Message], holes: frozenset[int] = frozenset()) -
                     message = message.but(copies=(*message.copies, *held.copies, *held.frames))
                 else:
                     if session is not None and not session.ended:
-                        ends.append(_end(session, message.time, message, False, "the device began a new session"))
+                        ends.append(_end(session, message.time, message, False, BEGAN_ANEW))
                     session = _Session(len(all_sessions) + 1, message.src, message.dst, {message.stream}, message.time,
                                        device_of(message))
                     live.add(session)
@@ -129,10 +130,11 @@ def sessions(messages: Sequence[Message], holes: frozenset[int] = frozenset()) -
 
 
 def _put_in(messages: list[Message], ends: list[Message]) -> list[Message]:
-    """Both in time order, an end behind the message that shows it."""
+    """Both in time order, an end behind the message that shows it, or before the Inform that began a new session."""
     found, done = [], 0
     for end in sorted(ends, key=_when):
-        place = bisect_right(messages, _when(end), key=_when)
+        beside = bisect_left if end.fields["reason"].startswith(BEGAN_ANEW) else bisect_right
+        place = max(done, beside(messages, _when(end), key=_when))
         found += messages[done:place]
         found.append(end)
         done = place
@@ -309,6 +311,8 @@ def _gave_up(session: _Session, out: list[Message]) -> str:
 def _end(session: _Session, time: int, shown_by: Message, complete: bool | None, reason: str) -> Message:
     session.ended = True
     by_device = shown_by.src.address == session.client.address
-    return Message("cwmp.session_end", time, shown_by.frames, session.client, session.server, shown_by.stream,
+    own = session.streams - {shown_by.stream} if reason == BEGAN_ANEW else ()        # the new Inform's connection is not this one's
+    stream = max(own, default=shown_by.stream)
+    return Message("cwmp.session_end", time, shown_by.frames, session.client, session.server, stream,
                    session.layers, {"complete": complete, "reason": reason, "by": "device" if by_device else "acs"},
                    session=session.number)

@@ -62,6 +62,7 @@ def assign(messages: Sequence[Message], aliases: Mapping[Endpoint, set[Endpoint]
         if ("address", address) not in facts.shared and facts.place(Endpoint(address)) == ("address", address):
             graph.add(("address", address))
     _join_places(graph, facts)
+    _join_carried(graph, facts)
     _join_subscribers(graph, facts)
     _join_hardware(graph, facts)
     _join_nat(graph, facts, aliases or {})
@@ -173,6 +174,17 @@ def _join_places(graph: Graph, facts: Facts) -> None:
                 left = span.last if any(other.first > span.last and at.address != end.address for at, other in tunnel.ends.items()) else None
                 graph.join(place, node, f"IKE SA {node[1]} runs from {place[1]}, first in frame {frame}", tunnel.first,
                            _first(_passed_on(facts, place[1], span.first), left, tunnel.deleted))
+
+
+def _join_carried(graph: Graph, facts: Facts) -> None:
+    """ESP that was opened says who is inside, where the capture has nothing of the IKE that set it up."""
+    alone = facts.device_addresses - {place[1] for place in facts.shared}
+    for outer, carried in facts.tunnels.carries.items():
+        if len(carried) == 1 and outer in alone:
+            (inner, shown_by), = carried.items()
+            places = [facts.place(Endpoint(address), shown_by.time) for address in (outer, inner)]
+            if inner in alone and facts.place(Endpoint(inner)) == ("address", inner):
+                graph.join(*places, f"ESP of {outer} carries {inner}, first in frame {shown_by.frames[-1].number}", shown_by)
 
 
 def _join_subscribers(graph: Graph, facts: Facts) -> None:

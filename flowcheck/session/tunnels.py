@@ -58,6 +58,7 @@ class Tunnels:
         self.at_port = Holders()                                 # endpoint -> whose it was
         self.at_address: dict[str, dict[Node, None]] = defaultdict(dict)
         self._of: dict[int, Node] = {}
+        self.carries: dict[str, dict[str, Message]] = defaultdict(dict)      # end of opened ESP without IKE -> inner address -> first seen
         self._devices = device_addresses
         self._by_pair: dict[tuple[str, str], Node] = {}
         self._open: dict[tuple[str, Endpoint | str], Node] = {}
@@ -146,7 +147,9 @@ class Tunnels:
             return
         end, address = inner[0]
         node = self.at_port.at(end, message.time) if end.port is not None else next(reversed(self.at_address.get(end.address, {})), None)
-        if node is not None and all(address != given for given, _ in self.all[node].given):
+        if node is None:
+            self.carries[end.address].setdefault(str(address), message)
+        elif all(address != given for given, _ in self.all[node].given):
             self.all[node].given.append((str(address), message))
 
     def _ends(self, message: Message) -> tuple[Endpoint, Endpoint]:

@@ -222,3 +222,41 @@ def test_what_repeated_messages_lack_may_stand_in_one_that_was_lost(lost, verdic
     attempt, = judged(rule(SETTINGS), message("cwmp.Inform", 1, "hnb", "acs"),
                       message("cwmp.SetParameterValues", 3, "acs", "hnb", ParameterList={"Device.B": "1"}), gaps=lost)
     assert (attempt.verdict, codes(attempt)) == (verdict, found)
+
+
+ROUNDS = rule('''
+roles: {hnb: {kind: device}, acs: {kind: acs, host: 198.51.100.80}}
+attempt: {opens_at: [inform]}
+steps:
+  - {step: inform, cite: "1", message: cwmp.Inform, from: hnb, to: acs}
+  - {step: accept, cite: "2", message: cwmp.InformResponse, from: acs, to: hnb, answers: inform}
+  - group: rounds
+    repeat: {max: 9}
+    steps:
+      - {step: ask, cite: "3", message: cwmp.GetParameterValues, from: acs, to: hnb}
+      - {step: told, cite: "4", message: cwmp.GetParameterValuesResponse, from: hnb, to: acs, answers: ask}
+  - {step: end, cite: "5", message: cwmp.session_end, from: hnb, to: acs}
+''')
+
+
+def ask(at, name, session=1):
+    return message("cwmp.GetParameterValues", at, "acs", "hnb", transaction=at, session=session, ParameterNames=[name], id=str(at))
+
+
+def told(at, to, **more):
+    return message("cwmp.GetParameterValuesResponse", at, "hnb", "acs", answers=to, session=1, **more)
+
+
+@pytest.mark.parametrize("rounds, found", [
+    ([ask(3, "x"), told(4, 3), ask(5, "y"), told(6, 5)], []),
+    ([ask(3, "x"), told(4, 3), ask(5, "y"), ask(7, "z"), told(8, 7)], ["told/no-answer"]),
+    ([ask(3, "x"), told(4, 3), ask(5, "y"), ask(7, "y"), told(8, 7)], []),            # asked again, and answered
+    ([ask(3, "x"), ask(5, "x"), told(6, 5)], []),
+    ([ask(3, "x"), ask(5, "y"), told(6, 5)], ["told/no-answer"]),
+    ([ask(3, "x"), told(4, 3), ask(5, "y"), ask(7, "z"), told(8, 7, cwmp__cut=True, incomplete=True)], []),     # may be any answer
+    ([ask(3, "x"), told(4, 3), ask(5, "y", session=2), ask(7, "z"), told(8, 7)], []),                           # another session's
+])
+def test_a_round_in_the_middle_that_nobody_answers(rounds, found):
+    begun = [message("cwmp.Inform", 1, "hnb", "acs", transaction=1, session=1), message("cwmp.InformResponse", 2, "acs", "hnb", answers=1, session=1)]
+    attempt, = judged(ROUNDS, *begun, *rounds, message("cwmp.session_end", 60, "hnb", "acs", session=1, complete=True))
+    assert codes(attempt) == found

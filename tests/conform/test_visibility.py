@@ -1,9 +1,13 @@
 """What the capture cannot show is not a failure; what it could have shown is one."""
 
+from dataclasses import replace
+
 import pytest
 from literals import SECOND, codes, judged, message, rule, sealed, states
 
 from flowcheck.model import Gap
+from flowcheck.rulebook.rule import Host as Declared
+from flowcheck.rulebook.site import load_site
 
 TEXT = '''
 roles: {hnb: {kind: device}, dns: {kind: dns_server}, acs: {kind: acs, host: 198.51.100.80}}
@@ -70,7 +74,6 @@ def test_where_the_capture_ends_or_begins(messages, more, verdict, found):
 
 
 def test_a_request_that_was_repeated_in_vain_has_failed_before_its_deadline():
-    from dataclasses import replace
     assert one(replace(QUERY, repeats=2), ends=12).verdict == "fail"
 
 
@@ -110,3 +113,18 @@ def test_tls_inside_the_tunnel_hides_what_may_be_inside_it():
     attempt = one(QUERY, ANSWER, opaque=[sealed(10.5, 40, kind="tls", src="inner", dst="acs")])
     assert states(attempt)["go"] == "not_observable"
     assert one(QUERY, opaque=[sealed(10.5, 40, kind="tls", src="inner", dst="acs")]).verdict == "fail"
+
+
+@pytest.mark.parametrize("esp, verdict", [
+    ([sealed(11, 20)], "inconclusive"),
+    ([sealed(11, 20), sealed(5, 9)], "fail"),                         # the tunnel ran before the question
+    ([sealed(5, 20)], "fail"),
+    ([sealed(11, 20, dst="gw")], "fail"),                             # to another host
+    ([sealed(11, 20, src="other")], "fail"),                          # from another one
+])
+def test_esp_to_the_host_asked_for_shows_that_the_answer_came(esp, verdict):
+    of = rule(TEXT.replace("roles: {", "roles: {segw: {kind: ike_responder, host: $site.hosts.segw}, "))
+    site = replace(load_site(), hosts={"segw": Declared(("segw.example.",), ("203.0.113.10",))})
+    query = message("dns.query", 10, "hnb", "dns", transaction=1, qname="SeGW.example.")
+    attempt, = judged(of, query, opaque=esp, site=site)
+    assert (attempt.verdict, codes(attempt)) == (verdict, ["told/no-answer"] if verdict == "fail" else [])

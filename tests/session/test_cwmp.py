@@ -163,3 +163,13 @@ def test_a_session_from_before_the_capture_is_no_second_device():
              message("tcp.fin", 11, "hnb", "acs", stream=2)]
     out = sessions([*before, *begun, posted(12, 3)])
     assert [m.session for m in out if m.stream == 3] == [next(m.session for m in out if m.kind == "cwmp.Inform")]
+
+
+def test_a_session_that_the_next_one_ends_has_ended_before_it():
+    first = session(("Inform", None), start=0)
+    again = [replace(m, fields={**m.fields, "id": "2", "CurrentTime": "u"}) if m.kind == "cwmp.Inform" else m
+             for m in session(("Inform", "InformResponse"), start=60, stream=2)]
+    out = [m for m in sessions([*first, fin(30), *again]) if m.protocol == "cwmp"]
+    assert [m.kind.partition(".")[2] for m in out][:3] == ["Inform", "session_end", "Inform"]
+    assert [(m.session, m.stream) for m in out[:3]] == [(1, 1), (1, 1), (2, 2)]
+    assert out[1].fields["complete"] is False and out[1].frames == out[2].frames

@@ -1,5 +1,7 @@
 """Which addresses, tunnels and serial numbers are one device. Two are never merged by guess."""
 
+from dataclasses import replace
+
 from literals import ADDRESSES, end, message, sealed
 
 from flowcheck.session.devices import assign
@@ -119,3 +121,23 @@ def test_an_inform_without_oui_is_of_the_device_with_that_serial_number():
 
     assert len(devices(told(0, 1, DeviceId__OUI="00193B"), told(9, 2))) == 1
     assert len(devices(told(0, 1, DeviceId__OUI="00193B"), told(9, 2, DeviceId__OUI="001122"))) == 2
+
+
+def inside(at, outer, inner, peer="segw", spi="0x01"):
+    """The first opened packet of an ESP SA."""
+    told = {"spi": spi, "src": ADDRESSES.get(inner, inner), "dst": ADDRESSES["acs"]}
+    return replace(message("esp.inside", at, outer, peer, layers=("eth", "ip")), fields=told)
+
+
+def test_opened_esp_without_its_ike_joins_inside_and_outside():
+    lookup = message("dns.query", 1, "hnb", "dns", stream=9, layers=("eth", "ip", "udp"))
+    device, = devices(lookup, inside(2, "hnb", "inner"), inform(3, "inner", "S1", 1)).values()
+    assert device.id == "00AA11-HNB-S1" and set(device.addresses) == {ADDRESSES["hnb"], ADDRESSES["inner"]}
+    assert any("ESP of" in text for text in device.evidence)
+
+
+def test_esp_that_carries_two_devices_is_neither():
+    lookup = message("dns.query", 1, "hnb", "dns", stream=9, layers=("eth", "ip", "udp"))
+    found = devices(lookup, inside(2, "hnb", "inner"), inside(2.5, "hnb", "10.0.0.2", spi="0x02"), inform(3, "inner", "S1", 1),
+                    inform(4, "10.0.0.2", "S2", 2))
+    assert len(found) == 3
