@@ -18,8 +18,7 @@ def passed_over(reading: Reading, timeline: Timeline, step: Step, request: Messa
         return False
     later = [m for m in timeline.messages if m.session == request.session and m.time > request.time
              and m.protocol == request.protocol and m.src.address == request.dst.address and m.kind != "cwmp.session_end"]
-    return bool(later) and not any(m.answers == request.transaction or m.incomplete or m.kind.endswith(".malformed")
-                                   for m in later) and not asked_again(reading, step, request)
+    return bool(later) and not any(_may_answer(m, step, request) for m in later) and not asked_again(reading, step, request)
 
 
 def asked_again(reading: Reading, step: Step, request: Message) -> bool:
@@ -30,6 +29,14 @@ def asked_again(reading: Reading, step: Step, request: Message) -> bool:
     done = {m.message.answers for m in matched if m.step is step}
     return any(m.step.step == step.answers and m.message.time > request.time and m.message.transaction in done
                and m.message.session == request.session and _content(m.message) == _content(request) for m in matched)
+
+
+def _may_answer(message: Message, step: Step, request: Message) -> bool:
+    """Tied to the request, to none at all, by its cwmp:ID, or not to be read whole?"""
+    if message.answers == request.transaction or message.incomplete or message.kind.endswith(".malformed"):
+        return True
+    said = message.fields.get("id")
+    return message.kind in step.messages and (message.answers is None or said is not None and said == request.fields.get("id"))
 
 
 def _content(request: Message) -> tuple[str, dict[str, Any]]:

@@ -253,7 +253,9 @@ def told(at, to, **more):
     ([ask(3, "x"), told(4, 3), ask(5, "y"), ask(7, "y"), told(8, 7)], []),            # asked again, and answered
     ([ask(3, "x"), ask(5, "x"), told(6, 5)], []),
     ([ask(3, "x"), ask(5, "y"), told(6, 5)], ["told/no-answer"]),
-    ([ask(3, "x"), told(4, 3), ask(5, "y"), ask(7, "z"), told(8, 7, cwmp__cut=True, incomplete=True)], []),     # may be any answer
+    ([ask(3, "x"), told(4, 3), ask(5, "y"), ask(7, "z"), told(8, 7, incomplete=True)], []),     # may be any answer
+    ([ask(3, "x"), told(4, 3), ask(5, "y"), ask(7, "z"), told(8, None), told(9, 7)], []),            # one of two at once
+    ([ask(3, "x"), told(4, 3), ask(5, "y"), ask(7, "z"), told(8, 7, id="5"), told(9, 7)], []),       # by its cwmp:ID
     ([ask(3, "x"), told(4, 3), ask(5, "y", session=2), ask(7, "z"), told(8, 7)], []),                           # another session's
 ])
 def test_a_round_in_the_middle_that_nobody_answers(rounds, found):
