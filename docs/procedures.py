@@ -95,7 +95,7 @@ def _remarks(step: Step, optional: bool) -> Iterator[str]:
     else:
         yield "in clear"
     if step.forbidden:
-        yield "shall not occur"
+        yield "shall not stay away" if step.silence else "shall not occur"
     elif optional:
         yield "optional"
 

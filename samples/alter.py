@@ -323,6 +323,14 @@ def performance_files() -> None:
     inner.replace(response, b"<Status>0</Status>", b"<Status>1</Status>")
     inner.write(path)
 
+    inner, path = beside("ts32.583/5.6.1/upload-while-off", "ts32.583/5.6.1/upload-missed")
+    inner.cut(inner.find(b"Config.1.Enable</Name><Value xsi:type=\"xsd:boolean\">0<"))
+    last = max(i for i in range(len(inner.frames)) if b"<EventCode>" in inner.payload(i))
+    opened = max(i for i in range(last) if TCP in inner.frames[i] and inner.frames[i][TCP].flags == "S")
+    for frame in inner.frames[opened:]:                    # the next session comes 20 minutes later, and no upload before it
+        frame.time += 1200
+    inner.write(path)
+
     inner, path = beside("ts32.583/5.6.2/pass-http-put", "ts32.583/5.6.2/put-no-space")
     index = inner.find(b"HTTP/1.1 201 Created")
     inner.put(index, _once(inner.payload(index), b"201 Created", b"507 Insufficient Storage"))

@@ -32,6 +32,7 @@ from .parts import Parts
 from .reasons import Evidence, Reason, reason
 from .rounds import asked_again, passed_over
 from .several import excused, is_one
+from .silences import Silent
 from .visibility import Visibility
 
 ANOTHER = "; another host did it"
@@ -85,6 +86,9 @@ class Explanation:
         """What shall not happen; `known` are the facts that hold at a message."""
         for breach in breaches(self.rule, self.reading, self.matcher, self.view, self.states, known):
             last = breach.steps[-1]
+            if breach.silent is not None:
+                self._silent(last, breach.silent)
+                continue
             for step, message in zip(breach.steps, breach.messages):
                 self._state(step, "seen", "shall not occur here")
                 self.at[id(message)] = step.step
@@ -99,6 +103,16 @@ class Explanation:
                                                                                breach.reached else "the procedure did not get so far")
                 for step in breach.steps:
                     self._state(step, *state)
+
+    def _silent(self, step: Step, silent: Silent) -> None:
+        """A message that stayed away for too long; where it came after all, it is late."""
+        self._state(step, "late" if silent.came else "missing", f"not seen for {silent.seconds:.0f} s")
+        sender = self.parts.at(step.src)
+        until = "" if silent.came else f", though {self.parts.way(silent.until)} shows that the sender is alive"
+        self._add("late" if silent.came else "missing", step, "", severity="warning" if silent.came else step.severity,
+                  frames=(*silent.since.frames, *silent.until.frames), hint=step.hint,
+                  expected=f"{step.title or phrases.names(step.messages)}: at least every {silent.allowed:g} s",
+                  observed=f"no {phrases.names(step.messages)}{f' from {sender}' if sender else ''} for {silent.seconds:.0f} s{until}")
 
     def _matched(self, move: Move) -> None:
         step, message = move.step, move.message

@@ -4,7 +4,7 @@ They are no part of the ladder, so they are not aligned. Each has a place betwee
 of the steps before it to the first of the steps after it, which may itself be the one that is forbidden; after the last
 step until the attempt's time ends, which is the next attempt or the end of the capture. A message there that is the step, or messages that are the steps of the
 group one after another, while `when` holds, is the breach. Where `when` cannot be told, or the traffic is sealed, neither
-the breach nor its absence is proven.
+the breach nor its absence is proven. Of a step with `silence` it is the absence of the message that is forbidden (silences.py).
 """
 
 from __future__ import annotations
@@ -17,6 +17,7 @@ from ..rulebook.rule import Group, Rule, Step
 from .align import Reading
 from .conditions import holds
 from .matching import Matcher
+from .silences import Silent, worst
 from .visibility import Visibility
 
 PARTIAL = 64                   # beginnings of a forbidden sequence that are followed at a time
@@ -31,6 +32,7 @@ class Breach(NamedTuple):
     messages: tuple[Message, ...] = ()
     doubt: str = ""
     reached: bool = True       # False: the procedure did not get so far that it could be a breach
+    silent: Silent | None = None   # what is forbidden is that the message stays away, and it did
 
 
 def breaches(rule: Rule, reading: Reading, matcher: Matcher, view: Visibility, states: Mapping[str, str],
@@ -63,6 +65,11 @@ def _judged(item: Step | Group, steps: tuple[Step, ...], place: int, order: Mapp
         scope = matcher.scope.but(now=message.time, remembered=known(message))
         return holds(item.when, scope, reading.bound, seen)
 
+    clear = ("esp",) if any(_seen_inside(m.message, view) for m in moved) else ()
+    if isinstance(item, Step) and item.silence is not None:
+        since = max((m.message for m in moved if order[m.step.step] < place), key=_key, default=moved[0].message)
+        silent, doubt = worst(item, since, here, matcher, view, reading.bound, applies, known, clear)
+        return Breach(item, steps, doubt=doubt, silent=silent)
     doubt = ""
     for messages, certain in _occurrences(steps, here, matcher, reading.bound):
         holding = applies(messages[-1])
@@ -76,7 +83,6 @@ def _judged(item: Step | Group, steps: tuple[Step, ...], place: int, order: Mapp
                 continue
             return Breach(item, steps, messages)
     if not doubt and here and any(applies(m) is not False for m in (here[0], here[-1])):
-        clear = ("esp",) if any(_seen_inside(m.message, view) for m in moved) else ()
         sealed = (view.sealed(step, first[0], until[0] if until else view.limit, clear) for step in steps)
         doubt = next((reason for reason in sealed if reason), "")
     return Breach(item, steps, doubt=doubt)

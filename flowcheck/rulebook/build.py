@@ -22,6 +22,7 @@ from .rule import (
     Role,
     Rule,
     Sample,
+    Silence,
     Step,
 )
 from .yamltree import List, Map
@@ -117,7 +118,11 @@ class _Builder:
             when=self.condition(data.get("when")),
             severity=data.get("severity", "error"), hint=_line(data.get("hint", "")), side=data.get("side"),
             unchecked=_line(data.get("unchecked")), evidence=self.patterns(data.get("evidence")),
-            wireshark=data.get("wireshark"), forbidden=data.get("forbidden", False), place=self.place(data.mark))
+            wireshark=data.get("wireshark"), forbidden=data.get("forbidden", False),
+            silence=self.silence(data.get("silence")), place=self.place(data.mark))
+
+    def silence(self, data: Map | None) -> Silence | None:
+        return data and Silence(_seconds(data["longer_than"]), _seconds(data.get("slack", 0.0)), self.patterns(data.get("unless")))
 
     def checks(self, data: List | None) -> tuple[Check, ...]:
         return tuple(self.check(item) for item in data or ())

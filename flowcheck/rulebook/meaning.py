@@ -189,6 +189,8 @@ class Meaning:
             within = step["within"]
             self.earlier(within["after"], step, within.keys_at["after"], owner, "after")
             self.seconds(within, "seconds", owner)
+        if "silence" in step:
+            self.silence(step, owner)
         self.patterns(step.get("refused_by"), owner)
         self.patterns(step.get("evidence"), owner)
         for key in ("bind", "remember"):
@@ -208,6 +210,14 @@ class Meaning:
     def seconds(self, container: Map, key: str, owner: str) -> None:
         if key in container:
             self.value(container[key], container.keys_at[key], owner)
+
+    def silence(self, step: Map, owner: str) -> None:
+        silence = step["silence"]
+        if not step.get("forbidden"):
+            self.say(step.keys_at["silence"], owner, "'silence' is what shall not be: it needs 'forbidden: true'")
+        for key in ("longer_than", "slack"):
+            self.seconds(silence, key, owner)
+        self.patterns(silence.get("unless"), owner)
 
     def binding(self, name: str, source: Any, mark: Mark, owner: str, key: str, kinds: list[str] | None) -> None:
         first, dot, _ = name.partition(".")

@@ -101,6 +101,15 @@ class Deadline:
 
 
 @dataclass(frozen=True, slots=True)
+class Silence:
+    """A time without the message, too long to be allowed; `unless` are messages from which it is counted anew."""
+
+    longer_than: float | Reference                   # seconds; of several values the longest
+    slack: float | Reference = 0.0                   # seconds on top, which are ours
+    unless: tuple[Pattern, ...] = ()
+
+
+@dataclass(frozen=True, slots=True)
 class Repeat:
     minimum: int = 1
     maximum: int = 1
@@ -134,6 +143,7 @@ class Step:
     evidence: tuple[Pattern, ...] = ()               # what may stand in for a step that cannot be seen
     wireshark: str | None = None                     # a display filter instead of `message`
     forbidden: bool = False                          # the message shall not occur here
+    silence: Silence | None = None                   # with `forbidden`: it is the absence of the message that shall not
     place: Place | None = None
 
 

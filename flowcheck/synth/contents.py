@@ -83,6 +83,8 @@ def forbidden(plan: Plan, items: tuple[Step | Group, ...], but: Collection[Form]
             yield from forbidden(plan, item.items, but) if isinstance(item, Group) else ()
             continue
         steps = (item,) if isinstance(item, Step) else tuple(steps_of(item))
+        if any(step.silence for step in steps):            # a message more does not break it
+            continue
         now = replace(plan.world, taken=frozenset(act.step for act in plan.acts))
         conditions = [one.when for one in (item, *steps) if one.when is not None]
         after = [s.step for s in plan.rule.steps()][[s.step for s in plan.rule.steps()].index(steps[-1].step) + 1 :]
