@@ -1,11 +1,12 @@
 """A decoded observation on disk, so that a changed rule judges an archive again without decoding it.
 
-Format (flowcheck/index/1): a zstd frame around one msgpack array
+Format (flowcheck/index/2): a zstd frame around one msgpack array
 
-    ["flowcheck/index/1", captures, endpoints, layers, kinds, messages, opaque, gaps, window, taps]
+    ["flowcheck/index/2", captures, endpoints, layers, kinds, messages, opaque, gaps, window, taps, limits, windows]
 
 `endpoints`, `layers` and `kinds` are tables that messages refer to by position. A message is an array in the order of
-MESSAGE, times are ns, frames flat arrays [capture, number, capture, number, ...]. Three extension types keep what
+MESSAGE, times are ns, frames flat arrays [capture, number, capture, number, ...]; `limits` are in the order of `Limit`,
+`windows` rows [tap, first, last]. The first format lacked both. Three extension types keep what
 msgpack does not tell apart: 1 a tuple, 2 an integer beyond 64 bits (decimal digits), 3 anything else as its text.
 Files lie under index/ by the digest of the captures' contents and of what decoded them; each can be deleted at will.
 """
@@ -17,11 +18,11 @@ from pathlib import Path
 from typing import Any
 
 from ..errors import CaptureError
-from ..model import CaptureInfo, Endpoint, FrameRef, Gap, Message, Opaque, Problem
+from ..model import CaptureInfo, Endpoint, FrameRef, Gap, Limit, Message, Opaque, Problem
 from ..observe.observation import Observation
 from ..report.whole import write_whole
 
-FORMAT = "flowcheck/index/1"
+FORMAT = "flowcheck/index/2"
 MESSAGE = ("kind", "time", "frames", "src", "dst", "stream", "layers", "fields", "exchange", "transaction", "answers", "copies",
            "repeats", "problems", "incomplete", "session")
 _TUPLE, _INTEGER, _TEXT = 1, 2, 3
@@ -64,7 +65,8 @@ def packed(observation: Observation) -> bytes:
     gaps = [[g.start, g.end, g.reason, g.stream, g.capture] for g in observation.gaps]
     whole = [FORMAT, captures, [list(e) for e in endpoints], [list(names) for names in layers], list(kinds),
              [list(m) for m in messages], opaque, gaps, list(observation.window) if observation.window else None,
-             list(observation.taps)]
+             list(observation.taps), [[*limit[:4], sorted(limit.hosts), limit.own] for limit in observation.limits],
+             [[tap, *window] for tap, window in observation.windows.items()]]
     data = msgpack.packb(whole, default=_unusual, strict_types=True, unicode_errors="surrogatepass")
     return zstandard.ZstdCompressor(level=3).compress(data)
 
@@ -79,7 +81,7 @@ def unpacked(data: bytes) -> Observation:
         raise ValueError(str(error)) from None
     if not isinstance(whole, list) or whole[0] != FORMAT:
         raise ValueError(f"format {whole[0] if isinstance(whole, list) else type(whole)!r}, {FORMAT} was expected")
-    _, captures, ends, layer_lists, kinds, rows, opaque, gaps, window, taps = whole
+    _, captures, ends, layer_lists, kinds, rows, opaque, gaps, window, taps, limits, windows = whole
     endpoints = [Endpoint(*end) for end in ends]
     layers = [tuple(names) for names in layer_lists]
     messages = tuple([
@@ -91,7 +93,8 @@ def unpacked(data: bytes) -> Observation:
         tuple(CaptureInfo(*row[:6], tuple(row[6]), *row[7:]) for row in captures), messages,
         tuple(Opaque(kind, start, end, Endpoint(*src), Endpoint(*dst), tuple(names), packets, size, stream, _refs(frames), fields)
               for kind, start, end, src, dst, names, packets, size, stream, frames, fields in opaque),
-        tuple(Gap(*gap) for gap in gaps), tuple(window) if window else None, tuple(taps))
+        tuple(Gap(*gap) for gap in gaps), tuple(window) if window else None, tuple(taps),
+        tuple(Limit(*row[:4], frozenset(row[4]), row[5]) for row in limits), {tap: (first, last) for tap, first, last in windows})
 
 
 def _flat(frames: Sequence[FrameRef]) -> list[int]:

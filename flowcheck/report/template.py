@@ -11,16 +11,35 @@ from functools import cache
 from pathlib import Path
 from typing import Any
 
-from jinja2 import Environment, FileSystemLoader, StrictUndefined
-from markupsafe import Markup
+from jinja2 import Environment, FileSystemLoader, StrictUndefined, Template
+from markupsafe import Markup, escape
+
+from flowcheck.report.markup import escaped
 
 _FOLDER = Path(__file__).parent / "templates"
+
+
+def _put_in(value: Any) -> str:
+    """`markupsafe.escape` for what a template joins at once: a page has thousands of pieces, and none needs to be Markup of its own."""
+    kind = type(value)
+    return escaped(value) if kind is str else value if kind is Markup else escape(value)
+
+
+class _Template(Template):
+    """Escapes with `_put_in` wherever the compiled template calls `escape`."""
+
+    @classmethod
+    def from_code(cls, *arguments: Any, **options: Any) -> Template:
+        template = super().from_code(*arguments, **options)
+        template.root_render_func.__globals__["escape"] = _put_in
+        return template
 
 
 class _Environment(Environment):
     """Templates are given tuples with named parts: what is asked of them is an attribute, and a wrong name an error."""
 
     getattr = staticmethod(getattr)
+    template_class = _Template
 
 
 _ENVIRONMENT = _Environment(
