@@ -25,20 +25,21 @@ from flowcheck.report.view_devices import Device, Heading, Numbered
 from flowcheck.report.view_page import Report
 from flowcheck.report.whole import write_whole
 
-BUDGET = 1_000_000            # characters of attempts up to which everything stands in a page as it is
+BUDGET = 1_000_000            # octets of attempts up to which everything stands in a page as it is
 CEILING = 10_000_000          # octets no file exceeds
+_SAMPLE = 16                  # devices that show whether all of them would fit by far
 
 _LEAST = (Detail(), Detail(messages=200, value=1_024), Detail(messages=40, value=256), Detail(messages=5, value=120))
-_LEFT_OUT = Markup("<p>Left out for size; <code>flowcheck check --json</code> holds this attempt in full.</p>")
+_LEFT_OUT = b"<p>Left out for size; <code>flowcheck check --json</code> holds this attempt in full.</p>"
 
-Bodies = list[tuple[int, Markup]]                       # of those attempts of a device that are shown in full
+Bodies = list[tuple[int, bytes]]      # HTML in UTF-8 of those attempts of a device that are shown in full
 
 
 def html(result: Result, *, show_secrets: bool = False) -> str:
     """The whole report as one page, however large."""
     report = Report.of(result if show_secrets else mask.masked(result))
     devices = [(entry, _bodies(report, entry)) for entry in _shown(report)]
-    return _page(report, _devices(report, devices, _exceeds(devices, BUDGET)))
+    return _page(report, _devices(report, devices, _exceeds(devices, BUDGET))).decode()
 
 
 def write_html(result: Result, path: str | Path, *, show_secrets: bool = False, ceiling: int = CEILING) -> list[Path]:
@@ -51,25 +52,26 @@ def write_html(result: Result, path: str | Path, *, show_secrets: bool = False, 
         return [path]
     devices: list[tuple[Numbered, Bodies]] = []
     folder, written, size = path.parent / f"{path.stem}-devices", [path], 0
-    for entry in _shown(report):
+    shown = list(_shown(report))
+    for entry in shown:
         devices.append((entry, _bodies(report, entry)))
         size += sum(len(body) for place, body in devices[-1][1] if entry[1].attempts[place - 1].verdict != PASS)
-        if size > ceiling:
+        if size > ceiling or len(devices) == _SAMPLE and size * len(shown) > 2 * _SAMPLE * ceiling:
             break
     else:
-        whole = _page(report, _devices(report, devices, _exceeds(devices, BUDGET))).encode()
+        whole = _page(report, _devices(report, devices, _exceeds(devices, BUDGET)))
         if len(whole) <= ceiling:
             write_whole(path, (whole,))
             return [path]
     folder.mkdir(exist_ok=True)
     known = {entry[0]: bodies for entry, bodies in devices}
     del devices
-    for entry in sorted(_shown(report), key=lambda entry: entry[0]):
+    for entry in sorted(shown, key=lambda entry: entry[0]):
         if any((entry[0], place) in report.full for place in range(1, len(entry[1].attempts) + 1)):
             file = folder / f"d{entry[0]}.html"
             write_whole(file, (_one_device(report, entry, ceiling, f"../{path.name}", known.pop(entry[0], None)),))
             written.append(file)
-    write_whole(path, (_page(report, (), folder=folder.name).encode(),))
+    write_whole(path, (_page(report, (), folder=folder.name),))
     return written
 
 
@@ -86,7 +88,7 @@ def _bodies(report: Report, entry: Numbered, detail: Detail = Detail()) -> Bodie
             for place, one in enumerate(device.attempts, 1) if (number, place) in report.full]
 
 
-def _page(report: Report, devices: Iterable[Device], **of: Any) -> str:
+def _page(report: Report, devices: Iterable[Device], **of: Any) -> bytes:
     return render("page", **view_page.page(report, devices, **of))
 
 
@@ -99,7 +101,7 @@ def _attempts(device: DeviceResult, number: int, bodies: Bodies, packing: bool) 
     for place, body in bodies:
         one = device.attempts[place - 1]
         packed = _packed(body) if packing and one.verdict == PASS else ""
-        yield view_devices.heading(one, f"d{number}.a{place}", body, packed)
+        yield view_devices.heading(one, f"d{number}.a{place}", Markup(body.decode()), packed)
 
 
 def _one_device(report: Report, entry: Numbered, ceiling: int, back: str = "", bodies: Bodies | None = None) -> bytes:
@@ -110,7 +112,7 @@ def _one_device(report: Report, entry: Numbered, ceiling: int, back: str = "", b
         devices = [(entry, bodies)]
         if detail is _LEAST[-1]:
             devices = [(entry, _left_out(bodies, ceiling // 2))]
-        text = _page(report, _devices(report, devices, _exceeds(devices, BUDGET)), only=entry, back=back).encode()
+        text = _page(report, _devices(report, devices, _exceeds(devices, BUDGET)), only=entry, back=back)
         if len(text) <= ceiling:
             break
     return text
@@ -129,5 +131,5 @@ def _exceeds(devices: list[tuple[Numbered, Bodies]], budget: int) -> bool:
     return sum(len(text) for _, bodies in devices for _, text in bodies) > budget
 
 
-def _packed(text: str) -> str:
-    return base64.b64encode(zlib.compress(text.encode(), 9)).decode("ascii")
+def _packed(body: bytes) -> str:
+    return base64.b64encode(zlib.compress(body, 9)).decode("ascii")
