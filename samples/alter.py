@@ -32,6 +32,12 @@ ATTRIBUTES = """<cwmp:SetParameterAttributes><ParameterList soap-enc:arrayType="
 <SetParameterAttributesStruct><Name>Device.FaultMgmt.QueuedEvent.</Name><NotificationChange>true</NotificationChange>\
 <Notification>1</Notification><AccessListChange>false</AccessListChange><AccessList soap-enc:arrayType="xsd:string[0]"/>\
 </SetParameterAttributesStruct></ParameterList></cwmp:SetParameterAttributes>"""
+TABLE = """<cwmp:GetParameterValues><ParameterNames soap-enc:arrayType="xsd:string[1]">\
+<string>Device.FaultMgmt.SupportedAlarm.</string></ParameterNames></cwmp:GetParameterValues>"""
+ALARMS = (("Communications Alarm", "Loss Of Signal", "Iuh SCTP association lost", "Critical", "2 Logged"),
+          ("Communications Alarm", "Loss Of Signal", "S1 SCTP association lost", "Critical", "0 Expedited"),
+          ("Equipment Alarm", "High Temperature", "", "*", "0 Expedited"))
+COLUMNS = ("EventType", "ProbableCause", "SpecificProblem", "PerceivedSeverity", "ReportingMechanism")
 
 
 class Capture:
@@ -305,6 +311,21 @@ def alarms() -> None:
     inner, path = beside("ts32.583/5.5.1/pass", "ts32.583/5.5.2/queued-passive")
     inner.say_instead(b":SetParameterValues></", ATTRIBUTES)
     inner.say_instead(b":SetParameterValuesResponse>", "<cwmp:SetParameterAttributesResponse/>")
+    inner.write(path)
+
+
+    cells = [(f"Device.FaultMgmt.SupportedAlarm.{row}.{name}", value)
+             for row, values in enumerate(ALARMS, 1) for name, value in zip(COLUMNS, values)]
+    structs = "".join(f'<ParameterValueStruct><Name>{name}</Name><Value xsi:type="xsd:string">{value}</Value></ParameterValueStruct>'
+                      for name, value in cells)
+    inner, path = beside("ts32.583/5.5.1/pass", "ts32.583/5.5.2/alarm-table")
+    inner.say_instead(b":SetParameterValues></", TABLE)
+    inner.say_instead(b":SetParameterValuesResponse>", f"""<cwmp:GetParameterValuesResponse><ParameterList \
+soap-enc:arrayType="cwmp:ParameterValueStruct[{len(cells)}]">{structs}</ParameterList></cwmp:GetParameterValuesResponse>""")
+    inner.write(path)
+
+    inner, path = beside("ts32.583/5.5.2/pass", "ts32.583/5.5.2/after-the-table")
+    inner.replace(inner.find(b"2026-11-20T22:05:11Z"), b"2026-11-20T22:05:11Z", b"2026-11-20T22:46:25Z")
     inner.write(path)
 
 

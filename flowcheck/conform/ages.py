@@ -21,6 +21,12 @@ def age(times: Iterable[Any], message: Message) -> float | None:
     return (message.time / 1e9 if now is None else now) - max(known)
 
 
+def moment(time: Any, message: Message) -> int | None:
+    """When that was, in ns of the capture's clock; None where the time cannot be read."""
+    old = age((time,), message)
+    return None if old is None else message.time - round(old * 1e9)
+
+
 def _seconds(text: Any) -> float | None:
     """A dateTime of XML Schema as seconds since 1970; UTC where it names no zone."""
     try:

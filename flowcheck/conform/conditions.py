@@ -7,6 +7,7 @@ from datetime import datetime, timezone
 from typing import Any
 
 from ..rulebook.rule import Condition, Reference
+from . import rows
 from .checks import equals
 from .fields import ABSENT
 from .scope import NOBODY, Host, Scope
@@ -34,6 +35,8 @@ def holds(condition: Condition, scope: Scope, bound: Mapping[str, Any], seen: fr
             return False if moment is ABSENT else None if scope.now is None else scope.now >= _nanoseconds(str(moment))
         case "expected":
             return str(arguments[0]) in scope.expected
+        case "row":
+            return rows.reported(arguments[0], scope)
         case "known":
             return _is_known(arguments[0], scope, bound)
         case "equals":

@@ -19,6 +19,13 @@ from .kinds import Kinds
 from .matching import Matcher
 
 
+class Kept(tuple[Any, ...]):
+    """The values kept for each parameter; `by_name` has them by its name, `since` the time from which each is known, ns."""
+
+    by_name: Mapping[str, Any]
+    since: Mapping[str, int]
+
+
 class _Entry(NamedTuple):
     time: int
     frame: FrameRef | None           # the one that completed the message or its answer
@@ -93,12 +100,18 @@ def _merged(series: list[_Entry]) -> Any:
     if not series or not isinstance(series[-1].value, Mapping):
         return series[-1].value if series else ABSENT
     merged: dict[str, Any] = {}
+    since: dict[str, int] = {}
     for entry in series:
         if entry.value is ABSENT:
             merged.clear()
-        else:
-            merged.update(entry.value)
-    return tuple(merged.values())
+            continue
+        for name, value in entry.value.items():
+            if name not in merged or merged[name] != value:
+                since[name] = entry.time
+        merged.update(entry.value)
+    kept = Kept(merged.values())
+    kept.by_name, kept.since = merged, since
+    return kept
 
 
 def _values(value: Any) -> tuple[Any, ...]:

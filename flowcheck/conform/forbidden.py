@@ -62,7 +62,7 @@ def _judged(item: Step | Group, steps: tuple[Step, ...], place: int, order: Mapp
     def applies(message: Message) -> bool | None:
         if item.when is None:
             return True
-        scope = matcher.scope.but(now=message.time, remembered=known(message))
+        scope = matcher.scope.but(now=message.time, remembered=known(message), asking=message)
         return holds(item.when, scope, reading.bound, seen)
 
     clear = ("esp",) if any(_seen_inside(m.message, view) for m in moved) else ()

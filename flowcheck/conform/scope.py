@@ -8,7 +8,7 @@ from dataclasses import dataclass, field
 from functools import lru_cache
 from typing import Any
 
-from ..model import Device
+from ..model import Device, Message
 from ..rulebook.rule import Reference, Site
 from ..sealed import sealed
 from .elsewhere import Elsewhere
@@ -40,6 +40,7 @@ class Scope:
     remembered: Mapping[str, Any] = field(default_factory=dict)     # $device.<name>
     expected: frozenset[str] = frozenset()                          # procedures asked for
     now: int | None = None                                          # the time at which a condition is asked
+    asking: Message | None = None                                   # the message of which it is asked, where it is one
     resolved: Mapping[str, frozenset[str]] = field(default_factory=dict)   # DNS name -> addresses in this capture
     elsewhere: Elsewhere | None = None                              # what other devices were told
     # what was found for the roles as they are here: by `host`, and by the matcher of their rule for the ends of messages

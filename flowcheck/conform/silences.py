@@ -1,9 +1,9 @@
 """What shall not stay away: a forbidden step with `silence` is broken by the absence of its message.
 
-From the last message of the steps before it on, the message comes again and again, and no pause between two of them, nor
-the one at the end, is longer than `longer_than` and `slack` together. A pause counts only where the capture could have shown
-the message: where a tap that recorded these two hosts with each other goes on to record the sender when the time is over,
-nothing is lost or sealed in between, and the duty holds at both ends of the pause. Otherwise nothing is proven.
+From the last message of the steps before it on, the message comes again and again, and no pause between two of them,
+nor the one at the end, is longer than `longer_than` and `slack` together. A pause counts only where the capture could have
+shown the message: where a tap that recorded these two hosts with each other goes on to record the sender when the time
+is over, nothing is lost or sealed in between, and the duty holds at both ends of the pause. Otherwise nothing is proven.
 """
 
 from __future__ import annotations
@@ -19,21 +19,30 @@ from .implied import protocol_of
 from .matching import Matcher
 from .visibility import Visibility
 
-SOON = 32                  # messages after the beginning of a pause, by which it is known what holds
+SOON = 32  # messages after the beginning of a pause, by which it is known what holds
 Known = Callable[[Message], Mapping[str, Any]]
 Applies = Callable[[Message], bool | None]
 
 
 class Silent(NamedTuple):
-    since: Message             # the last one, or what the time is counted from
-    until: Message             # the one that came after all, or what shows that the sender was alive without it
-    allowed: float             # seconds, without the slack
+    since: Message  # the last one, or what the time is counted from
+    until: Message  # the one that came after all, or what shows that the sender was alive without it
+    allowed: float  # seconds, without the slack
     seconds: float
     came: bool
 
 
-def worst(step: Step, since: Message, here: Sequence[Message], matcher: Matcher, view: Visibility, bound: Mapping[str, Any],
-          applies: Applies, known: Known, clear: tuple[str, ...]) -> tuple[Silent | None, str]:
+def worst(
+    step: Step,
+    since: Message,
+    here: Sequence[Message],
+    matcher: Matcher,
+    view: Visibility,
+    bound: Mapping[str, Any],
+    applies: Applies,
+    known: Known,
+    clear: tuple[str, ...],
+) -> tuple[Silent | None, str]:
     """The pause that breaks the step most, one at the end before the others; else why none can be ruled out, if so.
 
     `here` are the messages among which the step has its place, `clear` the layers that were captured in clear as well.
@@ -42,11 +51,23 @@ def worst(step: Step, since: Message, here: Sequence[Message], matcher: Matcher,
     for pause in _pauses(step, since, here, matcher, view, bound, applies, known):
         doubt = _unproven(step, pause, matcher, view, bound, clear)
         (doubts if doubt else found).append(doubt or pause)
-    return (min(found, key=lambda pause: (pause.came, -pause.seconds)), "") if found else (None, doubts[0] if doubts else "")
+    return (
+        (min(found, key=lambda pause: (pause.came, -pause.seconds)), "")
+        if found
+        else (None, doubts[0] if doubts else "")
+    )
 
 
-def _pauses(step: Step, since: Message, here: Sequence[Message], matcher: Matcher, view: Visibility, bound: Mapping[str, Any],
-            applies: Applies, known: Known) -> Iterator[Silent]:
+def _pauses(
+    step: Step,
+    since: Message,
+    here: Sequence[Message],
+    matcher: Matcher,
+    view: Visibility,
+    bound: Mapping[str, Any],
+    applies: Applies,
+    known: Known,
+) -> Iterator[Silent]:
     """Every pause that is too long."""
     between: list[Message] = []
     for message in here:
@@ -63,13 +84,22 @@ def _pauses(step: Step, since: Message, here: Sequence[Message], matcher: Matche
         yield pause
 
 
-def _pause(step: Step, since: Message, after: Sequence[Message], matcher: Matcher, view: Visibility, applies: Applies, known: Known,
-           came: bool) -> Silent | None:
+def _pause(
+    step: Step,
+    since: Message,
+    after: Sequence[Message],
+    matcher: Matcher,
+    view: Visibility,
+    applies: Applies,
+    known: Known,
+    came: bool,
+) -> Silent | None:
     """The pause after `since`, if one of these messages shows that it was too long while the duty held all the time."""
+
     def allowed(message: Message) -> float:
         return _number(step.silence.longer_than, matcher, known(message))
 
-    first = next((m for m in islice(after, SOON) if allowed(m) > 0), None)         # what is acknowledged holds a moment later
+    first = next((m for m in islice(after, SOON) if allowed(m) > 0), None)  # what is acknowledged holds a moment later
     if first is None:
         return None
     seconds = allowed(first)
@@ -81,7 +111,9 @@ def _pause(step: Step, since: Message, after: Sequence[Message], matcher: Matche
     return Silent(since, until, seconds, (until.time - since.time) / 1e9, came)
 
 
-def _unproven(step: Step, pause: Silent, matcher: Matcher, view: Visibility, bound: Mapping[str, Any], clear: tuple[str, ...]) -> str:
+def _unproven(
+    step: Step, pause: Silent, matcher: Matcher, view: Visibility, bound: Mapping[str, Any], clear: tuple[str, ...]
+) -> str:
     """Why the message may have come all the same, out of sight; empty where it did not."""
     timeline, start, end = view.timeline, pause.since.time, pause.until.time
     if step.messages[0] in timeline.unseen:
@@ -92,8 +124,12 @@ def _unproven(step: Step, pause: Silent, matcher: Matcher, view: Visibility, bou
         return "other devices share the address, and nothing says whose messages are whose"
     peer = matcher.scope.host(step.dst or step.src or "", bound).addresses
     ends = set(timeline.device.addresses)
-    taps = {ref.capture for m in timeline.messages if {m.src.address, m.dst.address} & ends and {m.src.address, m.dst.address} & peer
-            for ref in (*m.frames, *m.copies)}
+    taps = {
+        ref.capture
+        for m in timeline.messages
+        if {m.src.address, m.dst.address} & ends and {m.src.address, m.dst.address} & peer
+        for ref in (*m.frames, *m.copies)
+    }
     early = {ref.capture for m in timeline.messages if m.time <= start for ref in (*m.frames, *m.copies)}
     late = {ref.capture for ref in (*pause.until.frames, *pause.until.copies)}
     if not taps & early & late:
@@ -106,7 +142,10 @@ def _may_be(step: Step, message: Message, matcher: Matcher, bound: Mapping[str, 
 
 
 def _begins_anew(step: Step, message: Message, matcher: Matcher) -> bool:
-    return any(message.kind in one.messages and (message.incomplete or matcher.pattern(one, message)) for one in step.silence.unless)
+    return any(
+        message.kind in one.messages and (message.incomplete or matcher.pattern(one, message))
+        for one in step.silence.unless
+    )
 
 
 def _number(value: float | Reference, matcher: Matcher, remembered: Mapping[str, Any]) -> float:

@@ -20,6 +20,7 @@ from .rule import (
     Reference,
     Repeat,
     Role,
+    Row,
     Rule,
     Sample,
     Silence,
@@ -157,6 +158,11 @@ class _Builder:
             arguments: tuple[Any, ...] = (self.condition(value),)
         elif test in ("all", "any"):
             arguments = tuple(self.condition(part) for part in value)
+        elif test == "row":
+            arguments = (
+                Row(_names(value["parameters"]), reference(value["table"]), tuple(value["by"]), value["column"],
+                    reference(value["in"]), value["since"]),
+            )
         else:
             arguments = tuple(reference(part) for part in (value if isinstance(value, list) else [value]))
         return Condition(test, arguments, self.place(data.mark))

@@ -346,6 +346,9 @@ class Meaning:
                 self.value(part, place, owner)
         elif test == "past":
             self.value(value, mark, owner)
+        elif test == "row":
+            self.target(value, owner, None)
+            self.reference(value["table"], value.keys_at["table"], owner)
         elif test == "expected":                                 # any procedure may be asked for
             pass
         elif test == "known":

@@ -50,9 +50,24 @@ class Check:
 class Condition:
     """`{same_host: [a, b]}`, `{known: x}`, `{not: ..}`: true, false or unknown."""
 
-    test: str                        # same_host, is_name, needs_lookup, known, equals, all, any, not, seen, refused, past, expected
+    test: str                        # same_host, is_name, needs_lookup, known, equals, all, any, not, seen, refused, past, expected, row
     arguments: tuple[Any, ...]       # Conditions for all/any/not; names, literals or References otherwise
     place: Place | None = None
+
+
+@dataclass(frozen=True, slots=True)
+class Row:
+    """Of `row`: an entry that the message reports, in a table of which a row says how entries of its kind are dealt with."""
+
+    parameters: tuple[str, ...] | Reference          # the entries of the message
+    table: Reference                                 # $device.<name>, kept with `each: true`
+    by: tuple[str, ...]                              # the columns that both have: a row is about the entries that agree with it
+    column: str                                      # of the table
+    values: tuple[Any, ...]                          # one of which stands there
+    since: str                                       # the entries' column that says when it happened
+
+    def __str__(self) -> str:
+        return f"an entry of {self.parameters if isinstance(self.parameters, Reference) else ', '.join(self.parameters)}"
 
 
 @dataclass(frozen=True, slots=True)

@@ -226,6 +226,7 @@ _PHRASES = {                             # a test that holds, and one that does 
     "seen": ("{} was seen", "{} was not seen"),
     "refused": ("{} was refused", "{} was not refused"),
     "equals": ("{} = {}", "{} differs from {}"),
+    "row": ("the table says so of {}", "the table does not say so of {}"),
     "past": ("{} has come", "{} has not come"),
     "expected": ("{} was asked for", "{} was not asked for"),
 }
