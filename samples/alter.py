@@ -32,6 +32,9 @@ ATTRIBUTES = """<cwmp:SetParameterAttributes><ParameterList soap-enc:arrayType="
 <SetParameterAttributesStruct><Name>Device.FaultMgmt.QueuedEvent.</Name><NotificationChange>true</NotificationChange>\
 <Notification>1</Notification><AccessListChange>false</AccessListChange><AccessList soap-enc:arrayType="xsd:string[0]"/>\
 </SetParameterAttributesStruct></ParameterList></cwmp:SetParameterAttributes>"""
+THROTTLE = """<cwmp:SetParameterValues><ParameterList soap-enc:arrayType="cwmp:ParameterValueStruct[1]"><ParameterValueStruct>\
+<Name>Device.ManagementServer.DefaultActiveNotificationThrottle</Name><Value xsi:type="xsd:unsignedInt">60</Value>\
+</ParameterValueStruct></ParameterList><ParameterKey></ParameterKey></cwmp:SetParameterValues>"""
 TABLE = """<cwmp:GetParameterValues><ParameterNames soap-enc:arrayType="xsd:string[1]">\
 <string>Device.FaultMgmt.SupportedAlarm.</string></ParameterNames></cwmp:GetParameterValues>"""
 ALARMS = (("Communications Alarm", "Loss Of Signal", "Iuh SCTP association lost", "Critical", "2 Logged"),
@@ -322,6 +325,10 @@ def alarms() -> None:
     inner.say_instead(b":SetParameterValues></", TABLE)
     inner.say_instead(b":SetParameterValuesResponse>", f"""<cwmp:GetParameterValuesResponse><ParameterList \
 soap-enc:arrayType="cwmp:ParameterValueStruct[{len(cells)}]">{structs}</ParameterList></cwmp:GetParameterValuesResponse>""")
+    inner.write(path)
+
+    inner, path = beside("ts32.583/5.5.1/pass", "ts32.583/5.5.2/throttle")
+    inner.say_instead(b":SetParameterValues></", THROTTLE)
     inner.write(path)
 
     inner, path = beside("ts32.583/5.5.2/pass", "ts32.583/5.5.2/after-the-table")

@@ -15,6 +15,8 @@ def taken(binding: Binding, message: Message, scope: Scope, bound: Mapping[str, 
     """The value that a `bind` or `remember` takes out of a message, ABSENT if it is not there."""
     if binding.source == "value":
         return scope.resolve(binding.value, bound) if isinstance(binding.value, Reference) else binding.value
+    if binding.source == "time":
+        return message.time
     names = scope.resolve(binding.names, bound) if isinstance(binding.names, Reference) else binding.names
     if names is ABSENT:
         return ABSENT

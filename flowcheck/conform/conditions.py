@@ -9,8 +9,10 @@ from typing import Any
 from ..rulebook.rule import Condition, Reference
 from . import rows
 from .checks import equals
-from .fields import ABSENT
+from .fields import ABSENT, listed
 from .scope import NOBODY, Host, Scope
+
+TICK = 1_000_000_000        # ns: who counts whole seconds may be one short
 
 
 def holds(condition: Condition, scope: Scope, bound: Mapping[str, Any], seen: frozenset[str]) -> bool | None:
@@ -37,6 +39,8 @@ def holds(condition: Condition, scope: Scope, bound: Mapping[str, Any], seen: fr
             return str(arguments[0]) in scope.expected
         case "row":
             return rows.reported(arguments[0], scope)
+        case "sooner":
+            return _is_sooner(*(scope.resolve(a, bound) if isinstance(a, Reference) else a for a in arguments), now=scope.now)
         case "known":
             return _is_known(arguments[0], scope, bound)
         case "equals":
@@ -56,6 +60,14 @@ def _nanoseconds(moment: str) -> int:
     """A time of a site profile, UTC where it names no zone."""
     parsed = datetime.fromisoformat(moment)
     return int((parsed if parsed.tzinfo else parsed.replace(tzinfo=timezone.utc)).timestamp()) * 1_000_000_000
+
+
+def _is_sooner(moment: Any, seconds: Any, now: int | None) -> bool:
+    """Have certainly fewer seconds passed since? Not where one of them is unknown; of several numbers the least counts."""
+    try:
+        return now is not None and (now - int(moment) + TICK) < min(float(one) for one in listed(seconds)) * 1e9
+    except (TypeError, ValueError):
+        return False
 
 
 def _is_known(name: Any, scope: Scope, bound: Mapping[str, Any]) -> bool:

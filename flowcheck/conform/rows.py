@@ -2,8 +2,8 @@
 
 The message's parameters and those of the table are taken together by what stands before their last part: the
 entry `ExpeditedEvent.3.` and the row `SupportedAlarm.2.`. A row is about the entries that agree with it in the columns
-`by`; one that is empty there, or `*`, is about all (TR-196 FaultMgmt.SupportedAlarm). Nothing is concluded of an entry that happened
-before what the row says was known, nor where a row that may be about it as well says something else, or nothing.
+`by`; one that is empty there, or `*`, is about all (TR-196 FaultMgmt.SupportedAlarm). Nothing is concluded of an entry
+that happened before what the row says was known, nor where a row that may be about it says something else, or nothing.
 """
 
 from __future__ import annotations

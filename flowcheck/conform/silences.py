@@ -1,9 +1,9 @@
 """What shall not stay away: a forbidden step with `silence` is broken by the absence of its message.
 
 From the last message of the steps before it on, the message comes again and again, and no pause between two of them,
-nor the one at the end, is longer than `longer_than` and `slack` together. A pause counts only where the capture could have
-shown the message: where a tap that recorded these two hosts with each other goes on to record the sender when the time
-is over, nothing is lost or sealed in between, and the duty holds at both ends of the pause. Otherwise nothing is proven.
+nor the one at the end, is longer than `longer_than` and `slack` together. A pause counts only where the capture could
+have shown the message: where a tap that recorded these two hosts with each other goes on to record the sender when the
+time is over, nothing is lost or sealed in between, and the duty holds at both ends. Otherwise nothing is proven.
 """
 
 from __future__ import annotations

@@ -181,6 +181,8 @@ def _binding(name: str, source: Any) -> Binding:
         return Binding(name, "field", (source,))
     if "value" in source:
         return Binding(name, "value", (), value=reference(source["value"]))
+    if "time" in source:
+        return Binding(name, "time", ())
     target = next(word for word in _TARGETS if word in source)
     return Binding(name, target.removesuffix("s"), _names(source[target]), source.get("take"), source.get("each", False))
 

@@ -229,6 +229,8 @@ class Meaning:
             self.field(source, mark, owner, key, kinds)
         elif "value" in source:
             self.value(source["value"], mark, owner)
+        elif "time" in source:
+            pass
         else:
             self.target(source, owner, kinds)
 
@@ -341,7 +343,7 @@ class Meaning:
         elif test in ("seen", "refused"):
             if value not in self.steps:
                 self.no_step(test, value, mark, owner)
-        elif test == "equals":
+        elif test in ("equals", "sooner"):
             for part, place in _entries(value):
                 self.value(part, place, owner)
         elif test == "past":

@@ -50,7 +50,7 @@ class Check:
 class Condition:
     """`{same_host: [a, b]}`, `{known: x}`, `{not: ..}`: true, false or unknown."""
 
-    test: str                        # same_host, is_name, needs_lookup, known, equals, all, any, not, seen, refused, past, expected, row
+    test: str                        # same_host, is_name, needs_lookup, known, equals, all, any, not, seen, refused, past, expected, row, sooner
     arguments: tuple[Any, ...]       # Conditions for all/any/not; names, literals or References otherwise
     place: Place | None = None
 
@@ -91,7 +91,7 @@ class Binding:
     """`bind` and `remember`: a value taken out of the matched message."""
 
     name: str                        # "segw_initial.address", "hnb_gw"
-    source: str                      # "field", "parameter", or "value" for a value that stands in the rule
+    source: str                      # "field", "parameter", "value": one that stands in the rule, "time": the message's, ns
     names: tuple[str, ...] | Reference
     take: str | None = None          # "host", "port", "path" of a URL, a member of the value; None: the value itself
     each: bool = False               # facts: kept for every parameter by its name

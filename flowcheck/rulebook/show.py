@@ -227,6 +227,7 @@ _PHRASES = {                             # a test that holds, and one that does 
     "refused": ("{} was refused", "{} was not refused"),
     "equals": ("{} = {}", "{} differs from {}"),
     "row": ("the table says so of {}", "the table does not say so of {}"),
+    "sooner": ("less than {1} s after {0}", "{1} s after {0} or later"),
     "past": ("{} has come", "{} has not come"),
     "expected": ("{} was asked for", "{} was not asked for"),
 }
