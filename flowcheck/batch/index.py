@@ -54,9 +54,9 @@ def packed(observation: Observation) -> bytes:
     endpoints: dict[Endpoint, int] = {}
     layers: dict[tuple[str, ...], int] = {}
     kinds: dict[str, int] = {}
-    messages = [(kinds.setdefault(m.kind, len(kinds)), m.time, _flat(m.frames), endpoints.setdefault(m.src, len(endpoints)),
+    messages = [[kinds.setdefault(m.kind, len(kinds)), m.time, _flat(m.frames), endpoints.setdefault(m.src, len(endpoints)),
                  endpoints.setdefault(m.dst, len(endpoints)), m.stream, layers.setdefault(m.layers, len(layers)), dict(m.fields),
-                 m.exchange, m.transaction, m.answers, _flat(m.copies), m.repeats, [tuple(p) for p in m.problems], m.incomplete, m.session)
+                 m.exchange, m.transaction, m.answers, _flat(m.copies), m.repeats, [tuple(p) for p in m.problems], m.incomplete, m.session]
                 for m in observation.messages]
     captures = [[c.path, c.sha256, c.packets, c.first, c.last, c.grade, list(c.remarks), dict(c.undecoded), c.format, c.truncated]
                 for c in observation.captures]
@@ -64,7 +64,7 @@ def packed(observation: Observation) -> bytes:
                dict(o.fields)] for o in observation.opaque]
     gaps = [[g.start, g.end, g.reason, g.stream, g.capture] for g in observation.gaps]
     whole = [FORMAT, captures, [list(e) for e in endpoints], [list(names) for names in layers], list(kinds),
-             [list(m) for m in messages], opaque, gaps, list(observation.window) if observation.window else None,
+             messages, opaque, gaps, list(observation.window) if observation.window else None,
              list(observation.taps), [[*limit[:4], sorted(limit.hosts), limit.own] for limit in observation.limits],
              [[tap, *window] for tap, window in observation.windows.items()]]
     data = msgpack.packb(whole, default=_unusual, strict_types=True, unicode_errors="surrogatepass")
@@ -98,7 +98,7 @@ def unpacked(data: bytes) -> Observation:
 
 
 def _flat(frames: Sequence[FrameRef]) -> list[int]:
-    return [number for ref in frames for number in ref]
+    return list(frames[0]) if len(frames) == 1 else [number for ref in frames for number in ref]
 
 
 def _refs(flat: list[int]) -> tuple[FrameRef, ...]:

@@ -17,7 +17,8 @@ from typing import Any, NamedTuple
 from .. import __version__
 
 _PACKAGE = Path(__file__).parent.parent
-_DECODING = ("capture", "decode", "decrypt", "observe", "model.py", "sealed.py", "batch/index.py")
+_DECODING = (
+    "capture", "decode", "decrypt", "observe", "session/clocks.py", "session/copies.py", "model.py", "sealed.py", "batch/index.py")
 
 
 class Recipe(NamedTuple):
