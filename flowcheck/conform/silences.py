@@ -99,11 +99,14 @@ def _pause(
     def allowed(message: Message) -> float:
         return _number(step.silence.longer_than, matcher, known(message))
 
+    slack = _number(step.silence.slack, matcher, {})
+    if not after or after[-1].time - since.time <= slack * 1e9:
+        return None
     first = next((m for m in islice(after, SOON) if allowed(m) > 0), None)  # what is acknowledged holds a moment later
     if first is None:
         return None
     seconds = allowed(first)
-    over = first.time + round((seconds + _number(step.silence.slack, matcher, {})) * 1e9)
+    over = first.time + round((seconds + slack) * 1e9)
     device = view.timeline.device.addresses
     until = next((m for m in (after[-1:] if came else after) if m.time > over and m.src.address in device), None)
     if until is None or allowed(until) != seconds or not (applies(first) and applies(until)):
