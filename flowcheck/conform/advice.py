@@ -143,6 +143,11 @@ def _steady(one: _Open) -> list[str]:
     return [f"Capture again with a clock that is not set meanwhile (let NTP settle first): {_command(one.view)}."]
 
 
+def _one_clock(one: _Open) -> list[str]:
+    return ["Capture again with the clocks of all taps set by one source (NTP or PTP), and none set while capturing; if the "
+            "difference is known, give it as `--clock FILE=SECONDS`."]
+
+
 def _unbroken(one: _Open) -> list[str]:
     return [f"Capture without a break, in files that follow each other (`-G`, `-C`): {_command(one.view)}."]
 
@@ -233,7 +238,7 @@ _HELP: tuple[tuple[str, Callable[[_Open], list[str]]], ...] = (     # words of a
     ("capture ends", _run_on),
     ("how the connection ended", _to_the_end),
     ("only one direction", _both_ways),
-    (UNCERTAIN, _steady), (UNCOVERED, _unbroken),
+    ("by a tap whose clock", _one_clock), (UNCERTAIN, _steady), (UNCOVERED, _unbroken),
     ("missing from the capture", _lossless), ("not in the capture", _lossless), ("lost by the capture", _lossless),
     ("may have lost it", _lossless), ("but not what it answers", _lossless),
     ("other devices share", _in_front),

@@ -33,6 +33,7 @@ from .reasons import Evidence, Reason, reason
 from .rounds import asked_again, passed_over
 from .several import excused, is_one
 from .silences import Silent
+from .taps import misplaced
 from .visibility import Visibility
 
 ANOTHER = "; another host did it"
@@ -57,6 +58,7 @@ class Explanation:
         self.at: dict[int, str] = {}                   # id of message -> step
         self.beyond: list[Message] = []                # messages after the attempt that it forbids
         self._failed = False
+        self._misplaced: dict[str | None, str] = {}    # steps that may have been done when a tap with another clock says
         self._open: tuple[Step, Move] | None = None    # a repeated request at the end that nothing answers
         self._matched_before: list[Message] = []
 
@@ -232,6 +234,10 @@ class Explanation:
         elif trailing and self._open is not None:
             self._missing(*self._open, trailing)
             self._state(step, "missing", "not reached, after the failure above")
+        elif why := self._misplaced.get(step.answers) or misplaced(step, move, self.reading, self.view.timeline, self.matcher):
+            self._misplaced[step.step] = why           # and so may be its answer
+            self._state(step, "not_observable", why)
+            return unseen or trailing
         else:
             self._missing(step, move, trailing)
         return unseen
