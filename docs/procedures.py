@@ -51,13 +51,15 @@ def _row(rule: Rule) -> str:
     verdicts = Counter(sample.verdict for sample in rule.samples)
     counts = ", ".join(str(verdicts[verdict]) for verdict in ("pass", "fail", "inconclusive"))
     reports = ", ".join(f"[{_short(path, rule)}](../reports/{path.name})" for path in _reports(rule))
-    cells = (rule.document, rule.clause, f"[{rule.title}](#{_anchor(rule)})", rule.status, f"[`{_file(rule).name}`](../{_file(rule)})",
+    cells = (rule.document, rule.clause, f"[{rule.title}](#{_anchor(rule)})", rule.status,
+             f"[`{_file(rule).name}`](../{_file(rule)})",
              str(seen), str(len(rule.steps()) - seen), counts, reports)
     return f"| {' | '.join(cells)} |"
 
 
 def _section(rule: Rule) -> str:
-    lines = [f"\n## {_heading(rule)}\n", f"{rule.describe}\n", "| step | what | message | where it can be seen |", "| --- | --- | --- | --- |"]
+    lines = [f"\n## {_heading(rule)}\n", f"{rule.describe}\n", "| step | what | message | where it can be seen |",
+             "| --- | --- | --- | --- |"]
     return "\n".join([*lines, *(f"| {step.cite} | {step.title} | {_messages(step)} | {_sight(step, free)} |"
                                 for step, free in _steps(rule.items))]) + "\n"
 

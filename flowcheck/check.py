@@ -28,7 +28,8 @@ from .session.timeline import timelines
 
 def check(captures: Sequence[str], *, rules: Sequence[str] = (), site: str | None = None, keys: Sequence[str] = (),
           procedures: Sequence[str] = (), decode_as: dict[tuple[str, int], str] | None = None, command: str = "",
-          progress: Any = None, clocks: Mapping[str, int] | None = None, ring: Any = None) -> tuple[Result, Observation]:
+          progress: Any = None, clocks: Mapping[str, int] | None = None,
+          ring: Any = None) -> tuple[Result, Observation]:
     """Judges one observation. Raises CaptureError, RuleError, SiteError, KeyFileError or UsageError.
 
     `ring` is the key ring to use where the caller has made one of `keys` already.
@@ -44,7 +45,8 @@ def check(captures: Sequence[str], *, rules: Sequence[str] = (), site: str | Non
     return judged(observation, book, profile, procedures, command, keys), observation
 
 
-def judged(observation: Observation, book: Sequence[Rule], profile: Any, procedures: Sequence[str] = (), command: str = "",
+def judged(observation: Observation, book: Sequence[Rule], profile: Any, procedures: Sequence[str] = (),
+           command: str = "",
            keys: Sequence[str] = ()) -> Result:
     """The verdicts of an observation that has been read already; `keys` are for rule steps that ask Wireshark."""
     today = datetime.now(timezone.utc)
@@ -71,7 +73,8 @@ def judged(observation: Observation, book: Sequence[Rule], profile: Any, procedu
                                         lacking(book, attempts)))
     digest = hashlib.sha256("".join(sorted(rule.digest for rule in book)).encode()).hexdigest()
     tool = {"version": __version__, "rules": f"sha256:{digest}", "site": profile.name}
-    return Result(with_losses(observation, found), tuple(devices), tool, command, int(today.timestamp() * 1e9), observation.opaque)
+    return Result(with_losses(observation, found), tuple(devices), tool, command, int(today.timestamp() * 1e9),
+                  observation.opaque)
 
 
 def key_ring(paths: Sequence[str]) -> Any:

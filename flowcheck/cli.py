@@ -17,7 +17,8 @@ from .commands import NAMES
 from .commands.common import EXIT_INTERRUPTED, EXIT_OK, EXIT_UNREADABLE, EXIT_USAGE
 from .errors import CaptureError, FlowcheckError
 
-# Objects made and still alive before cycles are looked for. Messages, findings and pages hold none, and stay alive: with
+# Objects made and still alive before cycles are looked for. Messages, findings and pages hold none, and stay alive:
+# with
 # Python's own 700 a third of a run with many devices went into walking them again and again.
 COLLECT_AFTER = 500_000
 

@@ -44,7 +44,8 @@ def _session_ends(messages: Iterable[Message]) -> list[Message]:
 def _json_line(message: Message, names: list[str]) -> str:
     capture = message.frames[-1].capture
     shown = {
-        "kind": message.kind, "time": iso(message.time), "frames": [r.number for r in message.frames if r.capture == capture],
+        "kind": message.kind, "time": iso(message.time),
+        "frames": [r.number for r in message.frames if r.capture == capture],
         "capture": names[capture], "src": message.src.address, "sport": message.src.port, "dst": message.dst.address,
         "dport": message.dst.port, "layers": message.layers, "fields": message.fields,
         "problems": [{"offset": p.offset, "text": p.text} for p in message.problems],
@@ -81,7 +82,8 @@ def iso(time: int) -> str:
 def _wanted(message: Message, kinds: list[str], span: tuple[int, int] | None) -> bool:
     if span is not None and not span[0] <= message.time <= span[1]:
         return False
-    return not kinds or any(message.kind == k or message.kind.startswith(k.removesuffix("*").removesuffix(".") + ".") for k in kinds)
+    return not kinds or any(message.kind == k or message.kind.startswith(k.removesuffix("*").removesuffix(".") + ".")
+                            for k in kinds)
 
 
 def _span(text: str | None) -> tuple[int, int] | None:
@@ -113,4 +115,5 @@ def _tell(observation: Any) -> None:
     for info in observation.captures:
         total.update(info.undecoded)
     if total:
-        print("flowcheck: seen and not decoded (packets): " + ", ".join(f"{k} {n}" for k, n in total.most_common(12)), file=sys.stderr)
+        print("flowcheck: seen and not decoded (packets): " + ", ".join(f"{k} {n}" for k, n in total.most_common(12)),
+              file=sys.stderr)

@@ -102,7 +102,8 @@ class Context:
     stream: int = 0                       # identifies the UDP flow, TCP connection or SCTP association
     missing: int = 0                      # octets cut from the end by the snap length
     exchange: int | None = None           # number of the HTTP exchange that carries the bytes, in its stream
-    carrier: Mapping[str, Any] = field(default_factory=dict)   # what the carrying protocol says: content type, path, PPID
+    # what the carrying protocol says: content type, path, PPID
+    carrier: Mapping[str, Any] = field(default_factory=dict)
     secrets: Secrets | None = None
 
     def message(self, kind: str, fields: Mapping[str, Any], problems: tuple[Problem, ...] = (), *,
@@ -285,12 +286,15 @@ class Timeline:
     opaque: tuple[Opaque, ...]
     window: tuple[int, int]               # first and last packet of the observation
     gaps: tuple[Gap, ...] = ()
-    links: frozenset[frozenset[str]] = frozenset()   # every two addresses the observation saw talking, the device's or not
+    # every two addresses the observation saw talking, the device's or not
+    links: frozenset[frozenset[str]] = frozenset()
     protocols: frozenset[str] = frozenset()   # every protocol it saw
     unseen: Mapping[str, str] = field(default_factory=dict)   # message kinds that nobody could look for, and why
-    lost: Mapping[FrameRef, tuple[int, int]] = field(default_factory=dict)   # last frame of what one tap saw and another never: both taps
+    # last frame of what one tap saw and another never: both taps
+    lost: Mapping[FrameRef, tuple[int, int]] = field(default_factory=dict)
     taps: Mapping[int, str] = field(default_factory=dict)     # their names
-    torn: frozenset[frozenset[str]] = frozenset()    # links with a TCP connection of which the capture has the beginning alone
+    # links with a TCP connection of which the capture has the beginning alone
+    torn: frozenset[frozenset[str]] = frozenset()
     nobodys: frozenset[str] = frozenset()  # protocols spoken at its shared addresses by who knows whom
 
 
@@ -376,7 +380,8 @@ class AttemptResult:
     events: tuple[Event, ...] = ()
     roles: tuple[tuple[str, str], ...] = ()   # (role, host) in the order of the ladder
     advice: tuple[str, ...] = ()          # what would decide an inconclusive verdict
-    limits: tuple[str, ...] = ()          # what is known to limit this verdict: the remarks on the captures that touch it
+    # what is known to limit this verdict: the remarks on the captures that touch it
+    limits: tuple[str, ...] = ()
 
 
 UNKNOWN = "unknown"                     # id of the entry for what belongs to no device

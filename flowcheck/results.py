@@ -19,7 +19,8 @@ if TYPE_CHECKING:
     import pandas
 
 IDENTITY = ("manufacturer", "oui", "product_class", "serial_number", "private_id", "imsi", "hnb_id", "enb_id")
-ATTEMPTS = ("path", "device", *IDENTITY, "procedure", "title", "verdict", "started", "ended", "seconds", "cause", "side",
+ATTEMPTS = ("path", "device", *IDENTITY, "procedure", "title", "verdict", "started", "ended", "seconds",
+            "cause", "side",
             "diagnosis", "findings")
 FINDINGS = ("path", "device", "procedure", "code", "kind", "severity", "step", "cite", "clause", "side", "frames",
             "expected", "observed", "hint", "waived")

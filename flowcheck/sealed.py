@@ -37,7 +37,8 @@ def sealed(cls: type) -> type:
         raise FrozenInstanceError(f"cannot change field {name!r}")
 
     scope: dict[str, Any] = {"unsealed": unsealed, "blank": object.__new__}
-    exec(_BUT.format(copied="".join(f"    made.{name} = self.{name}\n" for name in unsealed.__dataclass_fields__)), scope)
+    exec(_BUT.format(copied="".join(f"    made.{name} = self.{name}\n" for name in unsealed.__dataclass_fields__)),
+         scope)
     return type(cls.__name__, (unsealed,), {
         "__slots__": (), "__module__": cls.__module__, "__qualname__": cls.__qualname__, "__doc__": cls.__doc__,
         "__new__": new, "__init__": object.__init__, "__setattr__": refuse, "__delattr__": refuse, "but": scope["but"],

@@ -27,7 +27,8 @@ FAULT = """<SOAP-ENV:Fault><faultcode>{side}</faultcode><faultstring>CWMP fault<
 
 PARAMETER_FAULT = FAULT.replace("</cwmp:Fault>", "<SetParameterValuesFault><ParameterName>{name}</ParameterName><FaultCode>{code}</FaultCode>\
 <FaultString>{text}</FaultString></SetParameterValuesFault></cwmp:Fault>").replace(
-    "<FaultCode>{code}</FaultCode><FaultString>{text}", "<FaultCode>9003</FaultCode><FaultString>Invalid arguments", 1).replace("{side}", "Client")
+    "<FaultCode>{code}</FaultCode><FaultString>{text}", "<FaultCode>9003</FaultCode><FaultString>Invalid arguments",
+    1).replace("{side}", "Client")
 ATTRIBUTES = """<cwmp:SetParameterAttributes><ParameterList soap-enc:arrayType="cwmp:SetParameterAttributesStruct[1]">\
 <SetParameterAttributesStruct><Name>Device.FaultMgmt.QueuedEvent.</Name><NotificationChange>true</NotificationChange>\
 <Notification>1</Notification><AccessListChange>false</AccessListChange><AccessList soap-enc:arrayType="xsd:string[0]"/>\
@@ -48,7 +49,8 @@ class Capture:
 
     def __init__(self, path: Path):
         self.frames = list(rdpcap(str(path)))
-        self.shifts: dict[tuple, list[tuple[int, int]]] = defaultdict(list)   # direction -> (sequence number, octets more)
+        # direction -> (sequence number, octets more)
+        self.shifts: dict[tuple, list[tuple[int, int]]] = defaultdict(list)
 
     def payload(self, index: int) -> bytes:
         frame = self.frames[index]
@@ -135,7 +137,8 @@ def ike_only(source: Path, target: Path) -> None:
     target.parent.mkdir(parents=True, exist_ok=True)
     with PcapWriter(str(target), sync=True) as out:
         for frame in rdpcap(str(source)):
-            if UDP in frame and 4500 in (frame[UDP].sport, frame[UDP].dport) and not bytes(frame[UDP].payload).startswith(bytes(4)):
+            if UDP in frame and 4500 in (frame[UDP].sport,
+                                         frame[UDP].dport) and not bytes(frame[UDP].payload).startswith(bytes(4)):
                 continue
             out.write(frame)
 
@@ -153,7 +156,8 @@ def without_connection(source: Path, target: Path, needle: bytes) -> None:
 
 def _next_end(capture: Capture, start: int) -> int:
     """Index of the next frame that closes a TCP connection."""
-    return next(i for i in range(start, len(capture.frames)) if TCP in capture.frames[i] and "F" in capture.frames[i][TCP].flags)
+    return next(i for i in range(start, len(capture.frames)) if TCP in capture.frames[i]
+                and "F" in capture.frames[i][TCP].flags)
 
 
 def beside(source: str, target: str) -> tuple[Capture, Path]:
@@ -199,7 +203,8 @@ def registration() -> None:
 
     inner, path = beside("ts32.583/5.2.1/pass", "ts32.583/5.2.1/spv-fault")
     inner.say_instead(b":SetParameterValuesResponse>", PARAMETER_FAULT.format(
-        name="Device.Services.FAPService.1.FAPControl.UMTS.Gateway.FAPGWServer1", code=9007, text="Invalid parameter value"))
+        name="Device.Services.FAPService.1.FAPControl.UMTS.Gateway.FAPGWServer1", code=9007,
+        text="Invalid parameter value"))
     inner.cut(_next_end(inner, inner.find(b"9007")))
     inner.write(path)
 
@@ -218,7 +223,8 @@ def machines() -> None:
 def gateways() -> None:
     source, target = HERE / "tr23.700-24/6.x.1.4/pass", HERE / "tr23.700-24/6.x.1.4/third-of-three-unanswered"
     frames = rdpcap(str(source / "gw_north.pcap"))
-    last = next(i for i in reversed(range(len(frames))) if TCP in frames[i] and frames[i][TCP].dport == 443 and len(frames[i]) > 200)
+    last = next(i for i in reversed(range(len(frames))) if TCP in frames[i] and frames[i][TCP].dport == 443
+                and len(frames[i]) > 200)
     (target / "keys").mkdir(parents=True, exist_ok=True)
     with PcapWriter(str(target / "gw_north.pcap"), sync=True) as out:
         for frame in [*frames[:last + 1], _reset_by_the_other(frames[last])]:
@@ -248,7 +254,8 @@ def downloads() -> None:
 
     inner, path = beside("ts32.583/5.3.1/pass-http", "ts32.583/5.3.1/order-refused")
     inner.say_instead(b":DownloadResponse>", FAULT.format(side="Server", code=9013, text="Unsupported protocol"))
-    end = next(i for i in range(inner.find(b"9013"), len(inner.frames)) if TCP in inner.frames[i] and "F" in inner.frames[i][TCP].flags)
+    end = next(i for i in range(inner.find(b"9013"), len(inner.frames)) if TCP in inner.frames[i]
+               and "F" in inner.frames[i][TCP].flags)
     inner.cut(end)
     inner.write(path)
 
@@ -275,7 +282,8 @@ def deprovisioning() -> None:
 
     inner, path = beside("ts32.583/5.4-set-parameters/pass", "ts32.583/5.4-set-parameters/not-writable")
     inner.say_instead(b":SetParameterValuesResponse>", PARAMETER_FAULT.format(
-        name="Device.Services.FAPService.1.FAPControl.UMTS.Gateway.SecGWServer1", code=9008, text="Non-writable parameter"))
+        name="Device.Services.FAPService.1.FAPControl.UMTS.Gateway.SecGWServer1", code=9008,
+        text="Non-writable parameter"))
     inner.write(path)
 
     inner, path = beside("ts32.583/5.4-set-parameters/pass", "ts32.583/5.4-set-parameters/spv-reset")
@@ -347,7 +355,8 @@ def performance_files() -> None:
     inner.write(path)
 
     inner, path = beside("ts32.583/5.6.1/upload-while-off", "ts32.583/5.6.1/switched-off-later")
-    response = inner.find(b":SetParameterValuesResponse>", inner.find(b"Config.1.Enable</Name><Value xsi:type=\"xsd:boolean\">0<"))
+    response = inner.find(b":SetParameterValuesResponse>",
+                          inner.find(b"Config.1.Enable</Name><Value xsi:type=\"xsd:boolean\">0<"))
     inner.replace(response, b"<Status>0</Status>", b"<Status>1</Status>")
     inner.write(path)
 
@@ -355,7 +364,8 @@ def performance_files() -> None:
     inner.cut(inner.find(b"Config.1.Enable</Name><Value xsi:type=\"xsd:boolean\">0<"))
     last = max(i for i in range(len(inner.frames)) if b"<EventCode>" in inner.payload(i))
     opened = max(i for i in range(last) if TCP in inner.frames[i] and inner.frames[i][TCP].flags == "S")
-    for frame in inner.frames[opened:]:                    # the next session comes 20 minutes later, and no upload before it
+    # the next session comes 20 minutes later, and no upload before it
+    for frame in inner.frames[opened:]:
         frame.time += 1200
     inner.write(path)
 

@@ -85,7 +85,8 @@ def _transport(body: bytes, protocol: int, guise: Guise, from_it: bool, to_it: b
     if protocol == UDP and body[6:8] == b"\0\0":
         return head + payload
     head = head[:place] + bytes(2) + head[place + 2:]
-    value = checksum(b"".join((*now, struct.pack("!BBH", 0, protocol, len(head) + len(payload)), head, payload))) or 0xFFFF
+    value = checksum(b"".join((*now, struct.pack("!BBH", 0, protocol, len(head) + len(payload)), head,
+                               payload))) or 0xFFFF
     return head[:place] + value.to_bytes(2, "big") + head[place + 2:] + payload
 
 
@@ -133,7 +134,8 @@ def udp(src: str, dst: str, sport: int, dport: int, data: bytes, macs: tuple[byt
 def dhcp_ack(address: str, mac: bytes, server: str = "192.168.0.1") -> bytes:
     """A server leases an address (RFC 2131)."""
     given, by = IPv4Address(address).packed, IPv4Address(server).packed
-    data = b"".join((b"\2\1\6\0", mac[2:], bytes(8), given, by, bytes(4), mac, bytes(10 + 64 + 128), b"\x63\x82\x53\x63",
+    data = b"".join((b"\2\1\6\0", mac[2:], bytes(8), given, by, bytes(4), mac, bytes(10 + 64 + 128),
+                     b"\x63\x82\x53\x63",
                      b"\x35\1\5", b"\x36\4", by, b"\x33\4\0\0\x0e\x10", b"\xff"))
     return udp(server, address, 67, 68, data, (mac, ROUTER))
 

@@ -44,7 +44,8 @@ def write_pcap(path: Path, frames: list[Frame]) -> None:
     with open(path, "wb") as file:
         file.write(struct.pack("<IHHiIII", 0xA1B23C4D, 2, 4, 0, 0, 262144, link))
         for frame in frames:
-            file.write(struct.pack("<IIII", *divmod(frame.time, 1_000_000_000), len(frame.data), frame.original_length) + frame.data)
+            file.write(struct.pack("<IIII", *divmod(frame.time, 1_000_000_000), len(frame.data), frame.original_length)
+                       + frame.data)
 
 
 def one_packet(frames: list[Frame], dice: random.Random) -> list[Frame]:
@@ -133,10 +134,12 @@ def company(frames: list[Frame], dice: random.Random) -> list[Frame]:
     for number in range(dice.randint(20, 200)):
         port = dice.choice((53, 123, 5060, 1900, 443))
         name = b"\x04host\x07example\0"
-        payload = struct.pack(">HHHHHH", number, 0x0100, 1, 0, 0, 0) + name + b"\0\1\0\1" if port == 53 else dice.randbytes(dice.randint(8, 200))
+        payload = struct.pack(">HHHHHH", number, 0x0100, 1, 0, 0,
+                              0) + name + b"\0\1\0\1" if port == 53 else dice.randbytes(dice.randint(8, 200))
         datagram = struct.pack(">HHHH", 20_000 + number, port, 8 + len(payload), 0) + payload
         ends = bytes((192, 0, 2, 200 + number % 50)) + bytes((192, 0, 2, 199))
-        data = _HEADERS[frames[0].link] + struct.pack(">BBHHHBBH", 0x45, 0, 20 + len(datagram), number, 0, 64, 17, 0) + ends + datagram
+        data = _HEADERS[frames[0].link] + struct.pack(">BBHHHBBH", 0x45, 0, 20 + len(datagram), number, 0, 64, 17,
+                                                      0) + ends + datagram
         noise.append(dice.choice(frames)._replace(data=data, original_length=len(data)))
     return sorted([*frames, *noise], key=lambda frame: frame.time)
 
@@ -168,7 +171,8 @@ def scenarios(roots: list[Path], only: str, rules: list[str]) -> Iterator[Scenar
                 captures = [folder / c["file"] for c in truth["captures"]]
                 site = folder / "site.yaml" if (folder / "site.yaml").exists() else None
                 strict = any(f.get("level", "must") != "should" for f in truth.get("faults", []))
-                named = {"ts32.583-" + p if not p.startswith("t") else p for p in str(truth["procedure"]).replace(" ", "").split("+")}
+                named = {"ts32.583-" + p if not p.startswith("t") else p
+                         for p in str(truth["procedure"]).replace(" ", "").split("+")}
                 yield _scenario(folder.name, captures, keys, site, frozenset(named) if strict else frozenset(), rules)
     if roots:
         return
@@ -177,25 +181,31 @@ def scenarios(roots: list[Path], only: str, rules: list[str]) -> Iterator[Scenar
         name = f"{trial.rule.procedure} {os.path.commonpath(sample.captures)}"
         if only in name:
             yield _scenario(name, [directory / p for p in sample.captures], [directory / p for p in sample.keys],
-                            directory / sample.site if sample.site else None, frozenset({trial.rule.procedure} if sample.verdict == "fail" else ()), rules)
+                            directory / sample.site if sample.site else None,
+                            frozenset({trial.rule.procedure} if sample.verdict == "fail" else ()), rules)
 
 
-def _scenario(name: str, captures: list[Path], keys: list[Path], site: Path | None, failing: frozenset[str], rules: list[str]) -> Scenario:
+def _scenario(name: str, captures: list[Path], keys: list[Path], site: Path | None, failing: frozenset[str],
+              rules: list[str]) -> Scenario:
     """With what is judged of the whole: a run without a message that is forbidden is a right one, so that one may pass."""
     tries = judged(captures, keys, site, rules)
     forbidden = {a.procedure for a in tries if "/forbidden" in (a.cause or "")}
     passed = Counter(a.procedure for a in tries if a.verdict == "pass") + Counter({procedure: 1000 for procedure in forbidden})
-    return Scenario(name, captures, keys, site, not failing, failing | {a.procedure for a in tries if a.verdict == "fail"}, passed)
+    return Scenario(name, captures, keys, site, not failing,
+                    failing | {a.procedure for a in tries if a.verdict == "fail"}, passed)
 
 
 def judged(captures: list[Path], keys: list[Path], site: Path | None, rules: list[str]) -> list[AttemptResult]:
-    result, _ = check([str(p) for p in captures], rules=rules, site=str(site) if site else None, keys=[str(k) for k in keys])
+    result, _ = check([str(p) for p in captures], rules=rules, site=str(site) if site else None,
+                      keys=[str(k) for k in keys])
     return [attempt for device in result.devices for attempt in device.attempts]
 
 
-def sabotaged(captures: list[Path], keys: list[Path], dice: random.Random, folder: Path, only: str = "") -> tuple[str, list[Path], list[Path]]:
+def sabotaged(captures: list[Path], keys: list[Path], dice: random.Random, folder: Path,
+              only: str = "") -> tuple[str, list[Path], list[Path]]:
     """One variant: what was done, the captures left and the keys left. `only` is part of the names of the ways to choose from."""
-    ways = [*CUTS, *CHANGES, rotated, *([drop_keys] if keys else []), *([drop_tap, other_clock] if len(captures) > 1 else [])]
+    ways = [*CUTS, *CHANGES, rotated, *([drop_keys] if keys else []),
+            *([drop_tap, other_clock] if len(captures) > 1 else [])]
     ways = [way for way in ways if only in way.__name__]
     if not ways:
         return "nothing", captures, keys
@@ -248,12 +258,14 @@ def other_clock(parts: list[list[Frame]], dice: random.Random) -> list[list[Fram
     """One tap's clock is wrong by up to 10 s and drifts by up to 100 ppm."""
     chosen, offset, drift = dice.randrange(len(parts)), dice.uniform(-10, 10) * SECOND, dice.uniform(-100e-6, 100e-6)
     begun = parts[chosen][0].time
-    return [[frame._replace(time=frame.time + round(offset + (frame.time - begun) * drift)) for frame in frames] if number == chosen else frames
+    return [[frame._replace(time=frame.time + round(offset + (frame.time - begun) * drift)) for frame in frames]
+            if number == chosen else frames
             for number, frames in enumerate(parts)]
 
 
 def wrong_verdicts(scenario: Scenario, attempts: list[AttemptResult]) -> Iterator[str]:
-    left = Counter(scenario.passed)                      # attempts that pass in the whole capture may pass in a part of it
+    # attempts that pass in the whole capture may pass in a part of it
+    left = Counter(scenario.passed)
     for attempt in attempts:
         false_fail = attempt.verdict == "fail" and scenario.right and attempt.procedure not in scenario.failing
         left[attempt.procedure] -= attempt.verdict == "pass"
@@ -278,7 +290,8 @@ def main() -> int:
     shared = HERE.parent.parent / "shared" / "captures"
     wanted = [[root] for root in options.root] if options.root else [[], *([shared / name] for name in ("lab", "described") if (shared / name).is_dir())]
     tried, wrong = 0, 0
-    for scenario in islice((one for roots in wanted for one in scenarios(roots, options.only, options.rules)), first - 1, None, every):
+    for scenario in islice((one for roots in wanted for one in scenarios(roots, options.only, options.rules)),
+                           first - 1, None, every):
         for number in range(options.variants):
             dice = random.Random(f"{options.seed}/{scenario.name}/{number}")
             with tempfile.TemporaryDirectory() as folder:

@@ -123,7 +123,8 @@ def test_one_device_of_a_result(saved, tmp_path, capsys):
     source = tmp_path / "two.json"
     source.write_text(as_json.dumps(replace(result, devices=(*result.devices, other))))
     for name in ("another", "X1", "192.0.2.99"):
-        assert main(["report", "render", str(source), "--device", name, "--json", str(tmp_path / "one.json"), "--quiet"]) == 0
+        assert main(["report", "render", str(source), "--device", name, "--json", str(tmp_path / "one.json"),
+                     "--quiet"]) == 0
         assert [device.id for device in as_json.loads((tmp_path / "one.json").read_text()).devices] == ["another"]
     assert main(["report", "render", str(source), "--device", "nobody", "--json", str(tmp_path / "none.json")]) == 2
     assert "nobody" in capsys.readouterr().err and not (tmp_path / "none.json").exists()

@@ -4,7 +4,8 @@ import pytest
 
 from flowcheck.documents import find, find_field, holds_name, plain
 
-FIELDS = {"private_id": ("privateId", "ueId", "imei"), "ue_information": ("information",), "server_ids": ("serverServiceIds",)}
+FIELDS = {"private_id": ("privateId", "ueId", "imei"), "ue_information": ("information",),
+          "server_ids": ("serverServiceIds",)}
 
 
 @pytest.mark.parametrize("spelling", ["privateId", "private-id", "PRIVATE_ID", "ns:PrivateId"])

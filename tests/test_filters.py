@@ -9,11 +9,13 @@ from flowcheck import samples
 from flowcheck.model import frames_filter
 from flowcheck.report.words import by_capture
 
-FAILING = {trial.rule.procedure: trial for trial in samples.trials() if trial.sample.findings}     # one of each procedure
+# one of each procedure
+FAILING = {trial.rule.procedure: trial for trial in samples.trials() if trial.sample.findings}
 
 
 def selected(path, filter):
-    out = subprocess.run(["tshark", "-r", path, "-Y", filter, "-T", "fields", "-e", "frame.number"], check=True, capture_output=True, text=True)
+    out = subprocess.run(["tshark", "-r", path, "-Y", filter, "-T", "fields", "-e", "frame.number"], check=True,
+                         capture_output=True, text=True)
     return list(map(int, out.stdout.split()))
 
 
@@ -25,13 +27,15 @@ def test_it_selects_exactly_the_frames_of_the_finding(trial):
     assert findings
     for finding in findings:
         assert finding.filter and finding.frames
-        of = [selected(result.captures[capture].path, frames_filter(numbers)) for capture, numbers in by_capture(finding.frames).items()]
+        of = [selected(result.captures[capture].path, frames_filter(numbers))
+              for capture, numbers in by_capture(finding.frames).items()]
         assert of == list(by_capture(finding.frames).values())
         assert finding.filter in [frames_filter(numbers) for numbers in by_capture(finding.frames).values()]
 
 
 @pytest.mark.parametrize("numbers, filter", [
-    ([], ""), ([7], "frame.number in {7}"), ([9, 7, 8, 7], "frame.number in {7,8,9}"), ([1, 2, 3, 4, 6], "frame.number in {1..4,6}")])
+    ([], ""), ([7], "frame.number in {7}"), ([9, 7, 8, 7], "frame.number in {7,8,9}"),
+    ([1, 2, 3, 4, 6], "frame.number in {1..4,6}")])
 def test_the_filter_of_some_numbers(numbers, filter):
     assert frames_filter(numbers) == filter
 

@@ -83,7 +83,8 @@ def fleet_of(total):
         if where == "inside":
             guise, device = Guise({INNER: inner}, texts, mac(number)), f"00193B-HNB-U21-{serial}"
         elif where == "behind":
-            guise, device = Guise({INNER: NAT}, {SERIAL: serial.encode()}, port=nat.of(number)), f"00193B-HNB-U21-{serial}"
+            guise, device = Guise({INNER: NAT}, {SERIAL: serial.encode()},
+                                  port=nat.of(number)), f"00193B-HNB-U21-{serial}"
         elif where == "outside":
             address = f"198.18.{number // 200}.{1 + number % 200}"
             guise, device = Guise({OUTER: address}, {}, mac(number), spi(number), number), address
@@ -99,7 +100,8 @@ def fleet_of(total):
             expected[device] = 2 * judged_as[name]
             guise.port = nat.of((number, "again"))
             frames += fleet.disguised(recordings[name], guise, at + 420)
-    for number in range(3):                       # a refused lookup behind the NAT leads to nothing that would say whose it is
+    # a refused lookup behind the NAT leads to nothing that would say whose it is
+    for number in range(3):
         guise = Guise({OUTER: NAT}, port=nat.of(("nobody", number)))
         frames += fleet.disguised(recordings["5.1.1/segw-nxdomain"], guise, 2 + number)
     frames.append((fleet.BEGIN + 900 * fleet.SECOND, fleet.arp(fleet.ROUTER, "192.168.0.1", "192.168.0.2")))
@@ -115,7 +117,8 @@ def judged(tmp_path_factory):
 
 
 def told(device):
-    return [(a.procedure.removeprefix("ts32.583-"), a.verdict, a.cause and a.cause.partition("/")[2]) for a in device.attempts]
+    return [(a.procedure.removeprefix("ts32.583-"), a.verdict, a.cause and a.cause.partition("/")[2])
+            for a in device.attempts]
 
 
 def test_each_has_its_own_verdict_and_cause(judged):

@@ -22,7 +22,8 @@ def test_what_it_points_to_is_there():
     text = (DOCS / "procedures.md").read_text(encoding="utf-8")
     links = re.findall(r"\]\(([^)#]+)\)", text)
     anchors = set(re.findall(r"\]\(#([^)]+)\)", text))
-    headings = {"".join(c for c in line[3:].lower().replace(" ", "-") if c.isalnum() or c in "-_") for line in text.splitlines()
+    headings = {"".join(c for c in line[3:].lower().replace(" ", "-") if c.isalnum() or c in "-_")
+                for line in text.splitlines()
                 if line.startswith("## ")}
     assert links and [link for link in links if not (DOCS / link).exists()] == []
     assert len(anchors) == 17 and anchors <= headings
@@ -37,7 +38,8 @@ def test_every_procedure_has_a_sample_that_passes_three_that_fail_and_a_report(r
 
 def test_every_sample_is_described():
     described = (DOCS.parent / "samples" / "README.md").read_text(encoding="utf-8")
-    missing = {Path(capture).parent.name for rule in load_rules() for sample in rule.samples for capture in sample.captures
+    missing = {Path(capture).parent.name for rule in load_rules() for sample in rule.samples
+               for capture in sample.captures
                if f"`{Path(capture).parent.name}`" not in described
                and f"`{'/'.join(Path(capture).parent.parts[1:])}`" not in described}
     assert not missing

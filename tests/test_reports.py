@@ -40,5 +40,6 @@ def test_every_procedure_with_samples_has_one_and_together_they_are_small():
 
 def test_nothing_else_lies_there():
     """A command run in the checkout writes into reports/ by default."""
-    tracked = subprocess.run(["git", "ls-files", "reports"], cwd=REPORTS.parent, capture_output=True, text=True).stdout.split()
+    tracked = subprocess.run(["git", "ls-files", "reports"], cwd=REPORTS.parent, capture_output=True,
+                             text=True).stdout.split()
     assert {Path(name).name for name in tracked} <= {"README.md", "build", "build.py", *(name for name, _ in CHOSEN)}

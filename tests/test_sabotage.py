@@ -36,7 +36,8 @@ def attempt(verdict, procedure="p"):
 
 @pytest.mark.parametrize("right, failing, passed, attempts, wrong", [
     (True, (), {}, ["pass", "inconclusive"], 0), (True, (), {}, ["fail"], 1), (True, ("p",), {}, ["fail"], 0),
-    (False, ("p",), {}, ["fail", "inconclusive"], 0), (False, ("p",), {}, ["pass"], 1), (False, ("p",), {"p": 1}, ["pass", "fail"], 0),
+    (False, ("p",), {}, ["fail", "inconclusive"], 0), (False, ("p",), {}, ["pass"], 1),
+    (False, ("p",), {"p": 1}, ["pass", "fail"], 0),
     (False, ("p",), {"p": 1}, ["pass", "pass"], 1), (False, ("q",), {}, ["pass"], 0)])
 def test_what_is_counted_as_wrong(right, failing, passed, attempts, wrong):
     scenario = sabotage.Scenario("s", [], [], None, right, frozenset(failing), Counter(passed))
@@ -49,6 +50,7 @@ def test_an_inconclusive_attempt_without_advice_is_counted():
 
 
 def test_the_run_over_one_sample():
-    out = subprocess.run([sys.executable, str(HERE / "sabotage.py"), "--only", "5.1.2/pass-ipv6", "--variants", "3", "--seed", "5"],
+    out = subprocess.run([sys.executable, str(HERE / "sabotage.py"), "--only", "5.1.2/pass-ipv6", "--variants", "3",
+                          "--seed", "5"],
                          capture_output=True, text=True, check=True)
     assert out.stdout.endswith("3 variants, 0 false verdicts\n")

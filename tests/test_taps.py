@@ -67,7 +67,8 @@ def test_unrelated_traffic_changes_nothing(tmp_path):
     noise = []
     for number in range(200):
         packet = Ether(src="02:00:00:00:00:09", dst="02:00:00:00:00:01") / IP(src=f"203.0.113.{100 + number % 50}", dst="192.0.2.99") / UDP(sport=20000 + number, dport=chance.choice((53, 123, 5060)))
-        packet = packet / (DNS(id=number, qd=DNSQR(qname=f"host{number}.example")) if number % 2 else bytes(chance.randbytes(30)))
+        packet = packet / (DNS(id=number, qd=DNSQR(qname=f"host{number}.example"))
+                           if number % 2 else bytes(chance.randbytes(30)))
         at = chance.choice(frames)
         noise.append(at._replace(data=bytes(packet), original_length=len(packet)))
     mixed = sorted([*frames, *noise], key=lambda f: f.time)

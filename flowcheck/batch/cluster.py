@@ -23,7 +23,8 @@ RETRIES = 3                # lost workers that one observation may cost before i
 _workers: dict[Settings, Worker] = {}
 
 
-def run(address: str, settings: Settings, work: Iterable[tuple[Asked, str | None]]) -> Iterator[tuple[Asked, dict[str, Any]]]:
+def run(address: str, settings: Settings, work: Iterable[tuple[Asked,
+                                                               str | None]]) -> Iterator[tuple[Asked, dict[str, Any]]]:
     """Outcomes as they come. Raises UsageError where the scheduler does not answer."""
     try:
         from distributed import Client, as_completed
@@ -44,7 +45,8 @@ def run(address: str, settings: Settings, work: Iterable[tuple[Asked, str | None
         def send(most: int) -> list[Any]:
             futures = []
             for asked, _ in islice(todo, most):
-                future = client.submit(_task, settings, asked, retries=RETRIES, key=f"flowcheck-{run_id}-{next(numbers)}")
+                future = client.submit(_task, settings, asked, retries=RETRIES,
+                                       key=f"flowcheck-{run_id}-{next(numbers)}")
                 given[future] = asked
                 futures.append(future)
             return futures
@@ -55,7 +57,8 @@ def run(address: str, settings: Settings, work: Iterable[tuple[Asked, str | None
                 outcome = future.result()
             elif tries[asked.name] < RETRIES:                 # it went with its worker, or its result did: asked for again
                 tries[asked.name] += 1
-                again = client.submit(_task, settings, asked, retries=RETRIES, key=f"flowcheck-{run_id}-{next(numbers)}")
+                again = client.submit(_task, settings, asked, retries=RETRIES,
+                                      key=f"flowcheck-{run_id}-{next(numbers)}")
                 given[again] = asked
                 running.add(again)
                 continue

@@ -23,7 +23,8 @@ from ..observe.observation import Observation
 from ..report.whole import write_whole
 
 FORMAT = "flowcheck/index/2"
-MESSAGE = ("kind", "time", "frames", "src", "dst", "stream", "layers", "fields", "exchange", "transaction", "answers", "copies",
+MESSAGE = ("kind", "time", "frames", "src", "dst", "stream", "layers", "fields", "exchange", "transaction",
+           "answers", "copies",
            "repeats", "problems", "incomplete", "session")
 _TUPLE, _INTEGER, _TEXT = 1, 2, 3
 
@@ -54,13 +55,18 @@ def packed(observation: Observation) -> bytes:
     endpoints: dict[Endpoint, int] = {}
     layers: dict[tuple[str, ...], int] = {}
     kinds: dict[str, int] = {}
-    messages = [[kinds.setdefault(m.kind, len(kinds)), m.time, _flat(m.frames), endpoints.setdefault(m.src, len(endpoints)),
-                 endpoints.setdefault(m.dst, len(endpoints)), m.stream, layers.setdefault(m.layers, len(layers)), dict(m.fields),
-                 m.exchange, m.transaction, m.answers, _flat(m.copies), m.repeats, [tuple(p) for p in m.problems], m.incomplete, m.session]
+    messages = [[kinds.setdefault(m.kind, len(kinds)), m.time, _flat(m.frames),
+                 endpoints.setdefault(m.src, len(endpoints)),
+                 endpoints.setdefault(m.dst, len(endpoints)), m.stream, layers.setdefault(m.layers, len(layers)),
+                 dict(m.fields),
+                 m.exchange, m.transaction, m.answers, _flat(m.copies), m.repeats, [tuple(p) for p in m.problems],
+                 m.incomplete, m.session]
                 for m in observation.messages]
-    captures = [[c.path, c.sha256, c.packets, c.first, c.last, c.grade, list(c.remarks), dict(c.undecoded), c.format, c.truncated]
+    captures = [[c.path, c.sha256, c.packets, c.first, c.last, c.grade, list(c.remarks), dict(c.undecoded), c.format,
+                 c.truncated]
                 for c in observation.captures]
-    opaque = [[o.kind, o.start, o.end, list(o.src), list(o.dst), list(o.layers), o.packets, o.size, o.stream, _flat(o.frames),
+    opaque = [[o.kind, o.start, o.end, list(o.src), list(o.dst), list(o.layers), o.packets, o.size, o.stream,
+               _flat(o.frames),
                dict(o.fields)] for o in observation.opaque]
     gaps = [[g.start, g.end, g.reason, g.stream, g.capture] for g in observation.gaps]
     whole = [FORMAT, captures, [list(e) for e in endpoints], [list(names) for names in layers], list(kinds),
@@ -85,16 +91,20 @@ def unpacked(data: bytes) -> Observation:
     endpoints = [Endpoint(*end) for end in ends]
     layers = [tuple(names) for names in layer_lists]
     messages = tuple([
-        Message(kinds[kind], time, _refs(frames), endpoints[src], endpoints[dst], stream, layers[layer], fields, exchange,
-                transaction, answers, _refs(copies), repeats, tuple([Problem(*p) for p in problems]), incomplete, session)
+        Message(kinds[kind], time, _refs(frames), endpoints[src], endpoints[dst], stream, layers[layer],
+                fields, exchange,
+                transaction, answers, _refs(copies), repeats, tuple([Problem(*p) for p in problems]),
+                incomplete, session)
         for kind, time, frames, src, dst, stream, layer, fields, exchange, transaction, answers, copies, repeats, problems,
         incomplete, session in rows])
     return Observation(
         tuple(CaptureInfo(*row[:6], tuple(row[6]), *row[7:]) for row in captures), messages,
-        tuple(Opaque(kind, start, end, Endpoint(*src), Endpoint(*dst), tuple(names), packets, size, stream, _refs(frames), fields)
+        tuple(Opaque(kind, start, end, Endpoint(*src), Endpoint(*dst), tuple(names), packets, size, stream,
+                     _refs(frames), fields)
               for kind, start, end, src, dst, names, packets, size, stream, frames, fields in opaque),
         tuple(Gap(*gap) for gap in gaps), tuple(window) if window else None, tuple(taps),
-        tuple(Limit(*row[:4], frozenset(row[4]), row[5]) for row in limits), {tap: (first, last) for tap, first, last in windows})
+        tuple(Limit(*row[:4], frozenset(row[4]), row[5]) for row in limits),
+        {tap: (first, last) for tap, first, last in windows})
 
 
 def _flat(frames: Sequence[FrameRef]) -> list[int]:
@@ -110,7 +120,8 @@ def _refs(flat: list[int]) -> tuple[FrameRef, ...]:
 def _unusual(value: Any) -> Any:
     import msgpack
     if isinstance(value, tuple):
-        return msgpack.ExtType(_TUPLE, msgpack.packb(list(value), default=_unusual, strict_types=True, unicode_errors="surrogatepass"))
+        return msgpack.ExtType(_TUPLE, msgpack.packb(list(value), default=_unusual, strict_types=True,
+                                                     unicode_errors="surrogatepass"))
     if isinstance(value, (bytearray, memoryview)):
         return bytes(value)
     if isinstance(value, bool):

@@ -19,7 +19,8 @@ from typing import Any
 from ..errors import CaptureError, UsageError
 
 SUFFIXES = (".pcap", ".pcapng", ".cap", ".dmp", ".trc")       # read even where the content does not look like a capture
-_MAGIC = (b"\xa1\xb2\xc3\xd4", b"\xd4\xc3\xb2\xa1", b"\xa1\xb2\x3c\x4d", b"\x4d\x3c\xb2\xa1", b"\xa1\xb2\xcd\x34", b"\x34\xcd\xb2\xa1",
+_MAGIC = (b"\xa1\xb2\xc3\xd4", b"\xd4\xc3\xb2\xa1", b"\xa1\xb2\x3c\x4d", b"\x4d\x3c\xb2\xa1", b"\xa1\xb2\xcd\x34",
+          b"\x34\xcd\xb2\xa1",
           b"\x0a\x0d\x0d\x0a")
 _COMPRESSED = (b"\x1f\x8b", b"\x28\xb5\x2f\xfd", b"\xfd7zX", b"BZh", b"\x04\x22\x4d\x18")
 _COMPRESSED_SUFFIXES = (".gz", ".zst", ".xz", ".bz2", ".lz4")
@@ -43,7 +44,8 @@ class Asked:
     tags: dict[str, str] = field(default_factory=dict)
 
 
-def asked(paths: Iterable[str], files_from: Iterable[str] = (), group_by: str | None = None, tag_from_name: str | None = None,
+def asked(paths: Iterable[str], files_from: Iterable[str] = (), group_by: str | None = None, tag_from_name: str
+          | None = None,
           ) -> tuple[list[Asked], list[str]]:
     """The observations in order of name, and the files below folders that are no captures.
 
@@ -192,7 +194,8 @@ def _tagging(tag_from_name: str | None) -> Any:
         if match is None:
             return {}
         named = {name: value or "" for name, value in match.groupdict().items()}
-        return named or {f"tag{number or ''}": value or "" for number, value in zip((0, *range(2, 99)), match.groups() or (match.group(),))}
+        return named or {f"tag{number or ''}": value or ""
+                         for number, value in zip((0, *range(2, 99)), match.groups() or (match.group(),))}
     return tags
 
 

@@ -110,7 +110,8 @@ class Ledger:
 
     def finished(self, content: str, recipe: str) -> tuple[str, str] | None:
         """Key and status of this work, if it was done before."""
-        return self._db.execute("SELECT key, status FROM work WHERE content = ? AND recipe = ?", (content, recipe)).fetchone()
+        return self._db.execute("SELECT key, status FROM work WHERE content = ? AND recipe = ?",
+                                (content, recipe)).fetchone()
 
     def current(self) -> dict[str, tuple[str, str, str]]:
         """Name -> key, paths and tags of every observation, as stored."""
@@ -128,7 +129,8 @@ class Ledger:
                 if digest:
                     self.note_file(one, digest)
             self._db.execute("INSERT OR REPLACE INTO work VALUES (?, ?, ?, ?, ?, ?, ?, ?, ?, ?)",
-                             (outcome["key"], outcome["content"], recipe.digest, recipe.decoding, outcome["status"], outcome["reason"],
+                             (outcome["key"], outcome["content"], recipe.digest, recipe.decoding, outcome["status"],
+                              outcome["reason"],
                               outcome["verdict"], outcome["seconds"], now, blob))
             self.point(asked, outcome["key"], outcome["report"])
             self._db.execute("COMMIT")
@@ -142,7 +144,8 @@ class Ledger:
             row = self._db.execute("SELECT report FROM observations WHERE key = ? AND report != ''", (key,)).fetchone()
             report = row[0] if row else ""
         self._db.execute("INSERT OR REPLACE INTO observations VALUES (?, ?, ?, ?, ?, 1)",
-                         (asked.name, json.dumps([one.path for one in asked.inputs]), json.dumps(asked.tags), key, report))
+                         (asked.name, json.dumps([one.path for one in asked.inputs]), json.dumps(asked.tags),
+                          key, report))
 
     # ---------------------------------------------------------------------------------------------- reading it back
 

@@ -36,7 +36,8 @@ def page(columns: Mapping[str, tuple[str, ...]], tables: Tables, reports: Mappin
         f'<!DOCTYPE html>\n<html lang="en"><head><meta charset="utf-8"><meta http-equiv="Content-Security-Policy" content="{policy}">'
         '<meta name="viewport" content="width=device-width, initial-scale=1">'
         f"<title>flowcheck batch</title><style>{style}</style></head><body><main><h1>Batch of {len(captures)} captures</h1>",
-        _counts(captures, attempts, findings), _files(), _groups(attempts, reports), _causes(attempts), _waived(findings),
+        _counts(captures, attempts, findings), _files(), _groups(attempts, reports), _causes(attempts),
+        _waived(findings),
         _plots(attempts, tables["steps"]), _captures(captures, attempts, reports, tags),
         f'<p class="soft">flowcheck {__version__}</p></main><script>{script}</script></body></html>\n'))
 
@@ -45,15 +46,18 @@ def _counts(captures: Sequence[dict], attempts: Sequence[dict], findings: Sequen
     verdicts = Counter(a["verdict"] for a in attempts)
     status = Counter(c["status"] for c in captures)
     devices = len({a["device"] for a in attempts})
-    items = [(len(attempts), "attempts", ""), (verdicts["pass"], "passed", "v-pass"), (verdicts["fail"], "failed", "v-fail"),
+    items = [(len(attempts), "attempts", ""), (verdicts["pass"], "passed", "v-pass"),
+             (verdicts["fail"], "failed", "v-fail"),
              (verdicts["inconclusive"], "inconclusive", "v-inconclusive"), (devices, "devices", ""),
              (sum(1 for f in findings if f["waived"]), "waived findings", "soft")]
     items += [(status[name], name, "v-other") for name in ("unreadable", "crashed", "timeout") if status[name]]
-    return '<ul class="counts">' + "".join(f'<li class="{css}"><b>{count}</b> {words}</li>' for count, words, css in items) + "</ul>"
+    return '<ul class="counts">' + "".join(f'<li class="{css}"><b>{count}</b> {words}</li>'
+                                           for count, words, css in items) + "</ul>"
 
 
 def _files() -> str:
-    links = ", ".join(f'<a href="{name}.{kind}">{name}.{kind}</a>' for name in ("captures", "attempts", "findings", "steps")
+    links = ", ".join(f'<a href="{name}.{kind}">{name}.{kind}</a>'
+                      for name in ("captures", "attempts", "findings", "steps")
                       for kind in ("csv", "parquet"))
     return f'<p class="soft">Tables: {links}</p>'
 
@@ -68,10 +72,12 @@ def _groups(attempts: Sequence[dict], reports: Mapping[str, str]) -> str:
     for name, members in sorted(groups.items(), key=lambda item: (-len(item[1]), item[0])):
         example = members[0]
         firmware = ", ".join(sorted({m["software_version"] for m in members if m["software_version"]})[:5])
-        body.append(_row([(f"{len(members)}", "number"), (escape(members[0]["cause"] or ""), ""), (escape(example["side"] or ""), ""),
+        body.append(_row([(f"{len(members)}", "number"), (escape(members[0]["cause"] or ""), ""),
+                          (escape(example["side"] or ""), ""),
                           (str(len({m["device"] for m in members})), "number"), (escape(firmware), ""),
                           (_link(example["path"], reports), "")]))
-    return _table("Groups of failures", "groups", ("Attempts", "Cause", "Side", "Devices", "Firmware", "For example"), body, "Nothing failed.")
+    return _table("Groups of failures", "groups", ("Attempts", "Cause", "Side", "Devices", "Firmware", "For example"),
+                  body, "Nothing failed.")
 
 
 def _causes(attempts: Sequence[dict]) -> str:
@@ -79,14 +85,17 @@ def _causes(attempts: Sequence[dict]) -> str:
     for attempt in attempts:
         if attempt["cause"]:
             seen[attempt["cause"]].append(attempt["started"])
-    body = [_row([(escape(cause), ""), (str(len(times)), "number"), (_time(min(times)), "time"), (_time(max(times)), "time")])
+    body = [_row([(escape(cause), ""), (str(len(times)), "number"), (_time(min(times)), "time"),
+                  (_time(max(times)), "time")])
             for cause, times in sorted(seen.items(), key=lambda item: -len(item[1]))]
-    return _table("First and last seen of each cause", "causes", ("Cause", "Attempts", "First seen", "Last seen"), body, "")
+    return _table("First and last seen of each cause", "causes",
+                  ("Cause", "Attempts", "First seen", "Last seen"), body, "")
 
 
 def _waived(findings: Sequence[dict]) -> str:
     counts = Counter((f["code"], f["waived"]) for f in findings if f["waived"])
-    body = [_row([(escape(code), ""), (escape(reason), ""), (str(count), "number")]) for (code, reason), count in counts.most_common()]
+    body = [_row([(escape(code), ""), (escape(reason), ""), (str(count), "number")])
+            for (code, reason), count in counts.most_common()]
     return _table("Known deviations waived by the site profile", "waived", ("Finding", "Reason", "Times"), body, "")
 
 
@@ -99,25 +108,32 @@ def _plots(attempts: Sequence[dict], steps: Iterable[Sequence[Any]]) -> str:
     figures = (
         ("Verdicts over time", plots.over_time([(a["started"], a["verdict"]) for a in attempts])),
         ("Failures by cause", plots.bars("Failures by cause", Counter(a["cause"] or "" for a in failed))),
-        ("Failures by step", plots.bars("Failures by step", Counter("/".join((a["cause"] or "").split("/")[:2]) for a in failed))),
-        ("Failures by firmware", plots.bars("Failures by firmware", Counter(a["software_version"] or "unknown" for a in failed))),
+        ("Failures by step", plots.bars("Failures by step",
+                                        Counter("/".join((a["cause"] or "").split("/")[:2]) for a in failed))),
+        ("Failures by firmware", plots.bars("Failures by firmware",
+                                            Counter(a["software_version"] or "unknown" for a in failed))),
         ("Time per step, seconds since the step before", plots.boxes("Time per step", seconds)))
-    return "<h2>Plots</h2>" + "".join(f"<figure><figcaption>{title}</figcaption>{svg}</figure>" for title, svg in figures if svg)
+    return "<h2>Plots</h2>" + "".join(f"<figure><figcaption>{title}</figcaption>{svg}</figure>"
+                                      for title, svg in figures if svg)
 
 
-def _captures(captures: Sequence[dict], attempts: Sequence[dict], reports: Mapping[str, str], tags: Sequence[str]) -> str:
+def _captures(captures: Sequence[dict], attempts: Sequence[dict], reports: Mapping[str, str],
+              tags: Sequence[str]) -> str:
     causes: dict[str, dict[str, None]] = defaultdict(dict)
     for attempt in attempts:
         if attempt["cause"]:
             causes[attempt["path"]][attempt["cause"]] = None
-    shown = captures if len(captures) <= MOST_CAPTURES else [c for c in captures if c["verdict"] != "pass"][:MOST_CAPTURES]
+    shown = captures if len(captures) <= MOST_CAPTURES else [c for c in captures
+                                                             if c["verdict"] != "pass"][:MOST_CAPTURES]
     left = f'<p class="soft">{len(captures) - len(shown)} more are in captures.csv.</p>' if len(shown) < len(captures) else ""
     body = []
     for c in shown:
         verdict = c["verdict"] or ("nothing to judge" if c["status"] == "done" else c["status"])
         why = c["reason"] if c["status"] != "done" else "; ".join(causes[c["path"]]) or c["reason"]
-        body.append(_row([(_link(c["path"], reports), ""), (escape(verdict), f"v-{c['verdict'] or 'other'}"), (escape(why or ""), ""),
-                          (str(c["packets"] if c["packets"] is not None else ""), "number"), (_time(c["first"]), "time"), (escape(c["quality"] or ""), ""),
+        body.append(_row([(_link(c["path"], reports), ""), (escape(verdict), f"v-{c['verdict'] or 'other'}"),
+                          (escape(why or ""), ""),
+                          (str(c["packets"] if c["packets"] is not None else ""), "number"),
+                          (_time(c["first"]), "time"), (escape(c["quality"] or ""), ""),
                           *((escape(str(c[name])), "") for name in tags)], verdict))
     filters = ('<div class="filters"><label>Filter <input id="text" type="search" placeholder="words"></label><label>Verdict '
                '<select id="verdict"><option value="">all</option>' + "".join(f"<option>{name}</option>" for name in (
@@ -133,13 +149,15 @@ def _table(title: str, name: str, head: Sequence[str], body: Sequence[str], empt
     if not body:
         return f"<h2>{title}</h2><p>{empty}</p>" if empty else ""
     heads = "".join(f'<th scope="col"><button type="button">{escape(text)}</button></th>' for text in head)
-    return (f'<h2>{title}</h2>{above}<table class="sortable" id="{name}"><thead><tr>{heads}</tr></thead><tbody>' + "".join(body)
+    return (f'<h2>{title}</h2>{above}<table class="sortable" id="{name}"><thead><tr>{heads}</tr></thead><tbody>'
+            + "".join(body)
             + "</tbody></table>")
 
 
 def _row(cells: Iterable[tuple[str, str]], verdict: str = "") -> str:
     mark = f' data-verdict="{escape(verdict)}"' if verdict else ""
-    return f"<tr{mark}>" + "".join(f'<td class="{css}">{html}</td>' if css else f"<td>{html}</td>" for html, css in cells) + "</tr>"
+    return f"<tr{mark}>" + "".join(f'<td class="{css}">{html}</td>' if css else f"<td>{html}</td>"
+                                   for html, css in cells) + "</tr>"
 
 
 def _link(path: str, reports: Mapping[str, str]) -> str:

@@ -20,7 +20,8 @@ from typing import Any
 from .inputs import Asked
 from .work import Settings, Worker, failure
 
-_NEEDED = ("..check", "..report.as_html", "lxml.etree", "msgpack", "zstandard")      # by every worker: loaded once, before the fork
+# by every worker: loaded once, before the fork
+_NEEDED = ("..check", "..report.as_html", "lxml.etree", "msgpack", "zstandard")
 _CLEAN_EVERY = 64          # observations between two looks for cyclic garbage
 
 
@@ -29,7 +30,8 @@ class Pool:
 
     def __init__(self, settings: Settings, jobs: int, limit_seconds: float, limit_memory: int):
         self.settings, self.limit_seconds, self.limit_memory = settings, limit_seconds, limit_memory
-        self._context = multiprocessing.get_context("fork" if "fork" in multiprocessing.get_all_start_methods() else "spawn")
+        self._context = multiprocessing.get_context("fork"
+                                                    if "fork" in multiprocessing.get_all_start_methods() else "spawn")
         self._worker = Worker(settings)                  # before the fork: mistakes in rules are told once, here
         for module in _NEEDED:
             if find_spec(module, __package__):
@@ -61,7 +63,8 @@ class Pool:
         ours, theirs = self._context.Pipe()
         inherited = [*self._members, ours]
         worker = self._worker if self._context.get_start_method() == "fork" else None
-        process = self._context.Process(target=_serve, args=(theirs, inherited if worker else [], worker or self.settings, self.limit_memory),
+        process = self._context.Process(target=_serve, args=(theirs, inherited if worker else [],
+                                                             worker or self.settings, self.limit_memory),
                                         daemon=True)
         process.start()
         theirs.close()
@@ -99,7 +102,8 @@ class Pool:
             asked, took = member.asked, monotonic() - member.since
             self._dismiss(member, at_once=True)
             self._give(self._hire(), todo)
-            yield asked, failure(asked, "timeout", f"not finished after {self.limit_seconds:g} s (--timeout)", self.settings.recipe, took)
+            yield asked, failure(asked, "timeout", f"not finished after {self.limit_seconds:g} s (--timeout)",
+                                 self.settings.recipe, took)
 
     def _died(self, member: _Member) -> dict[str, Any]:
         member.process.join(5)

@@ -18,7 +18,8 @@ from .. import __version__
 
 _PACKAGE = Path(__file__).parent.parent
 _DECODING = (
-    "capture", "decode", "decrypt", "observe", "session/clocks.py", "session/copies.py", "model.py", "sealed.py", "batch/index.py")
+    "capture", "decode", "decrypt", "observe", "session/clocks.py", "session/copies.py", "model.py", "sealed.py",
+    "batch/index.py")
 
 
 class Recipe(NamedTuple):
@@ -33,7 +34,8 @@ class Recipe(NamedTuple):
         return _short(json.dumps(self))
 
 
-def recipe(rules: Sequence[str], site: str | None, keys: Iterable[str], procedures: Iterable[str], decode_as: Any) -> Recipe:
+def recipe(rules: Sequence[str], site: str | None, keys: Iterable[str], procedures: Iterable[str],
+           decode_as: Any) -> Recipe:
     """The recipe of rule, site and key files, all by their content; nothing is parsed, so that a run without news is quick.
 
     Raises RuleError or SiteError where a file is not there.

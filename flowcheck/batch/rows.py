@@ -8,7 +8,8 @@ from typing import Any
 
 from ..model import AttemptResult, DeviceResult, FrameRef, Result
 
-IDENTITY = ("manufacturer", "oui", "product_class", "serial_number", "private_id", "imsi", "hnb_id", "enb_id", "ike_id", "mac",
+IDENTITY = ("manufacturer", "oui", "product_class", "serial_number", "private_id", "imsi", "hnb_id", "enb_id",
+            "ike_id", "mac",
             "software_version")
 CAPTURES = ("path", "sha256", "bytes", "packets", "first", "last", "status", "reason", "quality", "verdict")
 ATTEMPTS = ("path", "device", *IDENTITY, "procedure", "verdict", "started", "ended", "cause", "side", "group")
@@ -25,7 +26,8 @@ def rows(result: Result, path: str) -> dict[str, list[list[Any]]]:
     for device in result.devices:
         identity = [identity_of(device).get(name, "") for name in IDENTITY]
         for attempt in device.attempts:
-            attempts.append([path, device.id, *identity, attempt.procedure, attempt.verdict, attempt.started, attempt.ended,
+            attempts.append([path, device.id, *identity, attempt.procedure, attempt.verdict, attempt.started,
+                             attempt.ended,
                              attempt.cause, attempt.side, group(attempt)])
             findings += [[path, device.id, attempt.procedure, f.code, f.kind, f.severity, f.step, f.cite,
                           _frames(f.frames, result), f.waived] for f in attempt.findings]

@@ -72,7 +72,8 @@ def run(wanted: Sequence[Asked], settings: Settings, runner: Any, progress: Prog
             if ledger.changed() or not tables.complete(folder):
                 _write(ledger, folder)
         names = {asked.name for asked in wanted}
-        return Summary(len(plan.work), plan.kept, {n: o for n, o in ledger.outcomes().items() if n in names}, monotonic() - begun)
+        return Summary(len(plan.work), plan.kept, {n: o for n, o in ledger.outcomes().items() if n in names},
+                       monotonic() - begun)
     finally:
         ledger.close()
 
@@ -82,7 +83,8 @@ def known(folder: Path) -> list[Asked]:
     ledger = Ledger(folder)
     try:
         files = ledger.known_digests()
-        return [Asked(entry.name, tuple(Input(path, *files.get(path, (-1, "not in the ledger", ""))[:2]) for path in entry.paths), entry.tags)
+        return [Asked(entry.name, tuple(Input(path, *files.get(path, (-1, "not in the ledger", ""))[:2])
+                                        for path in entry.paths), entry.tags)
                 for entry in ledger.entries() if entry.status == "done"]
     finally:
         ledger.close()

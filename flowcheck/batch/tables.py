@@ -24,7 +24,8 @@ _COLUMNS = {"captures": rows.CAPTURES, "attempts": rows.ATTEMPTS, "findings": ro
 
 def complete(folder: Path) -> bool:
     """Are all of them there?"""
-    return all((folder / f"{name}.{kind}").exists() for name in NAMES for kind in ("csv", "parquet")) and (folder / "index.html").exists()
+    return all((folder / f"{name}.{kind}").exists() for name in NAMES
+               for kind in ("csv", "parquet")) and (folder / "index.html").exists()
 
 
 def write(entries: Iterable[Entry], folder: Path) -> None:
@@ -76,7 +77,8 @@ def _parquet(path: Path, columns: tuple[str, ...], table: list[list[Any]]) -> No
     from pyarrow import parquet
     values = list(zip(*table)) if table else [()] * len(columns)
     data = [_array(name, held) for name, held in zip(columns, values)]
-    _moved(path, lambda place: parquet.write_table(arrow.Table.from_arrays(data, names=list(columns)), place, compression="zstd"))
+    _moved(path, lambda place: parquet.write_table(arrow.Table.from_arrays(data, names=list(columns)), place,
+                                                   compression="zstd"))
 
 
 def _array(name: str, values: Sequence[Any]) -> Any:

@@ -61,8 +61,10 @@ class Worker:
     def run(self, asked: Asked, content: str | None = None) -> dict[str, Any]:
         """The outcome of one observation. `content` names an index to judge from instead of reading the files."""
         begun = perf_counter()
-        outcome: dict[str, Any] = {"status": "done", "reason": "", "verdict": None, "digests": [""] * len(asked.inputs), "content": content or "",
-                                   "rows": {"captures": [], "attempts": [], "findings": [], "steps": []}, "report": "", "blobs": {}}
+        outcome: dict[str, Any] = {"status": "done", "reason": "", "verdict": None, "digests": [""] * len(asked.inputs),
+                                   "content": content or "",
+                                   "rows": {"captures": [], "attempts": [], "findings": [], "steps": []}, "report": "",
+                                   "blobs": {}}
         try:
             self._judge(asked, content, outcome)
         except CaptureError as error:
@@ -95,14 +97,17 @@ class Worker:
         outcome["content"] = content_digest(outcome["digests"])
         if fresh and settings.keep_index:
             if settings.folder:
-                index.store(observation, index.place(Path(settings.folder), outcome["content"], settings.recipe.decoding))
+                index.store(observation, index.place(Path(settings.folder), outcome["content"],
+                                                     settings.recipe.decoding))
             else:
                 outcome["blobs"]["index"] = index.packed(observation)
-        result = judged(observation, self.book, self.site, settings.procedures, f"flowcheck batch, {asked.name}", settings.keys)
+        result = judged(observation, self.book, self.site, settings.procedures, f"flowcheck batch, {asked.name}",
+                        settings.keys)
         outcome["verdict"] = result.verdict
         outcome["rows"] = rows(result, asked.inputs[0].path)
         outcome["rows"]["captures"] = [
-            [one.path, info.sha256, one.size, info.packets, info.first, info.last, "done", "; ".join(info.remarks), info.grade, result.verdict]
+            [one.path, info.sha256, one.size, info.packets, info.first, info.last, "done", "; ".join(info.remarks),
+             info.grade, result.verdict]
             for one, info in zip(asked.inputs, infos)]
         self._report(asked, result, outcome)
 
@@ -121,7 +126,8 @@ class Worker:
         from ..check import key_ring
         from ..observe.observation import observe
         with ExitStack() as stack:
-            paths = [stack.enter_context(_fetched(one.path)) if is_remote(one.path) else one.path for one in asked.inputs]
+            paths = [stack.enter_context(_fetched(one.path)) if is_remote(one.path) else one.path
+                     for one in asked.inputs]
             return observe(paths, key_ring(self.settings.keys), dict(self.settings.decode_as))
 
     def _report(self, asked: Asked, result: Result, outcome: dict[str, Any]) -> None:
@@ -141,7 +147,8 @@ class Worker:
 def finished(asked: Asked, outcome: dict[str, Any], recipe: Recipe, seconds: float) -> dict[str, Any]:
     """Completes an outcome: the rows of files that could not be judged, and the key under which the ledger keeps it."""
     if outcome["status"] != "done" and not outcome["rows"]["captures"]:
-        outcome["rows"]["captures"] = [[one.path, digest, max(one.size, 0), None, None, None, outcome["status"], outcome["reason"], "", None]
+        outcome["rows"]["captures"] = [[one.path, digest, max(one.size, 0), None, None, None, outcome["status"],
+                                        outcome["reason"], "", None]
                                        for one, digest in zip(asked.inputs, outcome["digests"])]
     if not outcome["content"]:                           # never read to its end: known by place, size and time instead
         outcome["content"] = unread(asked)
@@ -153,7 +160,8 @@ def finished(asked: Asked, outcome: dict[str, Any], recipe: Recipe, seconds: flo
 def failure(asked: Asked, status: str, reason: str, recipe: Recipe, seconds: float) -> dict[str, Any]:
     """The outcome of an observation whose worker died or was stopped."""
     empty = {"captures": [], "attempts": [], "findings": [], "steps": []}
-    return finished(asked, {"status": status, "reason": reason, "verdict": None, "digests": [""] * len(asked.inputs), "content": "", "rows": empty,
+    return finished(asked, {"status": status, "reason": reason, "verdict": None, "digests": [""] * len(asked.inputs),
+                            "content": "", "rows": empty,
                             "report": "", "blobs": {}}, recipe, seconds)
 
 

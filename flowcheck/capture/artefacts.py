@@ -18,7 +18,8 @@ from ..model import Frame, Packet
 
 Pair = tuple[Frame, Packet]
 
-_TWICE = 10_000_000         # ns between a packet and its copy; a retransmission comes later and has another identification
+# ns between a packet and its copy; a retransmission comes later and has another identification
+_TWICE = 10_000_000
 _TELLING = 100              # octets that two packets do not have in common by chance
 _MANY_TWICE = 0.1           # share of copies from which on they are the tap's
 _LARGEST = 1522             # octets of an Ethernet frame with a VLAN tag (IEEE 802.3 3.2.7)
@@ -58,7 +59,8 @@ def _copies(pairs: Sequence[Pair]) -> Iterator[Artefact]:
 
 
 def _oversized(pairs: Sequence[Pair]) -> Iterator[Artefact]:
-    large = [(frame, packet) for frame, packet in pairs if frame.link == _ETHERNET and frame.original_length > _LARGEST and packet.protocol == _TCP]
+    large = [(frame, packet) for frame, packet in pairs if frame.link == _ETHERNET and frame.original_length > _LARGEST
+             and packet.protocol == _TCP]
     if large:
         size = max(frame.original_length for frame, _ in large)
         yield Artefact(f"{len(large)} of the first {len(pairs)} packets are larger than a frame (up to {size} octets): segments joined by the network "
@@ -91,8 +93,10 @@ def _fits(frame: Frame, packet: Packet) -> bool | None:
     if packet.protocol == _UDP and int.from_bytes(data[4:6], "big") != len(data):
         return None
     family = AF_INET6 if ":" in packet.src else AF_INET
-    head = inet_pton(family, packet.src) + inet_pton(family, packet.dst) + packet.protocol.to_bytes(4, "big") + len(data).to_bytes(4, "big")
-    return int.from_bytes(head + data + b"\0" * (len(data) & 1), "big") % 0xFFFF == 0       # RFC 1071: the sum modulo 2^16 - 1
+    head = inet_pton(family, packet.src) + inet_pton(family,
+                                                     packet.dst) + packet.protocol.to_bytes(4, "big") + len(data).to_bytes(4, "big")
+    # RFC 1071: the sum modulo 2^16 - 1
+    return int.from_bytes(head + data + b"\0" * (len(data) & 1), "big") % 0xFFFF == 0
 
 
 def _jumps(pairs: Sequence[Pair]) -> Iterator[Artefact]:

@@ -20,7 +20,8 @@ Lane, Scanner = (compiled.Lane, compiled.Scanner) if COMPILED else (lanes.Lane, 
 _MOST = 1 << 18                  # lanes open at once; other flows take the full way
 _FAMILIES = {"ip": 0, "ipv6": 1}
 
-SHAPES = {(*layers, family): 2 * place + number for place, layers in enumerate(OUTER) for family, number in _FAMILIES.items()}
+SHAPES = {(*layers, family): 2 * place + number for place, layers in enumerate(OUTER)
+          for family, number in _FAMILIES.items()}
 SHAPES |= {(*layers, "udp", "gtp", family): INSIDE + 2 * shape + number
            for layers, shape in tuple(SHAPES.items()) for family, number in _FAMILIES.items()}
 

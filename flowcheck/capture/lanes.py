@@ -49,7 +49,8 @@ _EPB = {order: Struct(order + "7I").unpack_from for order in "<>"}
 class Lane:
     """One direction of a flow: what the next packet must be, and the sums of those that were it."""
 
-    __slots__ = ("kind", "next", "left", "spi", "quiet", "peer", "keep", "holes", "packets", "octets", "missing", "last", "said", "number", "_frames")
+    __slots__ = ("kind", "next", "left", "spi", "quiet", "peer", "keep", "holes", "packets", "octets", "missing",
+                 "last", "said", "number", "_frames")
 
     def __init__(self, kind: int):
         self.kind = kind
@@ -117,7 +118,8 @@ class Scanner:
             at = after
         return at, number
 
-    def blocks(self, block: bytes, at: int, number: int, order: str, links: Sequence[tuple[int, int, int, int, int]]) -> tuple[int, int]:
+    def blocks(self, block: bytes, at: int, number: int, order: str,
+               links: Sequence[tuple[int, int, int, int, int]]) -> tuple[int, int]:
         """The same with enhanced packet blocks of pcapng, without options but epb_flags; `links` as the reader knows them."""
         unpack, take, size, known = _EPB[order], self._take, len(block), len(links)
         last = size - 32
@@ -178,9 +180,11 @@ class Scanner:
             return False
         lanes = self._lanes.get(shape << 8 | 0x100 | protocol)
         lane = lanes.get(block[at + 8:at + 44]) if lanes else None
-        return lane is not None and self._lane(lane, block, at + 40, at + 40 + length, time, number, protocol, shape + 1)
+        return lane is not None and self._lane(lane, block, at + 40, at + 40 + length, time, number,
+                                               protocol, shape + 1)
 
-    def _lane(self, lane: Lane, block: bytes, at: int, end: int, time: int, number: int, protocol: int, shape: int) -> bool:
+    def _lane(self, lane: Lane, block: bytes, at: int, end: int, time: int, number: int, protocol: int,
+              shape: int) -> bool:
         kind, size = lane.kind, end - at
         if kind == STREAM:
             if size < 20:

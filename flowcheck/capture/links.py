@@ -60,7 +60,8 @@ def _ethernet(data: bytes, at: int) -> _Step:
     kind = _u16(data, at + 12)[0]
     if kind >= 0x0600:
         return kind, data, at + 14
-    return "llc", data[:at + 14 + kind] if kind else data, at + 14      # IEEE 802.3: a length; what follows it is padding
+    # IEEE 802.3: a length; what follows it is padding
+    return "llc", data[:at + 14 + kind] if kind else data, at + 14
 
 
 def _llc(data: bytes, at: int) -> _Step:
@@ -237,19 +238,22 @@ def _typed(size: int) -> Callable[[bytes, int], _Step]:
 
 LAYERS: dict[Kind, tuple[str, Callable[[bytes, int], _Step]]] = {
     "eth": ("eth", _ethernet), 0x6558: ("", _skip(0, "eth")), "llc": ("", _llc),
-    0x8100: ("vlan", _tag), 0x88A8: ("vlan", _tag), 0x9100: ("vlan", _tag), 0x9200: ("vlan", _tag), 0x9300: ("vlan", _tag),
+    0x8100: ("vlan", _tag), 0x88A8: ("vlan", _tag), 0x9100: ("vlan", _tag), 0x9200: ("vlan", _tag),
+    0x9300: ("vlan", _tag),
     0x893F: ("vlan", _etag), 0x8847: ("mpls", _mpls), 0x8848: ("mpls", _mpls), 0x8864: ("pppoe", _pppoe),
     "ppp": ("ppp", _ppp), 0x880B: ("ppp", _ppp), "hdlc": ("", _hdlc), "direction ppp": ("", _direction_ppp),
     "pppoe": ("pppoe", _pppoe), "null": ("null", _null), "enc": ("null", _enc), "raw": ("raw", _raw), "ip": ("", _raw),
     "sll": ("sll", _sll), "sll2": ("sll", _sll2), "wlan": ("wlan", _wlan),
-    "wlan padded": ("wlan", lambda data, at: _wlan(data, at, padded=True)), "radiotap": ("", _radiotap), "prism": ("", _prism),
+    "wlan padded": ("wlan", lambda data, at: _wlan(data, at, padded=True)), "radiotap": ("", _radiotap),
+    "prism": ("", _prism),
     "firewire": ("eth", _typed(18)), "chdlc": ("", _typed(4)), "netanalyzer": ("", _skip(4, "eth")),
     "netanalyzer transparent": ("", _skip(12, "eth")), "mpacket": ("", _skip(8, "eth")),
 }
 
 # LINKTYPE_ value -> the layer that such frames begin with
 LINKS: dict[int, Kind] = {
-    0: "null", ETHERNET: "eth", 9: "ppp", 12: "raw", 14: "raw", 50: "hdlc", 51: "pppoe", 100: "llc", 101: "raw", 104: "chdlc",
+    0: "null", ETHERNET: "eth", 9: "ppp", 12: "raw", 14: "raw", 50: "hdlc", 51: "pppoe", 100: "llc", 101: "raw",
+    104: "chdlc",
     105: "wlan", 108: "null", 109: "enc", 113: "sll", 119: "prism", 127: "radiotap", 138: "firewire", 163: "prism",
     166: "direction ppp", 204: "direction ppp", 219: 0x8847, 228: "raw", 229: "raw", 240: "netanalyzer",
     241: "netanalyzer transparent", 274: "mpacket", 276: "sll2",

@@ -17,7 +17,8 @@ from .fragments import Fragments
 from .links import ETHERNET, IPV4, IPV6, LINKS, Kind, mac_address, strip
 from .tunnels import TUNNELS
 
-_IPV4 = Struct("!BxHHHxBxx4s4s").unpack_from      # version and header length, total length, identification, fragment, protocol
+# version and header length, total length, identification, fragment, protocol
+_IPV4 = Struct("!BxHHHxBxx4s4s").unpack_from
 _IPV6 = Struct("!IHBx16s16s").unpack_from         # version, class and flow; payload length; next header; addresses
 _u16 = Struct("!H").unpack_from
 _u32 = Struct("!I").unpack_from
@@ -84,7 +85,8 @@ class Network:
                 first, total, identification, fragment, protocol, src, dst = _IPV4(data, at)
                 if (first == 0x45 and not fragment & 0x3FFF and 20 <= total <= size - at and protocol not in TUNNELS):
                     texts = self._texts
-                    return (_new(Packet, (time, (number,), interface, _VLAN_IP if tagged else _ETH_IP, texts[src], texts[dst],
+                    return (_new(Packet, (time, (number,), interface, _VLAN_IP if tagged else _ETH_IP,
+                                          texts[src], texts[dst],
                                           protocol, data[at + 20:at + total], 0, identification)),)
             elif kind == IPV6 and size >= 58:
                 _, length, protocol, src, dst = _IPV6(data, at)
@@ -100,7 +102,8 @@ class Network:
         """The packets in what a tunnel carried: `kind` is "ip", "eth", "ppp" or another name of `links.LAYERS`."""
         return self._layers(kind, data, layers, missing, _Place(time, frames, interface))
 
-    def _layers(self, kind: Kind, data: bytes, layers: tuple[str, ...], missing: int, place: _Place, at: int = 0) -> list[Packet]:
+    def _layers(self, kind: Kind, data: bytes, layers: tuple[str, ...], missing: int, place: _Place,
+                at: int = 0) -> list[Packet]:
         """Takes off link layers from `at` on, then reads what they carried."""
         if len(layers) > _DEEPEST:
             self.undecoded["tunnels beyond counting"] += 1
@@ -111,7 +114,8 @@ class Network:
         if found.kind == IPV6:
             return self._ipv6(found.data, found.at, found.layers, missing, place)
         if found.kind in _NOT_IP:
-            dst, src = ("", "") if found.mac < 0 else (mac_address(found.data, found.mac), mac_address(found.data, found.mac + 6))
+            dst, src = ("", "") if found.mac < 0 else (mac_address(found.data, found.mac),
+                                                       mac_address(found.data, found.mac + 6))
             return [Packet(place.time, place.frames, place.interface, found.layers, src, dst, _ETHERTYPE + found.kind,
                            found.data[found.at:], missing)]
         self.undecoded[f"ethertype 0x{found.kind:04x}" if isinstance(found.kind, int) else found.kind] += 1
@@ -139,7 +143,8 @@ class Network:
         source, target = self._texts[src], self._texts[dst]
         if fragment & 0x3FFF:
             key = (4, src, dst, protocol, identification, layers)
-            joined = self._fragments.add(key, place.time, place.frames, (fragment & 0x1FFF) * 8, bool(fragment & 0x2000),
+            joined = self._fragments.add(key, place.time, place.frames, (fragment & 0x1FFF) * 8,
+                                         bool(fragment & 0x2000),
                                          payload, missing, protocol)
             if joined is None:
                 return []
@@ -178,7 +183,8 @@ class Network:
                 start, more, data, at = place_and_flag & 0xFFF8, bool(place_and_flag & 1), data[at + 8:], 0
                 if not start and not more:
                     continue                      # atomic (RFC 6946): a datagram in one piece
-                joined = self._fragments.add((6, src, dst, identification, layers), place.time, place.frames, start, more,
+                joined = self._fragments.add((6, src, dst, identification, layers), place.time, place.frames,
+                                             start, more,
                                              data, missing, protocol)
                 if joined is None:
                     return []
@@ -191,7 +197,8 @@ class Network:
         self.undecoded["ipv6 extension headers beyond counting"] += 1
         return []
 
-    def _upper(self, protocol: int, data: bytes, layers: tuple[str, ...], src: str, dst: str, missing: int, identification: int,
+    def _upper(self, protocol: int, data: bytes, layers: tuple[str, ...], src: str, dst: str, missing: int,
+               identification: int,
                place: _Place) -> list[Packet]:
         """A whole datagram: what is in it where it is a tunnel, else a packet."""
         tunnel = TUNNELS.get(protocol)
@@ -205,7 +212,8 @@ class Network:
             return self._next(~kind, data[at:], layers, src, dst, missing, identification, place)
         return self._layers(kind, data, layers, missing, place, at)
 
-    def _next(self, protocol: int, data: bytes, layers: tuple[str, ...], src: str, dst: str, missing: int, identification: int,
+    def _next(self, protocol: int, data: bytes, layers: tuple[str, ...], src: str, dst: str, missing: int,
+              identification: int,
               place: _Place) -> list[Packet]:
         """What stands behind AH: an upper protocol, or in IPv6 another extension header (destination options)."""
         if len(layers) > _DEEPEST:

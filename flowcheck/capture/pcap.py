@@ -35,7 +35,8 @@ _MAGICS = {0xA1B2C3D4: ("pcap", 1000, (16, 24, 20)),       # 24: patched kernels
 _IXIA_EXTRA = 4              # octets behind the file header: the size of all records
 _AIX_LINKS = {6: 1, 9: 6, 15: 10}      # AIX wrote interface types (RFC 1573) with version 2.2, and nanoseconds
 _LINK_MASK = 0xFFFF          # above it: whether a frame check sequence follows each packet, and its length
-_ANY_MAGIC = re.compile(b"|".join(re.escape(magic.to_bytes(4, order)) for magic in _MAGICS for order in ("big", "little")))
+_ANY_MAGIC = re.compile(b"|".join(re.escape(magic.to_bytes(4, order)) for magic in _MAGICS
+                                  for order in ("big", "little")))
 
 
 @dataclass(slots=True)
@@ -160,7 +161,8 @@ class _Records(Pieces):
                 number += 1
                 if captured < original:
                     cut += 1
-                yield new(make, (number, second * _NANO + fraction * scale, link, block[start:after], original, interface))
+                yield new(make, (number, second * _NANO + fraction * scale, link, block[start:after],
+                                 original, interface))
                 trusted = second
                 at = after
             self.at, self.second, capture.packets, capture.cut = at, trusted, number, cut

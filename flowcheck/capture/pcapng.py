@@ -210,7 +210,8 @@ class _Blocks(Pieces):
             self.number += 1
         self.capture.packets = self.number
 
-    def packet(self, interface: int, ticks: int | None, captured: int, original: int, body: bytes, at: int) -> Iterator[Frame]:
+    def packet(self, interface: int, ticks: int | None, captured: int, original: int, body: bytes,
+               at: int) -> Iterator[Frame]:
         """The packet of one block. One without a time gets that of the packet before it, the first ones of that behind."""
         self.number += 1
         if interface >= len(self.links):
@@ -291,7 +292,8 @@ class _Blocks(Pieces):
         lost = [int.from_bytes(value, order) for code, value in _options(body, 12, self.order)
                 if code in (5, 7) and len(value) == 8]           # isb_ifdrop, isb_osdrop
         if lost:
-            self.capture.interfaces[self.first + interface].drops = sum(lost)     # counted from the start: the last holds
+            # counted from the start: the last holds
+            self.capture.interfaces[self.first + interface].drops = sum(lost)
 
     def secret(self, body: bytes) -> None:
         if len(body) < 8:

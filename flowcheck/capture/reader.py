@@ -82,7 +82,8 @@ def open_capture(source: str | Path | BinaryIO, digest: bool = True) -> Capture:
     """
     path = "standard input" if hasattr(source, "read") else str(source)
     try:
-        raw = source if hasattr(source, "read") else open(source, "rb", buffering=0)    # noqa: SIM115  closed at its end
+        # noqa: SIM115  closed at its end
+        raw = source if hasattr(source, "read") else open(source, "rb", buffering=0)
         return Capture(Source(raw, digest), path)
     except FileNotFoundError:
         raise CaptureError(f"{path}: no such file; check the name") from None
@@ -105,7 +106,8 @@ def _unknown(block: bytes, source: Source) -> str:
     for magic, what in _OTHERS:
         if block.startswith(magic):
             return f"is {what}"
-    if source.compression and block.startswith((b"\x1f\x8b", b"\x28\xb5\x2f\xfd", b"\xfd7zXZ\0", b"BZh", b"\x04\x22\x4d\x18")):
+    if source.compression and block.startswith((b"\x1f\x8b", b"\x28\xb5\x2f\xfd", b"\xfd7zXZ\0", b"BZh",
+                                                b"\x04\x22\x4d\x18")):
         return "is compressed twice; decompress it once"
     if pcap.recognised(block[:4]) or pcapng.recognised(block[:12].ljust(12, b"\0")):
         return "is cut inside its file header and holds no packet; capture again"

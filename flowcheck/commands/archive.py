@@ -15,7 +15,8 @@ def arguments(parser: argparse.ArgumentParser) -> None:
     query = parser.add_subparsers(metavar="ACTION", required=True).add_parser(
         "query", help="SQL over the tables captures, attempts, findings and steps")
     query.add_argument("sql", metavar="SQL")
-    query.add_argument("folder", nargs="?", default="batch", metavar="DIR", help="output directory of `flowcheck batch` (default: batch)")
+    query.add_argument("folder", nargs="?", default="batch", metavar="DIR",
+                       help="output directory of `flowcheck batch` (default: batch)")
     query.add_argument("--format", choices=("table", "csv", "json"), default="table")
 
 

@@ -15,27 +15,40 @@ HELP = "judge many observations, one per file; resumable; local processes or a D
 
 
 def arguments(parser: argparse.ArgumentParser) -> None:
-    parser.add_argument("paths", nargs="*", metavar="PATH", help="files, folders (with all below), globs, URLs such as s3://bucket/folder")
-    parser.add_argument("--files-from", action="append", default=[], metavar="FILE", help="more paths, one a line; - is standard input")
-    parser.add_argument("--output-dir", default="batch", metavar="DIR", help="ledger, tables, index.html and reports (default: batch)")
-    parser.add_argument("--group-by", metavar="folder|REGEX", help="files of one folder, or with the same groups of REGEX in their path, "
+    parser.add_argument("paths", nargs="*", metavar="PATH",
+                        help="files, folders (with all below), globs, URLs such as s3://bucket/folder")
+    parser.add_argument("--files-from", action="append", default=[], metavar="FILE",
+                        help="more paths, one a line; - is standard input")
+    parser.add_argument("--output-dir", default="batch", metavar="DIR",
+                        help="ledger, tables, index.html and reports (default: batch)")
+    parser.add_argument("--group-by", metavar="folder|REGEX",
+                        help="files of one folder, or with the same groups of REGEX in their path, "
                                                                   "are one observation")
     parser.add_argument("--tag-from-name", metavar="REGEX", help="named groups become columns of the captures table")
     common.rule_options(parser)
     parser.add_argument("--keys", action="append", default=[], metavar="FILE_OR_DIR", help="keys of any known format")
-    parser.add_argument("--decode-as", action="append", default=[], metavar="tcp.port==N,PROTOCOL", help="force a protocol on a port")
-    parser.add_argument("--procedure", action="append", default=[], metavar="ID", help="this procedure is expected in every observation")
+    parser.add_argument("--decode-as", action="append", default=[], metavar="tcp.port==N,PROTOCOL",
+                        help="force a protocol on a port")
+    parser.add_argument("--procedure", action="append", default=[], metavar="ID",
+                        help="this procedure is expected in every observation")
     parser.add_argument("--reports", choices=("all", "failures", "none"), default="failures",
                         help="an HTML report for all, for those that did not simply pass (default), or for none")
     parser.add_argument("--show-secrets", action="store_true", help="do not mask passwords and credentials in reports")
-    parser.add_argument("--jobs", type=int, default=0, metavar="N", help="worker processes (default: one per processor)")
-    parser.add_argument("--timeout", type=float, default=600.0, metavar="SECONDS", help="for one observation (default: 600)")
-    parser.add_argument("--memory", type=int, default=2048, metavar="MB", help="for one observation (default: 2048, 0 is no limit)")
-    parser.add_argument("--recheck", action="store_true", help="judge again from the index what the archive holds, with the rules as they are now")
+    parser.add_argument("--jobs", type=int, default=0, metavar="N",
+                        help="worker processes (default: one per processor)")
+    parser.add_argument("--timeout", type=float, default=600.0, metavar="SECONDS",
+                        help="for one observation (default: 600)")
+    parser.add_argument("--memory", type=int, default=2048, metavar="MB",
+                        help="for one observation (default: 2048, 0 is no limit)")
+    parser.add_argument("--recheck", action="store_true",
+                        help="judge again from the index what the archive holds, with the rules as they are now")
     parser.add_argument("--retry", action="store_true", help="try again what crashed or ran out of time")
-    parser.add_argument("--no-index", action="store_true", help="keep no decoded observations; a changed rule then needs the captures again")
-    parser.add_argument("--dask", metavar="tcp://HOST:PORT", help="run on this Dask cluster instead of processes of this machine")
-    parser.add_argument("--compare", nargs=2, metavar=("OLD", "NEW"), help="list what changed between two output directories")
+    parser.add_argument("--no-index", action="store_true",
+                        help="keep no decoded observations; a changed rule then needs the captures again")
+    parser.add_argument("--dask", metavar="tcp://HOST:PORT",
+                        help="run on this Dask cluster instead of processes of this machine")
+    parser.add_argument("--compare", nargs=2, metavar=("OLD", "NEW"),
+                        help="list what changed between two output directories")
     parser.add_argument("--fail-on", choices=("fail", "inconclusive", "warning", "never"), default="fail")
     common.output_options(parser)
 
@@ -52,13 +65,15 @@ def run(options: argparse.Namespace) -> int:
         wanted = batch.known(folder)
     if not wanted:
         raise UsageError("no capture found; name files, folders, globs or URLs" if options.paths or options.files_from
-                         else f"{folder}: holds no archive to judge again" if options.recheck else "no capture named; give files, folders, globs or URLs")
+                         else f"{folder}: holds no archive to judge again"
+                         if options.recheck else "no capture named; give files, folders, globs or URLs")
     if others and not options.quiet:
         names = ", ".join(others[:3] if not options.verbose else others)
         print(f"flowcheck: {len(others)} files are no captures and are left out: {names}{' ...' if len(others) > 3 and not options.verbose else ''}",
               file=sys.stderr)
     settings = _settings(options, folder)
-    summary = batch.run(wanted, settings, _runner(options, settings), Progress(options.quiet, options.verbose), options.retry)
+    summary = batch.run(wanted, settings, _runner(options, settings), Progress(options.quiet, options.verbose),
+                        options.retry)
     if not options.quiet:
         _say(summary, folder)
     return _status(summary.outcomes, options, folder)
@@ -71,8 +86,10 @@ def _settings(options: argparse.Namespace, folder: Path) -> Any:
     if missing:
         raise UsageError(f"--keys {missing}: no such file or directory")
     decode_as = common.decode_as(options)
-    return Settings(recipe(options.rules, options.site, options.keys, options.procedure, decode_as), tuple(map(os.path.abspath, options.rules)),
-                    options.site and os.path.abspath(options.site), tuple(map(os.path.abspath, options.keys)), tuple(options.procedure),
+    return Settings(recipe(options.rules, options.site, options.keys, options.procedure, decode_as),
+                    tuple(map(os.path.abspath, options.rules)),
+                    options.site and os.path.abspath(options.site), tuple(map(os.path.abspath, options.keys)),
+                    tuple(options.procedure),
                     tuple(decode_as.items()), options.reports, options.show_secrets, str(folder), not options.no_index)
 
 
@@ -91,7 +108,8 @@ def _runner(options: argparse.Namespace, settings: Any) -> Any:
 
 def _say(summary: Any, folder: Path) -> None:
     from collections import Counter
-    words = Counter(verdict or "nothing to judge" if status == "done" else status for status, verdict in summary.outcomes.values())
+    words = Counter(verdict or "nothing to judge" if status == "done" else status
+                    for status, verdict in summary.outcomes.values())
     shown = ", ".join(f"{count} {word}" for word, count in words.most_common())
     print(f"{len(summary.outcomes)} observations: {shown}\n{summary.done} done in {summary.seconds:.1f} s, {summary.kept} known already; "
           f"see {folder / 'index.html'}")
@@ -116,7 +134,8 @@ def _warned(names: Any, folder: Path) -> bool:
     from ..batch.ledger import Ledger
     ledger = Ledger(folder)
     try:
-        return any(row[5] == "warning" and not row[9] for entry in ledger.entries(names) for row in entry.rows["findings"])
+        return any(row[5] == "warning" and not row[9] for entry in ledger.entries(names)
+                   for row in entry.rows["findings"])
     finally:
         ledger.close()
 

@@ -20,13 +20,15 @@ def arguments(parser: argparse.ArgumentParser) -> None:
         parser.add_argument(f"--{name}", metavar="FILE", help=f"write the {what} here, - for standard output")
     parser.add_argument("-w", dest="evidence", metavar="EVIDENCE.pcapng",
                         help="write the frames the findings stand on, with comments")
-    parser.add_argument("--bundle", metavar="FILE.zip", help="write evidence, reports and hashes as one archive for `verify`")
+    parser.add_argument("--bundle", metavar="FILE.zip",
+                        help="write evidence, reports and hashes as one archive for `verify`")
     parser.add_argument("--include-secrets", action="store_true",
                         help="hand on the keys that open the evidence, in it or beside it")
     parser.add_argument("--redact", action="store_true",
                         help="pseudonyms for addresses, names, serial numbers and users in all that is written")
     parser.add_argument("--seed", metavar="TEXT", help="the same seed gives the same pseudonyms (default: new ones each run)")
-    parser.add_argument("--created", metavar="TIME", type=created, help="the time of the run that reports show (ISO 8601, UTC)")
+    parser.add_argument("--created", metavar="TIME", type=created,
+                        help="the time of the run that reports show (ISO 8601, UTC)")
     parser.add_argument("--output-dir", metavar="DIR",
                         help="write all of them here, named after the first capture (default: reports)")
     parser.add_argument("--fail-on", choices=("fail", "inconclusive", "warning", "never"), default="fail")

@@ -44,8 +44,10 @@ def _device(timeline: Any, names: list[str]) -> dict[str, Any]:
     inner = [address for address in device.addresses if address not in device.outer] if outer else []
     kinds = Counter(message.protocol for message in timeline.messages)
     return {"id": device.id, "identity": dict(device.identity), "addresses": list(device.addresses), "outer": outer,
-            "inner": inner, "shared": list(device.shared), "seen": _seen(timeline, names), "evidence": list(device.evidence),
-            "links": [_link(link, names) for link in device.links], "apart": list(device.apart), "assumed": list(device.assumed),
+            "inner": inner, "shared": list(device.shared), "seen": _seen(timeline, names),
+            "evidence": list(device.evidence),
+            "links": [_link(link, names) for link in device.links], "apart": list(device.apart),
+            "assumed": list(device.assumed),
             "messages": dict(kinds.most_common()), "first_frame": _frame(timeline.messages[0], names),
             "last_frame": _frame(timeline.messages[-1], names), "sealed": _sealed(timeline)}
 
@@ -94,16 +96,20 @@ def _table(devices: list[dict[str, Any]], unknown: dict[str, Any] | None) -> Non
                 ("messages", _counts(device["messages"])), ("sealed", _counts(device["sealed"], " packets")),
                 ("frames", f"{device['first_frame']['frame']} to {device['last_frame']['frame']}")]
         if len(device["seen"]) > 1 or device["shared"]:
-            rows += [("seen", f"{one['address']} from {one['since']} to {one['until']}{_shared(one, device)}") for one in device["seen"]]
-        rows += [("evidence", link["why"] + (f"; until {link['until']}" if link["until"] else "")) for link in device["links"]]
+            rows += [("seen", f"{one['address']} from {one['since']} to {one['until']}{_shared(one, device)}")
+                     for one in device["seen"]]
+        rows += [("evidence", link["why"] + (f"; until {link['until']}" if link["until"] else ""))
+                 for link in device["links"]]
         rows += [("apart", text) for text in device["apart"]] + [("assumed", text) for text in device["assumed"]]
         for name, value in rows:
             if value:
                 print(f"    {name:<10}{line(value, 300)}")
     if unknown is not None:
         print("unknown (belongs to no device that can be named)")
-        for name, value in (("messages", _counts(unknown["messages"])), ("sealed", _counts(unknown["sealed"], " packets")),
-                            ("hosts", ", ".join(unknown["hosts"])), *(("evidence", text) for text in unknown["evidence"])):
+        for name, value in (("messages", _counts(unknown["messages"])),
+                            ("sealed", _counts(unknown["sealed"], " packets")),
+                            ("hosts", ", ".join(unknown["hosts"])),
+                            *(("evidence", text) for text in unknown["evidence"])):
             if value:
                 print(f"    {name:<10}{line(value, 300)}")
 

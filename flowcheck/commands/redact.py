@@ -18,7 +18,8 @@ def arguments(parser: argparse.ArgumentParser) -> None:
     common.rule_options(parser)
     parser.add_argument("--procedure", action="append", default=[], metavar="ID", help="this procedure is expected")
     parser.add_argument("--seed", metavar="TEXT", help="the same seed gives the same pseudonyms (default: new ones each run)")
-    parser.add_argument("--table", metavar="FILE.json", help="write which value became which pseudonym; keep it to yourself")
+    parser.add_argument("--table", metavar="FILE.json",
+                        help="write which value became which pseudonym; keep it to yourself")
     common.output_options(parser)
 
 

@@ -30,13 +30,15 @@ def arguments(parser: argparse.ArgumentParser) -> None:
             action.add_argument("id", metavar="ID")
             action.add_argument("--output-dir", metavar="DIR", default="synth", help="where to write (default: synth)")
         if name in ("synth", "test"):
-            action.add_argument("--seed", type=int, default=1, metavar="N", help="of ports, identifiers and keys (default: 1)")
+            action.add_argument("--seed", type=int, default=1, metavar="N",
+                                help="of ports, identifiers and keys (default: 1)")
         if name == "new":
             action.add_argument("captures", nargs="+", metavar="CAPTURE")
             action.add_argument("--site", metavar="FILE")
             action.add_argument("--keys", action="append", default=[], metavar="PATH")
             action.add_argument("--procedure", metavar="ID", default="draft", help="its id (default: draft)")
-            action.add_argument("--output", metavar="FILE", default="-", help="where to write it (default: standard output)")
+            action.add_argument("--output", metavar="FILE", default="-",
+                                help="where to write it (default: standard output)")
         if name == "lint":
             action.add_argument("files", nargs="*", metavar="FILE")
         if name not in ("schema", "new"):

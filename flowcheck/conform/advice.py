@@ -18,8 +18,10 @@ from .parts import Parts
 from .visibility import UNCERTAIN, UNCOVERED, Visibility, active
 
 _MOST = 4                               # SAs, connections or hosts named in one sentence
-_PORTS = {"dns": "port 53", "ike": "udp port 500 or udp port 4500 or esp", "s1ap": "sctp", "hnbap": "sctp", "rua": "sctp", "sctp": "sctp",
-          "diameter": "port 3868", "gtpv2": "udp port 2123", "gtp": "udp port 2123 or udp port 2152", "coap": "udp port 5683 or udp port 5684",
+_PORTS = {"dns": "port 53", "ike": "udp port 500 or udp port 4500 or esp", "s1ap": "sctp", "hnbap": "sctp",
+          "rua": "sctp", "sctp": "sctp",
+          "diameter": "port 3868", "gtpv2": "udp port 2123", "gtp": "udp port 2123 or udp port 2152",
+          "coap": "udp port 5683 or udp port 5684",
           "map": "sctp", "ftp": "tcp", "http": "tcp", "cwmp": "tcp", "tls": "tcp"}
 _OUTER = ("dns", "ike")                 # what is spoken beside the tunnel
 
@@ -33,7 +35,8 @@ class _Open(NamedTuple):
     reason: str
 
 
-def advice(view: Visibility, parts: Parts, steps: Sequence[StepResult], doubts: Sequence[str], complete: bool) -> tuple[str, ...]:
+def advice(view: Visibility, parts: Parts, steps: Sequence[StepResult], doubts: Sequence[str],
+           complete: bool) -> tuple[str, ...]:
     """One sentence for each thing that would help, the first for the first step that is open."""
     found: dict[str, None] = {}
     for result in steps:
@@ -63,7 +66,8 @@ def to_look_inside(sealed: Sequence[Opaque]) -> tuple[str, ...]:
 def _one_run_on(found: Iterable[str]) -> Iterable[str]:
     """Of several "let it run on" the one that asks for the longest time."""
     rows = list(found)
-    longest = max((row for row in rows if row.startswith(_RUN_ON)), key=lambda row: int(row.removeprefix(_RUN_ON).split()[0]), default=None)
+    longest = max((row for row in rows if row.startswith(_RUN_ON)),
+                  key=lambda row: int(row.removeprefix(_RUN_ON).split()[0]), default=None)
     return [row for row in rows if not row.startswith(_RUN_ON) or row == longest]
 
 
@@ -100,7 +104,8 @@ def _association(opaque: Opaque) -> str:
 def _connections(view: Visibility, rows: Sequence[Opaque]) -> list[str]:
     found = []
     for stream in dict.fromkeys(o.stream for o in rows):
-        hello = next((m for m in view.timeline.messages if m.stream == stream and m.kind.endswith(".client_hello")), None)
+        hello = next((m for m in view.timeline.messages if m.stream == stream and m.kind.endswith(".client_hello")),
+                     None)
         ends = next(o for o in rows if o.stream == stream)
         if hello is not None:
             found.append(f"{hello.src} to {hello.dst} (client random {str(hello.fields.get('random'))[:16]}…)")
@@ -184,13 +189,15 @@ def _tunnel(one: _Open) -> list[str]:
 def _elsewhere(one: _Open) -> list[str]:
     """A role that no tap saw: at its own interface, by its addresses or by what it speaks."""
     rule, scope = one.view.rule, one.view.scope
-    away = [role for name in (one.step.src, one.step.dst) if name and (role := rule.role(name)) is not None and role.perhaps_unseen]
+    away = [role for name in (one.step.src, one.step.dst) if name and (role := rule.role(name)) is not None
+            and role.perhaps_unseen]
     found = []
     for role in away[:1]:
         addresses = _valid(scope.host(role.name, {}).addresses)
         ports = " or ".join(dict.fromkeys(filter(None, (_PORTS.get(kind.partition(".")[0]) for kind in one.step.messages))))
         chosen = " or ".join(f"host {a}" for a in addresses[:_MOST]) or ports
-        found.append(f"Capture at the {role.title or role.name} as well" + (f": `tcpdump -s 0 -w more.pcap '{chosen}'`." if chosen else "."))
+        found.append(f"Capture at the {role.title or role.name} as well"
+                     + (f": `tcpdump -s 0 -w more.pcap '{chosen}'`." if chosen else "."))
     return found
 
 
@@ -207,7 +214,8 @@ def _inside(view: Visibility, parts: Parts) -> str:
     device = view.timeline.device
     inner = _valid(a for a in device.addresses if a not in device.outer)
     at = f"on the tunnel interface of {parts.device} or behind the gateway"
-    return at + (f": `tcpdump -s 0 -w inner.pcap '{' or '.join(f'host {a}' for a in inner[:_MOST])}'`" if inner and device.outer else "")
+    return at + (f": `tcpdump -s 0 -w inner.pcap '{' or '.join(f'host {a}' for a in inner[:_MOST])}'`" if inner
+                 and device.outer else "")
 
 
 def _valid(addresses: Iterable[str]) -> list[str]:
@@ -231,7 +239,8 @@ def _listed(values: Iterable[str]) -> str:
     return ", ".join(rows[:_MOST]) + (f" and {len(rows) - _MOST} more" if len(rows) > _MOST else "")
 
 
-_HELP: tuple[tuple[str, Callable[[_Open], list[str]]], ...] = (     # words of a reason -> what helps; the first that fits
+# words of a reason -> what helps; the first that fits
+_HELP: tuple[tuple[str, Callable[[_Open], list[str]]], ...] = (
     ("the answer to IKE_AUTH is sealed", _ike_keys),
     ("cannot open", _keys),
     ("no packet of the tunnel", _tunnel),

@@ -72,7 +72,8 @@ class _Node(NamedTuple):
     move: tuple | None
 
 
-def align(machine: Automaton, messages: Sequence[Message], matcher: Matcher, view: View, carried: frozenset[str] = frozenset(),
+def align(machine: Automaton, messages: Sequence[Message], matcher: Matcher, view: View,
+          carried: frozenset[str] = frozenset(),
           ) -> Reading:
     """Reads `messages` against the machine. `view` says which steps cannot be seen, and why.
 
@@ -121,7 +122,8 @@ def _price(missed: int = 0, failed: int = 0, extra: int = 0, optional: int = 0, 
 
 
 FREE, MISSED, FAILED, EXTRA, OPTIONAL = 0, _price(1), _price(0, 1), _price(0, 0, 1), _price(0, 0, 0, 1)
-UNSEEN = _price(0, 0, 0, 2)     # a step out of sight costs nothing that counts, but more than leaving out an optional part
+# a step out of sight costs nothing that counts, but more than leaving out an optional part
+UNSEEN = _price(0, 0, 0, 2)
 
 
 class _Search:
@@ -183,7 +185,8 @@ class _Search:
 
     def _as_step(self, step: Step, index: int, situation: int, message: Message) -> tuple[str, int, int, bool] | None:
         """The message as this step or its refusal: which of them, failed expectations, the situation then, assumed."""
-        return self.asked.answer((STEP, step.step, index, situation)) if message.kind in self.machine.kinds[step.step] else None
+        return self.asked.answer((STEP, step.step, index,
+                                  situation)) if message.kind in self.machine.kinds[step.step] else None
 
     def _is_hidden(self, step: Step, index: int) -> bool:
         places = self._hidden.get(step.step)

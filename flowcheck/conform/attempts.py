@@ -75,7 +75,8 @@ class _Cutter:
         self.refusals = _refusals_by_kind(rule)
         self.open: Attempt | None = None
         self.closed: list[Attempt] = []
-        self.requests: dict[int, Message] | None = None      # of the whole timeline, by transaction; made when asked for
+        # of the whole timeline, by transaction; made when asked for
+        self.requests: dict[int, Message] | None = None
 
     def take(self, message: Message) -> None:
         if self.open is None and message.kind not in self.beginnings:
@@ -194,7 +195,8 @@ class _Cutter:
     def _note_end(self, now: Attempt, message: Message) -> None:
         if now.key is None:
             now.key = self._key(message)
-        if any(holds_all(pattern.where, message, self.matcher.scope, {}) is True for pattern in self.refusals.get(message.kind, ())):
+        if any(holds_all(pattern.where, message, self.matcher.scope, {}) is True
+               for pattern in self.refusals.get(message.kind, ())):
             now.refused = True
         if any(self.matcher.pattern(p, message) for p in self.rule.attempt.given_up_by) and not _all_answered(now, message):
             now.gave_up = f"{ENDED_BY} {message.kind} in frame {message.frames[-1].number}"
@@ -212,7 +214,8 @@ class _Cutter:
         if not any(d.get("protocol") == "IKE" for d in message.fields.get("deletes") or ()):
             return False
         spi = message.fields.get("spi_i")
-        return not any(m.kind == "ike.create_child_sa.request" and m.fields.get("spi_i") == spi and m.time < message.time
+        return not any(m.kind == "ike.create_child_sa.request" and m.fields.get("spi_i") == spi
+                       and m.time < message.time
                        for m in self.timeline.messages)
 
     def _close(self, reason: str) -> None:
@@ -262,7 +265,8 @@ def _steps_by_kind(rule: Rule, forbidden: bool = False) -> dict[str, list[Step]]
     found: dict[str, list[Step]] = {}
     for step in rule.steps():
         if forbidden or step.messages and not step.forbidden:
-            for kind in dict.fromkeys((*step.messages, *(kind for pattern in step.refused_by for kind in pattern.messages))):
+            for kind in dict.fromkeys((*step.messages, *(kind for pattern in step.refused_by
+                                                         for kind in pattern.messages))):
                 found.setdefault(kind, []).append(step)
     return found
 

@@ -34,8 +34,10 @@ class Automaton:
     size: int = 2
     conditions: list[Condition] = field(default_factory=list)
     kinds: dict[str, frozenset[str]] = field(default_factory=dict)       # step -> what it, or its refusal, may be
-    turning_down: dict[str, frozenset[str]] = field(default_factory=dict)  # step -> kinds by which its receiver refuses it
-    free: list[dict[str, int]] = field(default_factory=list)             # of each group without an order: step -> its item, from 1
+    # step -> kinds by which its receiver refuses it
+    turning_down: dict[str, frozenset[str]] = field(default_factory=dict)
+    # of each group without an order: step -> its item, from 1
+    free: list[dict[str, int]] = field(default_factory=list)
     found: dict[Any, Any] = field(default_factory=dict)                  # the readings found so far: see questions.py
     remembered: int = 0                                                  # questions in them
 
@@ -45,7 +47,8 @@ class Automaton:
 
     def unordered(self, one: Step, other: Step) -> bool:
         """Do they stand in different items of a group that has no order?"""
-        return any(a and b and a != b for a, b in ((places.get(one.step), places.get(other.step)) for places in self.free))
+        return any(a and b and a != b for a, b in ((places.get(one.step), places.get(other.step))
+                                                   for places in self.free))
 
     def add_jump(self, source: int, jump: Jump) -> None:
         self.jumps.setdefault(source, []).append(jump)
@@ -75,9 +78,11 @@ def _without_detours(machine: Automaton) -> Automaton:
 
     steps = {state: [(step, onward(target)) for step, target in ways] for state, ways in machine.steps.items()}
     jumps = {state: once(ways, state) for state, ways in machine.jumps.items()}
-    conditions = list({id(jump.condition): jump.condition for ways in jumps.values() for jump in ways if jump.condition}.values())
+    conditions = list({id(jump.condition): jump.condition for ways in jumps.values()
+                       for jump in ways if jump.condition}.values())
     numbers = {id(condition): number for number, condition in enumerate(conditions)}
-    jumps = {state: [jump._replace(asks=numbers.get(id(jump.condition), -1)) for jump in ways] for state, ways in jumps.items()}
+    jumps = {state: [jump._replace(asks=numbers.get(id(jump.condition), -1)) for jump in ways]
+             for state, ways in jumps.items()}
     kinds = {step.step: frozenset((*step.messages, *(kind for pattern in step.refused_by for kind in pattern.messages)))
              for step in machine.rule.steps()}
     turning_down = {step.step: found for step in machine.rule.steps() if (found := _turning_down(step))}
@@ -95,8 +100,10 @@ def _free(items: tuple[Step | Group, ...]) -> Iterator[dict[str, int]]:
 
 def _turning_down(step: Step) -> frozenset[str]:
     """The kinds of message by which the receiver of the step refuses it once it came, and by which nobody else does."""
-    by_receiver = {kind for pattern in step.refused_by if pattern.src is not None and pattern.src == step.dst for kind in pattern.messages}
-    return frozenset(by_receiver - {kind for pattern in step.refused_by if pattern.src != step.dst for kind in pattern.messages})
+    by_receiver = {kind for pattern in step.refused_by if pattern.src is not None and pattern.src == step.dst
+                   for kind in pattern.messages}
+    return frozenset(by_receiver - {kind for pattern in step.refused_by if pattern.src != step.dst
+                                    for kind in pattern.messages})
 
 
 def _sequence(machine: Automaton, items: tuple[Step | Group, ...], start: int, end: int) -> None:

@@ -102,7 +102,8 @@ def _document_field(check: Check, names: tuple[str, ...], messages: tuple[Messag
         if not values:
             return Outcome(check, None, label, _expected(check, wanted), "a word that says neither")
     blind = blind or any(m.fields.get("body") is None for m in messages)
-    return _outcome(check, label, ABSENT if not values else values[0] if len(values) == 1 else values, wanted, blind, None)
+    return _outcome(check, label, ABSENT if not values else values[0] if len(values) == 1 else values, wanted,
+                    blind, None)
 
 
 def _unique(check: Check, label: str, values: list[Any], messages: tuple[Message, ...], scope: Scope) -> Outcome:
@@ -117,7 +118,8 @@ def _unique(check: Check, label: str, values: list[Any], messages: tuple[Message
     return Outcome(check, True, label)
 
 
-def _outcome(check: Check, label: str, value: Any, wanted: Any, blind: bool, found: Mapping[str, Any] | None) -> Outcome:
+def _outcome(check: Check, label: str, value: Any, wanted: Any, blind: bool, found: Mapping[str, Any]
+             | None) -> Outcome:
     holds = _holds(check, value, wanted, blind, found)
     if holds is not False:
         return Outcome(check, holds, label)
@@ -135,7 +137,8 @@ def _holds(check: Check, value: Any, wanted: Any, blind: bool, found: Mapping[st
         holds = all(results) if check.test == "not" else any(results)
     else:
         holds = TESTS[check.test](value, wanted)
-    if holds is False and blind and check.test in ("at_least", "present", "in", "equals") and check.target.startswith("param"):
+    if holds is False and blind and check.test in ("at_least", "present", "in",
+                                                   "equals") and check.target.startswith("param"):
         return None
     return holds
 
@@ -217,7 +220,8 @@ def _parameters_asked(check: Check) -> Asked:
 
 def is_constant(value: Any) -> bool:
     """Does a value of a rule stand for itself, and not for something to be looked up?"""
-    return not isinstance(value, Reference) and not (isinstance(value, (list, tuple)) and any(isinstance(v, Reference) for v in value))
+    return not isinstance(value, Reference) and not (isinstance(value, (list, tuple))
+                                                     and any(isinstance(v, Reference) for v in value))
 
 
 def _resolver(value: Any) -> Callable[[Scope, Mapping[str, Any]], Any]:
@@ -339,7 +343,8 @@ def _form(value: Any) -> str:
 
 def _expected(check: Check, wanted: Any) -> str:
     shown = ", ".join(str(w) for w in listed(wanted)) if wanted is not ABSENT else str(check.value)
-    return {"certifies": f"a certificate for {shown}", "present": "present" if wanted else "absent", "equals": shown, "in": f"one of {shown}", "not": f"not {shown}",
+    return {"certifies": f"a certificate for {shown}", "present": "present" if wanted else "absent", "equals": shown,
+            "in": f"one of {shown}", "not": f"not {shown}",
             "matches": f"matching {shown}", "at_least": f"at least {shown}", "at_most": f"at most {shown}"}[check.test]
 
 

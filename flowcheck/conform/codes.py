@@ -38,8 +38,10 @@ _TLS = {
     "unrecognized_name": "the server does not know the name asked for (SNI)",
     "decrypt_error": "a signature or Finished does not verify",
     "decode_error": "a message could not be read", "illegal_parameter": "a field has a value it may not have",
-    "unexpected_message": "a message came at the wrong place", "access_denied": "the certificate is valid and has no permission",
-    "no_application_protocol": "no application protocol in common (ALPN)", "unknown_psk_identity": "the pre-shared key is not known",
+    "unexpected_message": "a message came at the wrong place",
+    "access_denied": "the certificate is valid and has no permission",
+    "no_application_protocol": "no application protocol in common (ALPN)",
+    "unknown_psk_identity": "the pre-shared key is not known",
     "internal_error": "the peer failed by itself", "user_canceled": "the peer gave up for a reason of its own",
 }
 _CWMP = {
@@ -50,36 +52,50 @@ _CWMP = {
     9007: "invalid parameter value", 9008: "attempt to set a non-writable parameter",
     9009: "notification request rejected", 9010: "file transfer failure", 9011: "upload failure",
     9012: "file transfer server authentication failure", 9013: "unsupported protocol for file transfer",
-    9014: "unable to join the multicast group", 9015: "unable to contact the file server", 9016: "unable to access the file",
+    9014: "unable to join the multicast group", 9015: "unable to contact the file server",
+    9016: "unable to access the file",
     9017: "unable to complete the download", 9018: "file corrupted", 9019: "file authentication failure",
 }
 _HTTP = {
-    400: ("the server does not understand the request", "RFC 9110 15.5.1"), 401: ("credentials wanted or not accepted", "RFC 9110 15.5.2"),
+    400: ("the server does not understand the request", "RFC 9110 15.5.1"),
+    401: ("credentials wanted or not accepted", "RFC 9110 15.5.2"),
     403: ("not allowed", "RFC 9110 15.5.4"), 404: ("nothing there", "RFC 9110 15.5.5"),
-    405: ("the method is not allowed there", "RFC 9110 15.5.6"), 406: ("nothing of the kind asked for", "RFC 9110 15.5.7"),
-    408: ("the request did not arrive in time", "RFC 9110 15.5.9"), 413: ("the body is too large for the server", "RFC 9110 15.5.14"),
-    415: ("the server does not take this kind of body", "RFC 9110 15.5.16"), 500: ("the server failed", "RFC 9110 15.6.1"),
-    501: ("the server does not know the method", "RFC 9110 15.6.2"), 502: ("what stands behind the server failed", "RFC 9110 15.6.3"),
-    503: ("the server is overloaded or down", "RFC 9110 15.6.4"), 504: ("what stands behind the server did not answer", "RFC 9110 15.6.5"),
+    405: ("the method is not allowed there", "RFC 9110 15.5.6"),
+    406: ("nothing of the kind asked for", "RFC 9110 15.5.7"),
+    408: ("the request did not arrive in time", "RFC 9110 15.5.9"),
+    413: ("the body is too large for the server", "RFC 9110 15.5.14"),
+    415: ("the server does not take this kind of body", "RFC 9110 15.5.16"),
+    500: ("the server failed", "RFC 9110 15.6.1"),
+    501: ("the server does not know the method", "RFC 9110 15.6.2"),
+    502: ("what stands behind the server failed", "RFC 9110 15.6.3"),
+    503: ("the server is overloaded or down", "RFC 9110 15.6.4"),
+    504: ("what stands behind the server did not answer", "RFC 9110 15.6.5"),
     507: ("the server has no space left", "RFC 4918 11.5"),
 }
 _FTP = {
-    421: "the service is not available", 425: "the data connection cannot be opened", 426: "the transfer was broken off",
-    450: "the file is busy", 451: "the server failed", 452: "the server has no space left", 500: "the command is not understood",
+    421: "the service is not available", 425: "the data connection cannot be opened",
+    426: "the transfer was broken off",
+    450: "the file is busy", 451: "the server failed", 452: "the server has no space left",
+    500: "the command is not understood",
     501: "an argument is wrong", 502: "the command is not supported", 503: "the command came at the wrong place",
     530: "not logged in", 532: "an account is needed", 550: "the file is not there, or may not be touched",
     552: "the server has no space left", 553: "the file name is not allowed",
 }
 _COAP = {
-    "4.00": "the server does not understand the request", "4.01": "credentials wanted or not accepted", "4.03": "not allowed",
+    "4.00": "the server does not understand the request", "4.01": "credentials wanted or not accepted",
+    "4.03": "not allowed",
     "4.04": "nothing there", "4.05": "the method is not allowed there", "4.06": "nothing of the kind asked for",
-    "4.13": "the body is too large for the server", "4.15": "the server does not take this kind of body", "5.00": "the server failed",
+    "4.13": "the body is too large for the server", "4.15": "the server does not take this kind of body",
+    "5.00": "the server failed",
     "5.03": "the server is overloaded or down",
 }
 _NAS = {
-    2: "the subscriber is unknown", 3: "the device is illegal here", 6: "the equipment is illegal", 7: "the service is not allowed",
-    8: "neither EPS nor other services are allowed", 11: "the PLMN is not allowed", 12: "the tracking or location area is not allowed",
-    15: "no suitable cell in the area", 17: "the network failed", 20: "AUTN does not fit: device and network hold different keys",
+    2: "the subscriber is unknown", 3: "the device is illegal here", 6: "the equipment is illegal",
+    7: "the service is not allowed",
+    8: "neither EPS nor other services are allowed", 11: "the PLMN is not allowed",
+    12: "the tracking or location area is not allowed",
+    15: "no suitable cell in the area", 17: "the network failed",
+    20: "AUTN does not fit: device and network hold different keys",
     21: "the sequence number of AUTN is out of range", 26: "the separation bit of AUTN is not set", 22: "congestion",
 }
 
@@ -89,7 +105,8 @@ def _cited(table: dict, clause: str) -> dict[str, Meaning]:
 
 
 BY_PROTOCOL: dict[str, dict[str, Meaning]] = {
-    "dns": _cited(_DNS, "RFC 1035 4.1.1"), "ike": dict(_IKE), "tls": _cited(_TLS, "RFC 8446 6.2"), "dtls": _cited(_TLS, "RFC 8446 6.2"),
+    "dns": _cited(_DNS, "RFC 1035 4.1.1"), "ike": dict(_IKE), "tls": _cited(_TLS, "RFC 8446 6.2"),
+    "dtls": _cited(_TLS, "RFC 8446 6.2"),
     "cwmp": _cited(_CWMP, "TR-069 A.5"), "http": {str(code): entry for code, entry in _HTTP.items()},
     "ftp": _cited(_FTP, "RFC 959 4.2"), "coap": _cited(_COAP, "RFC 7252 5.9"),
     "emm": _cited(_NAS, "TS 24.301 9.9.3.9"), "gmm": _cited(_NAS, "TS 24.008 10.5.5.14"),

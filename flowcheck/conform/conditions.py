@@ -40,7 +40,8 @@ def holds(condition: Condition, scope: Scope, bound: Mapping[str, Any], seen: fr
         case "row":
             return rows.reported(arguments[0], scope)
         case "sooner":
-            return _is_sooner(*(scope.resolve(a, bound) if isinstance(a, Reference) else a for a in arguments), now=scope.now)
+            return _is_sooner(*(scope.resolve(a, bound) if isinstance(a, Reference) else a for a in arguments),
+                              now=scope.now)
         case "known":
             return _is_known(arguments[0], scope, bound)
         case "equals":

@@ -9,12 +9,14 @@ from ..rulebook.rule import Rule
 from .parts import device_title
 from .phrases import short
 
-STOPPING = ("refused", "stopped", "no-answer", "not-started", "missing")   # kinds after which nothing of the step is there
+# kinds after which nothing of the step is there
+STOPPING = ("refused", "stopped", "no-answer", "not-started", "missing")
 
 _SUMMARY = {
     "dns": ("qname", "qtype", "rcode", "answers.address"), "tls": ("version", "sni", "description"),
     "http": ("method", "target", "status", "reason"), "ftp": ("command", "argument", "code", "text"),
-    "sctp": ("cause",), "hnbap": ("cause",), "s1ap": ("cause",), "coap": ("code", "uri_path"), "diameter": ("result_code",),
+    "sctp": ("cause",), "hnbap": ("cause",), "s1ap": ("cause",), "coap": ("code", "uri_path"),
+    "diameter": ("result_code",),
 }
 
 
@@ -69,14 +71,17 @@ def _cwmp(message: Message) -> str:
 def _ike(message: Message) -> str:
     """Identity and errors; status notifies, which nearly every message carries, tell nothing here (RFC 7296 3.10.1)."""
     fields = message.fields
-    errors = [str(n.get("type")) for n in fields.get("notifies") or () if isinstance(n, Mapping) and 0 < (n.get("code") or 0) < _STATUS]
-    chosen = [str(name) for name in fields.get("notify") or () if name in ("COOKIE", "REDIRECT", "REKEY_SA", "UPDATE_SA_ADDRESSES")]
+    errors = [str(n.get("type")) for n in fields.get("notifies") or () if isinstance(n, Mapping)
+              and 0 < (n.get("code") or 0) < _STATUS]
+    chosen = [str(name) for name in fields.get("notify")
+              or () if name in ("COOKIE", "REDIRECT", "REKEY_SA", "UPDATE_SA_ADDRESSES")]
     identity = fields.get("id_i") if fields.get("initiator") else fields.get("id_r")
     address = (fields.get("configuration") or {}).get("attributes", {}) if fields.get("response") else {}
     inner = [str(value) for name, values in address.items() if name in ("INTERNAL_IP4_ADDRESS", "INTERNAL_IP6_ADDRESS")
              for value in (values if isinstance(values, (list, tuple)) else [values])]
     deleted = ["DELETE"] if fields.get("deletes") else []
-    return " ".join(filter(None, (str(fields.get("exchange") or ""), *errors, *chosen, *deleted, str(identity or ""), *inner)))[:160]
+    return " ".join(filter(None, (str(fields.get("exchange") or ""), *errors, *chosen, *deleted, str(identity or ""),
+                                  *inner)))[:160]
 
 
 _STATUS = 16384             # notify types from here on are no errors

@@ -37,9 +37,11 @@ from .taps import misplaced
 from .visibility import Visibility
 
 ANOTHER = "; another host did it"
-IMPATIENT = 1_000_000_000   # ns: who leaves later than this after a request did wait, and the side that owes the answer is at fault
+# ns: who leaves later than this after a request did wait, and the side that owes the answer is at fault
+IMPATIENT = 1_000_000_000
 LAYERS = {"tls": frozenset(("tls", "dtls")), "ipsec": frozenset(("esp",))}
-CODE_FIELDS = ("rcode", "notify", "FaultCode", "status", "description", "code", "cause", "experimental_result.code", "result_code")
+CODE_FIELDS = ("rcode", "notify", "FaultCode", "status", "description", "code", "cause", "experimental_result.code",
+               "result_code")
 
 
 class Explanation:
@@ -51,14 +53,16 @@ class Explanation:
         self.findings: list[Finding] = []
         self.moves: dict[str, list[Move]] = defaultdict(list)
         self.reasons: dict[str, str] = {}
-        self.read = tuple({m.step.step: m.step for m in reading.moves if m.step is not None}.values())   # the steps, each once
+        # the steps, each once
+        self.read = tuple({m.step.step: m.step for m in reading.moves if m.step is not None}.values())
         self.states: dict[str, str] = {}
         self.assumed: list[str] = []
         self.doubts: list[str] = []                    # what a cut message leaves open
         self.at: dict[int, str] = {}                   # id of message -> step
         self.beyond: list[Message] = []                # messages after the attempt that it forbids
         self._failed = False
-        self._misplaced: dict[str | None, str] = {}    # steps that may have been done when a tap with another clock says
+        # steps that may have been done when a tap with another clock says
+        self._misplaced: dict[str | None, str] = {}
         self._open: tuple[Step, Move] | None = None    # a repeated request at the end that nothing answers
         self._matched_before: list[Message] = []
 
@@ -97,7 +101,8 @@ class Explanation:
                 self.beyond.append(message)
             if breach.messages:
                 message = breach.messages[-1]
-                self._add("forbidden", last, "", severity=last.severity, expected=f"no {phrases.names(last.messages)} here", hint=last.hint,
+                self._add("forbidden", last, "", severity=last.severity,
+                          expected=f"no {phrases.names(last.messages)} here", hint=last.hint,
                           frames=(ref for m in breach.messages for ref in m.frames),
                           observed=self.parts.way(message))
             else:
@@ -131,15 +136,19 @@ class Explanation:
         self._deadline(step, message)
         self._matched_before.append(message)
 
-    def _expectation(self, step: Step, outcome: Outcome, frames: tuple[FrameRef, ...], messages: Sequence[Message]) -> None:
+    def _expectation(self, step: Step, outcome: Outcome, frames: tuple[FrameRef, ...],
+                     messages: Sequence[Message]) -> None:
         check = outcome.check
         kind = "field-absent" if outcome.absent else "field-wrong"
         name = phrases.name(messages[0].kind)
         meant = None if outcome.absent else codes.meaning(messages[0].protocol, str(outcome.observed))
-        self._add(kind, step, outcome.target, severity=check.severity, frames=frames, expected=f"{outcome.target}: {outcome.expected}",
-                  observed=f"{name} without {outcome.target}" if outcome.absent else f"{name} with {outcome.target}: {outcome.observed}",
+        self._add(kind, step, outcome.target, severity=check.severity, frames=frames,
+                  expected=f"{outcome.target}: {outcome.expected}",
+                  observed=f"{name} without {outcome.target}"
+                  if outcome.absent else f"{name} with {outcome.target}: {outcome.observed}",
                   hint=check.hint or step.hint, side=check.side or self._sender(step), clause=check.cite,
-                  repair=f"{phrases.article(name)} with {outcome.target}: {outcome.expected}", reason=Reason(meant[0] if meant else ""))
+                  repair=f"{phrases.article(name)} with {outcome.target}: {outcome.expected}",
+                  reason=Reason(meant[0] if meant else ""))
 
     def _path(self, step: Step, message: Message) -> None:
         if step.should_be_inside and not any(LAYERS[name] & set(message.layers) for name in step.should_be_inside):
@@ -157,7 +166,8 @@ class Explanation:
                       observed=f"{self.parts.way(message)} runs outside the tunnel", hint=step.hint, side="device",
                       repair="the same message inside the IPsec tunnel")
         elif wanted == "tls" and not {"tls", "dtls"} & set(message.layers):
-            self._add("wrong-path", step, "", frames=message.frames, expected="inside a TLS connection", severity=step.severity,
+            self._add("wrong-path", step, "", frames=message.frames, expected="inside a TLS connection",
+                      severity=step.severity,
                       observed=f"{self.parts.way(message)} runs in clear", hint=step.hint, side="device",
                       repair="the same message inside a TLS connection")
 
@@ -206,8 +216,10 @@ class Explanation:
         elif gave_up and request is not None and device:
             observed = f"{self.parts.in_vain(step, request)}; {observed}"
         another = excused(self.rule, self.reading, self.matcher, step, self._last_request(step) or message)
-        self._add(kind, step, "" if gave_up else detail, severity="warning" if another else "error", frames=message.frames,
-                  expected=_asked_for(step), observed=observed + (ANOTHER if another else ""), hint=pattern.hint or step.hint,
+        self._add(kind, step, "" if gave_up else detail, severity="warning" if another else "error",
+                  frames=message.frames,
+                  expected=_asked_for(step), observed=observed + (ANOTHER if another else ""), hint=pattern.hint
+                  or step.hint,
                   side=side, repair=self.parts.needed(step, message), reason=self._why(message, request, detail))
         self._failed = self._failed or not another
         self._matched_before.append(message)
@@ -244,11 +256,13 @@ class Explanation:
 
     def _asked_again(self, step: Step) -> bool:
         """Was it asked for once more after its last answer?"""
-        places = [[m.index for m in self.moves.get(name or "", ()) if m.what == "match"] for name in (step.answers, step.step)]
+        places = [[m.index for m in self.moves.get(name or "", ()) if m.what == "match"]
+                  for name in (step.answers, step.step)]
         return all(places) and places[0][-1] > places[1][-1]
 
     def _missing(self, step: Step, move: Move, trailing: bool) -> None:
-        elsewhere = [m for m in self.reading.moves if m.what == "extra" and self.matcher.fits(step, m.message, self.reading.bound)]
+        elsewhere = [m for m in self.reading.moves if m.what == "extra"
+                     and self.matcher.fits(step, m.message, self.reading.bound)]
         request, why = self._last_request(step), Reason()
         if elsewhere and not trailing:
             kind, frames = "out-of-order", elsewhere[0].message.frames
@@ -263,11 +277,13 @@ class Explanation:
             observed = f"no {phrases.names(step.messages)}{f' from {sender}' if sender else ''} {'follows' if trailing else 'between these frames'}"
         if trailing and self.view.gave_up:
             observed += f"; {self.parts.recast(self.view.gave_up)}"
-        lost = self._lost(request if kind == "no-answer" else self._matched_before[-1] if trailing and self._matched_before else None)
+        lost = self._lost(request if kind == "no-answer" else self._matched_before[-1] if trailing
+                          and self._matched_before else None)
         another = kind == "no-answer" and excused(self.rule, self.reading, self.matcher, step, request)
         severity = "warning" if another else step.severity
         self._state(step, "missing", observed)
-        side = "path" if lost else step.side or ("network" if kind == "no-answer" and self._sender(step) == "network" else self._sender(step))
+        side = "path" if lost else step.side or ("network" if kind == "no-answer"
+                                                 and self._sender(step) == "network" else self._sender(step))
         self._add(kind, step, "", severity=severity, frames=frames, expected=_asked_for(step),
                   observed=observed + (ANOTHER if another else ""), hint=step.hint, side=side,
                   repair=self.parts.needed(step, None), reason=Reason(lost) if lost else why)
@@ -278,13 +294,17 @@ class Explanation:
         """Has the last request brought no answer, after others did: of tries with several hosts, or where who owes it went on?"""
         request = self._last_request(step)
         return request is not None and not move.hidden and not any(
-            earlier.message.answers == request.transaction for earlier in self.moves[step.step] if earlier.message is not None
-        ) and (is_one(self.rule, step) or not step.optional and passed_over(self.reading, self.view.timeline, step, request))
+            earlier.message.answers == request.transaction
+            for earlier in self.moves[step.step] if earlier.message is not None
+        ) and (is_one(self.rule, step) or not step.optional
+               and passed_over(self.reading, self.view.timeline, step, request))
 
     def _lost(self, message: Message | None) -> str:
         """Where a message was lost between two taps; empty where it was not, or where its answer shows that it arrived."""
         taps = self.view.timeline.lost.get(message.frames[-1]) if message is not None else None
-        if taps is None or message.answers is None and any(m.answers == message.transaction for m in self.view.timeline.messages if m.answers is not None):
+        if taps is None or message.answers is None and any(m.answers == message.transaction
+                                                           for m in self.view.timeline.messages
+                                                           if m.answers is not None):
             return ""
         seen, missed = (self.view.timeline.taps.get(tap, f"tap {tap}") for tap in taps)
         return (f"{phrases.name(message.kind)} came by {seen} in frame {message.frames[-1].number} and never by {missed}, which recorded these "
@@ -335,7 +355,8 @@ class Explanation:
                 elif outcome.holds is False:
                     step = matched[0].step
                     frames = tuple(ref for m in messages for ref in m.frames)
-                    self._expectation(step if not group.cite else step.__class__(**{**_as_dict(step), "cite": cite}), outcome,
+                    self._expectation(step if not group.cite else step.__class__(**{**_as_dict(step), "cite": cite}),
+                                      outcome,
                                       frames, messages)
 
     def _lost_beside(self, matched: Sequence[Move]) -> str | None:
@@ -376,20 +397,24 @@ class Explanation:
     def _why(self, refusal: Message | None, request: Message | None, code: str) -> Reason:
         return reason(Evidence(refusal, request, self.view.timeline.messages, self.parts.called), code)
 
-    def _add(self, kind: str, step: Step, detail: str, *, severity: str = "error", frames: Iterable[FrameRef], expected: str,
+    def _add(self, kind: str, step: Step, detail: str, *, severity: str = "error", frames: Iterable[FrameRef],
+             expected: str,
              observed: str, hint: str = "", side: str | None = None, clause: str | None = None, repair: str = "",
              reason: Reason = Reason()) -> None:
         code = f"{self.rule.procedure}/{step.step}/{kind}" + (f":{detail}" if detail else "")
         if any(f.code == code for f in self.findings):
             return
         frames = tuple(dict.fromkeys(frames))
-        self.findings.append(Finding(code, kind, severity, step.step, step.cite, clause or self.rule.citation, frames, expected,
-                                     observed, hint, side or step.side or self._sender(step), display_filter(frames), repair,
+        self.findings.append(Finding(code, kind, severity, step.step, step.cite, clause or self.rule.citation,
+                                     frames, expected,
+                                     observed, hint, side or step.side or self._sender(step),
+                                     display_filter(frames), repair,
                                      why=reason.text, also=reason.other))
 
     def _behind_the_failure(self, step: Step) -> bool:
         stopped = {f.step for f in self.findings if f.severity == "error" and f.kind in STOPPING}
-        return bool(stopped) and next(one.step for one in self.rule.steps() if one.step in stopped or one is step) in stopped
+        return bool(stopped) and next(one.step for one in self.rule.steps() if one.step in stopped
+                                      or one is step) in stopped
 
     def steps(self) -> tuple[StepResult, ...]:
         """Every step of the rule with its state, in the order of the file."""

@@ -64,7 +64,8 @@ def get_field(fields: Mapping[str, Any], name: str) -> Any:
         if type(value) is dict or isinstance(value, Mapping):
             value = value.get(part, ABSENT)
         elif isinstance(value, (list, tuple)):
-            value = [held for item in value if isinstance(item, Mapping) and part in item for held in listed(item[part])] or ABSENT
+            value = [held for item in value if isinstance(item, Mapping) and part in item
+                     for held in listed(item[part])] or ABSENT
         else:
             return ABSENT
         if value is ABSENT:
@@ -135,11 +136,13 @@ def listed(value: Any) -> tuple[Any, ...]:
     return tuple(value) if isinstance(value, (list, tuple, set, frozenset)) else (value,)
 
 
-_SUCCESS = frozenset(("success", "successful", "succeeded", "ok", "true", "yes", "valid", "passed", "pass", "positive", "accepted",
+_SUCCESS = frozenset(("success", "successful", "succeeded", "ok", "true", "yes", "valid", "passed", "pass",
+                      "positive", "accepted",
                       "approved", "authorized", "done", "completed", "provisioned"))
 
 
-_FAILURE = frozenset(("failure", "failed", "fail", "nok", "false", "no", "invalid", "negative", "error", "rejected", "refused",
+_FAILURE = frozenset(("failure", "failed", "fail", "nok", "false", "no", "invalid", "negative", "error",
+                      "rejected", "refused",
                       "denied", "unauthorized"))
 
 

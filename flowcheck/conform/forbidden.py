@@ -126,7 +126,8 @@ def _steps(item: Step | Group) -> tuple[Step, ...]:
 
 
 def _words(item: Step | Group) -> str:
-    return "what decides it is not in the capture" + (f" ({item.hint})" if isinstance(item, Group) and item.hint else "")
+    return "what decides it is not in the capture" + (f" ({item.hint})" if isinstance(item, Group)
+                                                      and item.hint else "")
 
 
 def _key(message: Message) -> tuple:

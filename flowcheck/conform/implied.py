@@ -21,7 +21,8 @@ if TYPE_CHECKING:
 STREAMS = frozenset(("tls", "http", "cwmp", "ftp", "ssh", "diameter"))
 ENDS = frozenset(("tcp.fin", "tcp.reset", "tls.alert", "tls.client_hello", "cwmp.session_end",
                   "sctp.abort", "sctp.shutdown", "sctp.shutdown_complete"))
-DATAGRAMS = frozenset(("dns", "ike", "sctp", "hnbap", "s1ap", "rua", "ranap", "gtp", "gtpv2", "coap", "nas", "emm", "gmm"))
+DATAGRAMS = frozenset(("dns", "ike", "sctp", "hnbap", "s1ap", "rua", "ranap", "gtp", "gtpv2", "coap", "nas",
+                       "emm", "gmm"))
 SEQUENCED = frozenset(("ike", "sctp"))      # protocols whose later messages cannot be without the earlier ones
 
 
@@ -31,7 +32,8 @@ def used(view: Visibility, step: Step) -> int:
     was_used = [view.once(("used", id(request)), _connection_was_used, view, request) for request in requests]
     if not any(was_used):
         return 0
-    return view.where(lambda place: was_used[bisect_left(places, place) - 1], range(places[0] + 1, len(view.messages) + 1))
+    return view.where(lambda place: was_used[bisect_left(places, place) - 1],
+                      range(places[0] + 1, len(view.messages) + 1))
 
 
 def _connection_was_used(view: Visibility, request: Message) -> bool:
@@ -75,7 +77,8 @@ def exchange_goes_on(view: Visibility, step: Step) -> int:
     last = view.once(("of", protocol), lambda: {
         peers: place for place, m in enumerate(view.messages) if m.protocol == protocol and m.kind not in ENDS
         for peers in (None, _peers(m))})
-    return view.where(lambda place: last.get(_peers(view.request(step, place)), -1) >= place, range(last.get(None, -1) + 1))
+    return view.where(lambda place: last.get(_peers(view.request(step, place)), -1) >= place,
+                      range(last.get(None, -1) + 1))
 
 
 def went_on(view: Visibility, step: Step) -> int:
@@ -103,14 +106,16 @@ def _esp_to_it_began(view: Visibility, query: Message) -> bool:
         *(host.addresses for host in view.scope.roles.values() if name in host.names))
     times = [*((item.start, item.src, item.dst) for item in view.timeline.opaque if item.kind == "esp"),
              *((m.time, m.src, m.dst) for m in view.timeline.messages if m.kind == "esp.inside")]
-    begun = [time for time, *ends in times if query.src.address in (pair := {end.address for end in ends}) and pair & addresses]
+    begun = [time for time, *ends in times if query.src.address in (pair := {end.address for end in ends})
+             and pair & addresses]
     return bool(begun) and min(begun) > query.time
 
 
 def _shows_answer(view: Visibility, step: Step, protocol: str, index: int) -> bool:
     following, request = view.messages[index], view.request(step, index)
     return not _proves_nothing(protocol, following.kind) and not _is_again(following, request) \
-        and not (step.refused_by and _refuses(view, step, following)) and not _with_another(view, step, request, following, index)
+        and not (step.refused_by and _refuses(view, step,
+                                              following)) and not _with_another(view, step, request, following, index)
 
 
 def _with_another(view: Visibility, step: Step, request: Message | None, following: Message, index: int) -> bool:

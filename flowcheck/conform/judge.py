@@ -37,7 +37,8 @@ from .scope import Scope
 from .visibility import Visibility
 
 
-def judge(rules: Sequence[Rule], site: Site, timeline: Timeline, expected: Iterable[str] = (), today: date | None = None,
+def judge(rules: Sequence[Rule], site: Site, timeline: Timeline, expected: Iterable[str] = (),
+          today: date | None = None,
           elsewhere: Elsewhere | None = None) -> tuple[AttemptResult, ...]:
     """The attempts of every procedure on this timeline, in order of time.
 
@@ -91,7 +92,8 @@ def judge(rules: Sequence[Rule], site: Site, timeline: Timeline, expected: Itera
                 for following in rule.then:
                     taken.setdefault(following, set()).update(used)
     found = {result.procedure for result in results}
-    results += [_not_started(rule, timeline) for rule in rules if rule.procedure in expected and rule.procedure not in found]
+    results += [_not_started(rule, timeline) for rule in rules if rule.procedure in expected
+                and rule.procedure not in found]
     return tuple(sorted(results, key=lambda r: (r.started, r.procedure)))
 
 
@@ -106,7 +108,8 @@ def _in_order(rules: tuple[Rule, ...]) -> tuple[Rule, ...]:
     takes = {rule.procedure: set(_device_references(rule)) for rule in rules}
     left, ordered = list(rules), []
     while left:
-        ready = [r for r in left if not any(gives[o.procedure] & takes[r.procedure] for o in left if o is not r)] or left[:1]
+        ready = [r for r in left if not any(gives[o.procedure] & takes[r.procedure]
+                                            for o in left if o is not r)] or left[:1]
         ordered += ready
         left = [r for r in left if r not in ready]
     return tuple(ordered)
@@ -144,7 +147,8 @@ def _judge_attempt(rule: Rule, attempt: cutting.Attempt, timeline: Timeline, mat
     messages = cutting.relevant(attempt, rule, matcher)
     if not messages:
         return None, {}, set()
-    view = Visibility(rule, matcher.scope, timeline, messages, attempt.midway, attempt.gave_up, attempt.limit, attempt.entered)
+    view = Visibility(rule, matcher.scope, timeline, messages, attempt.midway, attempt.gave_up, attempt.limit,
+                      attempt.entered)
     reading = align(automaton(rule), messages, matcher, view, attempt.carried)
     if not any(move.what in ("match", "refuse") for move in reading.moves):
         return None, {}, set()
@@ -158,12 +162,16 @@ def _judge_attempt(rule: Rule, attempt: cutting.Attempt, timeline: Timeline, mat
     verdict = FAIL if errors else INCONCLUSIVE if hidden or told.doubts or not reading.complete else PASS
     cause = errors[0] if errors else None
     events = _events(rule, attempt, reading, matcher, told, findings)
-    result = AttemptResult(rule.procedure, rule.title, rule.citation, verdict, attempt.started, attempt.ended, steps, findings,
+    result = AttemptResult(rule.procedure, rule.title, rule.citation, verdict, attempt.started, attempt.ended,
+                           steps, findings,
                            cause.code if cause else None, cause.side if cause else None,
                            diagnosis(rule, timeline.device, verdict, steps, cause),
-                           tuple(dict.fromkeys((*assumed, *told.assumed, *told.doubts, *timeline.device.assumed))), events,
-                           _hosts(rule, matcher, reading.bound), advice(view, told.parts, steps, told.doubts, reading.complete))
-    used = {id(m.message) for m in reading.moves if m.what in ("match", "refuse") and m.message.protocol not in ("dns", "ike", "tcp", "tls")}
+                           tuple(dict.fromkeys((*assumed, *told.assumed, *told.doubts, *timeline.device.assumed))),
+                           events,
+                           _hosts(rule, matcher, reading.bound),
+                           advice(view, told.parts, steps, told.doubts, reading.complete))
+    used = {id(m.message) for m in reading.moves if m.what in ("match", "refuse")
+            and m.message.protocol not in ("dns", "ike", "tcp", "tls")}
     return result, _left_behind(reading, matcher), used
 
 
@@ -191,12 +199,14 @@ def _events(rule: Rule, attempt: cutting.Attempt, reading: Any, matcher: Matcher
             findings: Sequence[Finding]) -> tuple[Event, ...]:
     blamed = {ref: f.code for f in reversed(findings) if f.severity != "notice" for ref in f.frames}
     events = []
-    ends: dict[tuple, tuple[str, str]] = {}          # the parts of both ends: most messages of an attempt go between a few hosts
+    # the parts of both ends: most messages of an attempt go between a few hosts
+    ends: dict[tuple, tuple[str, str]] = {}
     for message in sorted((*attempt.messages, *told.beyond), key=lambda m: m.time):
         step = told.at.get(id(message))
         between = message.src, message.dst, message.layers, message.protocol
         if between not in ends:
-            ends[between] = tuple(role_at(rule, end, message, matcher, reading.bound) for end in (message.src, message.dst))
+            ends[between] = tuple(role_at(rule, end, message, matcher, reading.bound)
+                                  for end in (message.src, message.dst))
         src, dst = ends[between]
         finding = next((blamed[ref] for ref in message.frames if ref in blamed), None) if step else None
         events.append(Event(message.time, message.kind, src, dst, message.frames, message.copies, message.layers,
@@ -219,14 +229,17 @@ def _not_started(rule: Rule, timeline: Timeline) -> AttemptResult:
     first: Step = next(step for step in rule.steps() if step.messages)
     sealed = bool(timeline.opaque)
     code = f"{rule.procedure}/{first.step}/not-started"
-    finding = Finding(code, "not-started", "error", first.step, first.cite, rule.citation, (), "an attempt of this procedure",
+    finding = Finding(code, "not-started", "error", first.step, first.cite, rule.citation, (),
+                      "an attempt of this procedure",
                       "none in the capture", first.hint, "unknown")
     steps = tuple(StepResult(s.step, s.cite, "unchecked" if s.unchecked else "not_observable" if sealed else "missing",
-                             s.title, reason=s.unchecked or ("may be inside traffic that this capture cannot open" if sealed
+                             s.title, reason=s.unchecked
+                             or ("may be inside traffic that this capture cannot open" if sealed
                                                              else "the procedure was expected and did not start"))
                   for s in rule.steps())
     verdict = INCONCLUSIVE if sealed else FAIL
-    return AttemptResult(rule.procedure, rule.title, rule.citation, verdict, timeline.window[0], timeline.window[1], steps,
+    return AttemptResult(rule.procedure, rule.title, rule.citation, verdict, timeline.window[0],
+                         timeline.window[1], steps,
                          () if sealed else (finding,), None if sealed else code, None if sealed else "unknown",
                          diagnosis(rule, timeline.device, verdict, steps, None if sealed else finding),
                          advice=to_look_inside(timeline.opaque))

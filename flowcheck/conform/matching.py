@@ -84,7 +84,8 @@ class Matcher:
         new["tie:" + step.step] = ties[-8:]
         for role, end in ((step.src, message.src), (step.dst, message.dst)):
             declared = self.rule.role(role) if role else None
-            if declared is not None and declared.kind not in ("device", "dns_server") and not self.scope.host(role, bound):
+            if declared is not None and declared.kind not in ("device",
+                                                              "dns_server") and not self.scope.host(role, bound):
                 new[f"{role}.address"] = (end.address,)
         for binding in step.bind:
             value = taken(binding, message, self.scope, bound)
@@ -156,4 +157,5 @@ def _belongs(message: Message, tie: Tie) -> bool:
                                                    or message.kind == "cwmp.session_end")
     if message.kind == "icmp.unreachable":
         return message.fields.get("dst") == tie.dst.address or str(message.fields.get("quoted_dst", "")) == tie.dst.address
-    return message.stream == tie.stream and (message.exchange is None or tie.exchange is None or message.exchange == tie.exchange)
+    return message.stream == tie.stream and (message.exchange is None or tie.exchange is None
+                                             or message.exchange == tie.exchange)

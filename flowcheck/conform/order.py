@@ -14,7 +14,8 @@ from ..rulebook.rule import Group, Rule, Step
 from .matching import Matcher
 from .scope import Scope
 
-CONNECTED = frozenset(("tcp", "http", "cwmp", "json", "xml", "omacp", "syncml", "ftp"))      # what runs over TCP in clear
+# what runs over TCP in clear
+CONNECTED = frozenset(("tcp", "http", "cwmp", "json", "xml", "omacp", "syncml", "ftp"))
 
 
 @lru_cache(maxsize=64)
@@ -29,7 +30,8 @@ def followers(rule: Rule) -> Mapping[str, frozenset[str]]:
     return after
 
 
-def _of_sequence(items: tuple[Step | Group, ...], beyond: frozenset[str], after: dict[str, frozenset[str]]) -> frozenset[str]:
+def _of_sequence(items: tuple[Step | Group, ...], beyond: frozenset[str],
+                 after: dict[str, frozenset[str]]) -> frozenset[str]:
     """Notes what follows the steps of these items, of which `beyond` follow all; gives the mandatory ones among them."""
     own: frozenset[str] = frozenset()
     for item in reversed(items):
@@ -97,7 +99,8 @@ def _whole(timeline: Timeline, first: Message, last: Message) -> bool:
     for m in timeline.messages:
         if m.protocol == "tcp":
             ways[m.stream].add((m.kind, m.src.address))
-    for stream in {m.stream for m in timeline.messages if first.time <= m.time <= last.time and m.protocol in CONNECTED}:
+    for stream in {m.stream for m in timeline.messages if first.time <= m.time <= last.time
+                   and m.protocol in CONNECTED}:
         kinds = [kind for kind, _ in ways[stream]]
         closed = kinds.count("tcp.fin") == 2 or "tcp.reset" in kinds or stream == last.stream
         if not closed or "tcp.syn" not in kinds or "tcp.syn_ack" not in kinds:

@@ -6,18 +6,26 @@ from collections.abc import Callable, Iterable, Mapping
 
 from ..model import Message
 
-_PROTOCOLS = {"dns": "DNS", "tcp": "TCP", "tls": "TLS", "dtls": "DTLS", "http": "HTTP", "ftp": "FTP", "ssh": "SSH", "sctp": "SCTP", "icmp": "ICMP",
-              "coap": "CoAP", "syncml": "SyncML", "json": "JSON", "xml": "XML", "map": "MAP", "dhcp": "DHCP", "dhcpv6": "DHCPv6",
+_PROTOCOLS = {"dns": "DNS", "tcp": "TCP", "tls": "TLS", "dtls": "DTLS", "http": "HTTP", "ftp": "FTP", "ssh": "SSH",
+              "sctp": "SCTP", "icmp": "ICMP",
+              "coap": "CoAP", "syncml": "SyncML", "json": "JSON", "xml": "XML", "map": "MAP", "dhcp": "DHCP",
+              "dhcpv6": "DHCPv6",
               "wappush": "WAP Push", "omacp": "OMA CP", "diameter": "Diameter"}
-_BARE = frozenset(("cwmp", "hnbap", "s1ap", "ranap", "rua", "emm", "esm", "gmm", "mm", "sm", "gtp", "gtpv2"))   # names that stand alone
-_NAMES = {"dns.query": "DNS query", "dns.response": "DNS answer", "cwmp.session_end": "end of the CWMP session", "tcp.syn": "TCP SYN",
+# names that stand alone
+_BARE = frozenset(("cwmp", "hnbap", "s1ap", "ranap", "rua", "emm", "esm", "gmm", "mm", "sm", "gtp", "gtpv2"))
+_NAMES = {"dns.query": "DNS query", "dns.response": "DNS answer", "cwmp.session_end": "end of the CWMP session",
+          "tcp.syn": "TCP SYN",
           "tcp.syn_ack": "TCP SYN ACK", "tcp.fin": "TCP FIN", "tcp.refused": "TCP RST", "tcp.reset": "TCP RST",
-          "sctp.init": "SCTP INIT", "sctp.init_ack": "SCTP INIT ACK", "sctp.abort": "SCTP ABORT", "icmp.unreachable": "ICMP unreachable"}
-_EXCHANGES = {"sa_init": "IKE_SA_INIT", "auth": "IKE_AUTH", "create_child_sa": "CREATE_CHILD_SA", "informational": "INFORMATIONAL"}
+          "sctp.init": "SCTP INIT", "sctp.init_ack": "SCTP INIT ACK", "sctp.abort": "SCTP ABORT",
+          "icmp.unreachable": "ICMP unreachable"}
+_EXCHANGES = {"sa_init": "IKE_SA_INIT", "auth": "IKE_AUTH", "create_child_sa": "CREATE_CHILD_SA",
+              "informational": "INFORMATIONAL"}
 _SPELLED = ("HTTP", "SCTP", "SSH", "FTP", "HNB", "S1", "XML")     # read letter by letter, from a vowel on
-_ACCEPTING = {"dns.response": "with an address", "ike.sa_init.response": "that takes a proposal", "ike.auth.response": "without an error",
+_ACCEPTING = {"dns.response": "with an address", "ike.sa_init.response": "that takes a proposal",
+              "ike.auth.response": "without an error",
               "http": "with a status of success", "ftp": "with a code of success", "coap": "with a code of success",
-              "diameter": "with a result of success", "gtp": "that accepts", "gtpv2": "that accepts", "cwmp.session_end": "in order"}
+              "diameter": "with a result of success", "gtp": "that accepts", "gtpv2": "that accepts",
+              "cwmp.session_end": "in order"}
 _WORD = 200                             # characters of a value out of the capture
 
 
@@ -109,7 +117,8 @@ def _cwmp(message: Message, who: str, detail: str, asked: Message | None) -> str
 
 def _per_parameter(fields: Mapping) -> str:
     faults = [f for f in fields.get("SetParameterValuesFault") or () if isinstance(f, Mapping)]
-    shown = [f"{_text(f.get('ParameterName'))}: {f.get('FaultCode')} {_text(f.get('FaultString') or '')}".strip() for f in faults[:3]]
+    shown = [f"{_text(f.get('ParameterName'))}: {f.get('FaultCode')} {_text(f.get('FaultString') or '')}".strip()
+             for f in faults[:3]]
     more = f" and {len(faults) - 3} more" if len(faults) > 3 else ""
     return f": {', '.join(shown)}{more}" if shown else ""
 
@@ -161,7 +170,8 @@ def _coap(message: Message, who: str, detail: str, asked: Message | None) -> str
 
 
 _SAID: dict[str, Callable[[Message, str, str, Message | None], str]] = {
-    "dns": _dns, "ike": _ike, "tls": _tls, "dtls": _tls, "cwmp": _cwmp, "http": _http, "ftp": _ftp, "tcp": _tcp, "icmp": _icmp,
+    "dns": _dns, "ike": _ike, "tls": _tls, "dtls": _tls, "cwmp": _cwmp, "http": _http, "ftp": _ftp, "tcp": _tcp,
+    "icmp": _icmp,
     "sctp": _sctp, "coap": _coap}
 
 

@@ -44,7 +44,8 @@ class Consumed(NamedTuple):
 class Questions:
     """One attempt, as the search sees it. Every question is answered once."""
 
-    def __init__(self, machine: Automaton, messages: Sequence[Message], matcher: Matcher, view: View, carried: frozenset[str]):
+    def __init__(self, machine: Automaton, messages: Sequence[Message], matcher: Matcher, view: View,
+                 carried: frozenset[str]):
         self.machine, self.messages, self.matcher, self.carried = machine, messages, matcher, carried
         self.consumed: dict[tuple[str, int, int], Consumed] = {}
         self._view = view
@@ -89,7 +90,8 @@ class Questions:
         if fits is False:
             return None
         bound = matcher.after(step, message, bound)
-        outcomes = tuple(outcome for check in step.expect if check.when is None or holds(check.when, matcher.scope, bound, seen)
+        outcomes = tuple(outcome for check in step.expect if check.when is None
+                         or holds(check.when, matcher.scope, bound, seen)
                          for outcome in evaluate(check, (message,), matcher.scope, bound))
         failed = sum(1 for o in outcomes if o.holds is False and o.check.severity == "error")
         self.consumed[name, index, situation] = Consumed(outcomes, assumed=fits is None)

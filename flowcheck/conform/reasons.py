@@ -16,13 +16,16 @@ from . import codes
 from .phrases import short
 
 _MOST = 4                               # of anything listed in a sentence
-_SAYS_ITSELF = {"http": "reason", "ftp": "text", "coap": "name", "cwmp": "FaultString", "diameter": "result"}   # words beside the code
-_TELLING = ("error", "message", "reason", "detail", "title", "description", "error_description", "cause")      # names in an error's body
+# words beside the code
+_SAYS_ITSELF = {"http": "reason", "ftp": "text", "coap": "name", "cwmp": "FaultString", "diameter": "result"}
+# names in an error's body
+_TELLING = ("error", "message", "reason", "detail", "title", "description", "error_description", "cause")
 
 
 class Reason(NamedTuple):
     text: str = ""                      # a clause that can follow a semicolon
-    other: str = ""                     # what else may have to be changed than the side that is named: "device certificate"
+    # what else may have to be changed than the side that is named: "device certificate"
+    other: str = ""
 
 
 class Evidence(NamedTuple):
@@ -61,7 +64,8 @@ def _proposals(evidence: Evidence) -> Reason:
     if not offered:
         return Reason("none of the offered proposals is acceptable; the offer is not readable in this capture")
     text = f"none of what was offered is acceptable: {_listed(offered)}"
-    taken = next((m for m in evidence.messages if m.kind == refusal.kind and m.src.address == refusal.src.address and m.fields.get("proposals")), None)
+    taken = next((m for m in evidence.messages if m.kind == refusal.kind and m.src.address == refusal.src.address
+                  and m.fields.get("proposals")), None)
     if taken is not None:
         text += f"; it took {_proposal(taken.fields['proposals'][0])} in frame {taken.frames[-1].number}"
     return Reason(text, f"the proposals of the {_offerer(evidence)}")
@@ -86,14 +90,16 @@ def _selectors(evidence: Evidence) -> Reason:
 
 
 def _address(evidence: Evidence) -> Reason:
-    asked = next((m.fields["configuration"].get("attributes") or {} for m in reversed(_sent(evidence)) if m.fields.get("configuration")), {})
+    asked = next((m.fields["configuration"].get("attributes") or {}
+                  for m in reversed(_sent(evidence)) if m.fields.get("configuration")), {})
     wanted = [name for name in asked if name.startswith("INTERNAL_IP")]
     return Reason("possible: its address pool is used up, or it has none for this identity"
                   + (f"; asked for were {_listed(wanted)}" if wanted else ""))
 
 
 def _no_configuration(evidence: Evidence) -> Reason:
-    return Reason("it hands out an inner address, and none was asked for (no CFG_REQUEST)", "the configuration of the device")
+    return Reason("it hands out an inner address, and none was asked for (no CFG_REQUEST)",
+                  "the configuration of the device")
 
 
 def _authentication(evidence: Evidence) -> Reason:
@@ -108,7 +114,8 @@ def _authentication(evidence: Evidence) -> Reason:
     identity = next((m.fields[key] for m in reversed(shown) for key in ("id_i", "id_r") if m.fields.get(key)
                      and (key == "id_i") == bool(m.fields.get("initiator"))), None)
     if any(m.fields.get("eap") for m in shown):
-        return Reason(f"possible: a wrong EAP identity or password of {short(identity or owner)}", "the credentials of the device")
+        return Reason(f"possible: a wrong EAP identity or password of {short(identity or owner)}",
+                      "the credentials of the device")
     if not chain:
         if shown and all(m.fields.get("decrypted") is False for m in shown):
             return Reason(f"the certificate of the {owner} is sealed in this capture; possible: an issuer that is not trusted, dates, name or "
@@ -157,7 +164,8 @@ def _not_asked_for(chain: Sequence[Mapping], evidence: Evidence) -> str:
 def _top(chain: Sequence[Mapping]) -> Mapping:
     """The last certificate on the way from the leaf to its root; IKE puts the others in any order (RFC 7296 3.6)."""
     top, left = chain[0], list(chain[1:])
-    while issuer := next((c for c in left if c.get("subject") == top.get("issuer") and not top.get("self_signed")), None):
+    while issuer := next((c for c in left if c.get("subject") == top.get("issuer") and not top.get("self_signed")),
+                         None):
         top = issuer
         left.remove(issuer)
     return top
@@ -167,7 +175,8 @@ def _sent(evidence: Evidence) -> list[Message]:
     """What the other side sent in the exchange before the refusal, on the same IKE SA."""
     refusal = evidence.refusal
     exchange = refusal.kind.rpartition(".")[0]
-    return [m for m in _same_sa(evidence) if m.time <= refusal.time and m.kind == f"{exchange}.request" and m.src.address != refusal.src.address]
+    return [m for m in _same_sa(evidence) if m.time <= refusal.time and m.kind == f"{exchange}.request"
+            and m.src.address != refusal.src.address]
 
 
 def _same_sa(evidence: Evidence) -> list[Message]:
@@ -181,20 +190,24 @@ def _offerer(evidence: Evidence) -> str:
 
 
 _NOTIFIES: dict[str, Callable[[Evidence], Reason]] = {
-    "NO_PROPOSAL_CHOSEN": _proposals, "INVALID_KE_PAYLOAD": _group, "TS_UNACCEPTABLE": _selectors, "SINGLE_PAIR_REQUIRED": _selectors,
-    "INTERNAL_ADDRESS_FAILURE": _address, "FAILED_CP_REQUIRED": _no_configuration, "AUTHENTICATION_FAILED": _authentication,
+    "NO_PROPOSAL_CHOSEN": _proposals, "INVALID_KE_PAYLOAD": _group, "TS_UNACCEPTABLE": _selectors,
+    "SINGLE_PAIR_REQUIRED": _selectors,
+    "INTERNAL_ADDRESS_FAILURE": _address, "FAILED_CP_REQUIRED": _no_configuration,
+    "AUTHENTICATION_FAILED": _authentication,
     "AUTHENTICATION-FAILED": _authentication, "NO-PROPOSAL-CHOSEN": _proposals}
 
 
 # ---------------------------------------------------------------------------------------------------- TLS
 
-_ABOUT_CERTIFICATE = frozenset(("unknown_ca", "bad_certificate", "unsupported_certificate", "certificate_expired", "certificate_revoked",
+_ABOUT_CERTIFICATE = frozenset(("unknown_ca", "bad_certificate", "unsupported_certificate", "certificate_expired",
+                                "certificate_revoked",
                                 "certificate_unknown"))
 
 
 def _tls(evidence: Evidence, code: str) -> Reason:
     refusal = evidence.refusal
-    connection = [m for m in evidence.messages if m.stream == refusal.stream and m.protocol in ("tls", "dtls") and m.time <= refusal.time]
+    connection = [m for m in evidence.messages if m.stream == refusal.stream and m.protocol in ("tls", "dtls")
+                  and m.time <= refusal.time]
     if code in _ABOUT_CERTIFICATE:
         return _certificate(evidence, code, connection)
     hello = next((m for m in connection if m.kind.endswith(".client_hello")), None)
@@ -203,7 +216,8 @@ def _tls(evidence: Evidence, code: str) -> Reason:
     offered = hello.fields
     if code == "protocol_version":
         versions = offered.get("supported_versions") or [f"up to {offered.get('version')}"]
-        return Reason(f"offered was {_listed(map(str, versions))}", f"the TLS versions of the {evidence.who(hello.src)}")
+        return Reason(f"offered was {_listed(map(str, versions))}",
+                      f"the TLS versions of the {evidence.who(hello.src)}")
     if code in ("handshake_failure", "insufficient_security"):
         suites = [s for s in offered.get("cipher_suites") or () if not str(s).endswith("_SCSV")]
         asks = any(m.kind.endswith(".certificate_request") for m in connection)
@@ -211,15 +225,18 @@ def _tls(evidence: Evidence, code: str) -> Reason:
         return Reason(f"offered were {len(suites)} cipher suites for {offered.get('version')} ({_listed(suites, 3)}){certificate}",
                       f"the TLS settings of the {evidence.who(hello.src)}")
     if code == "unrecognized_name":
-        return Reason(f"the name asked for is {offered.get('sni') or 'missing'}", f"the name of the server set in the {evidence.who(hello.src)}")
+        return Reason(f"the name asked for is {offered.get('sni') or 'missing'}",
+                      f"the name of the server set in the {evidence.who(hello.src)}")
     if code == "certificate_required":
-        return Reason(f"the {evidence.who(hello.src)} sent no certificate", f"the certificate of the {evidence.who(hello.src)}")
+        return Reason(f"the {evidence.who(hello.src)} sent no certificate",
+                      f"the certificate of the {evidence.who(hello.src)}")
     return Reason()
 
 
 def _certificate(evidence: Evidence, code: str, connection: Sequence[Message]) -> Reason:
     refusal = evidence.refusal
-    shown = next((m for m in reversed(connection) if m.kind.endswith(".certificate") and m.src.address != refusal.src.address), None)
+    shown = next((m for m in reversed(connection) if m.kind.endswith(".certificate")
+                  and m.src.address != refusal.src.address), None)
     chain = shown.fields.get("chain") or () if shown is not None else ()
     if not chain:
         return Reason("the certificate it does not accept is not readable in this capture")
@@ -258,11 +275,14 @@ def _dns(evidence: Evidence, code: str) -> Reason:
 def _http(evidence: Evidence, code: str) -> Reason:
     refusal = evidence.refusal
     if code == "401":
-        same = [m for m in evidence.messages if m.kind == "http.request" and m.stream == refusal.stream and m.time <= refusal.time]
+        same = [m for m in evidence.messages if m.kind == "http.request" and m.stream == refusal.stream
+                and m.time <= refusal.time]
         sent = any("authorization" in {str(k).lower() for k in m.fields.get("headers") or ()} for m in same[-1:])
-        return Reason("the credentials sent were not accepted" if sent else "no credentials were sent", "the credentials")
+        return Reason("the credentials sent were not accepted" if sent else "no credentials were sent",
+                      "the credentials")
     if code.startswith("3") and len(code) == 3:
-        place = next((v for k, v in (refusal.fields.get("headers") or {}).items() if str(k).lower() == "location"), None)
+        place = next((v for k, v in (refusal.fields.get("headers") or {}).items() if str(k).lower() == "location"),
+                     None)
         return Reason(f"it points to {place}" if place else "")
     if code.startswith("2") and len(code) == 3:
         kind = refusal.fields.get("content_type")
@@ -275,7 +295,8 @@ def _body(evidence: Evidence, code: str) -> Reason:
     refusal = evidence.refusal
     for m in evidence.messages:
         if m.protocol in ("json", "xml") and m.frames == refusal.frames and isinstance(m.fields.get("flat"), Mapping):
-            said = [f"{key}: {str(value)[:120]}" for key, value in m.fields["flat"].items() if str(key).rpartition(".")[2].lower() in _TELLING]
+            said = [f"{key}: {str(value)[:120]}" for key, value in m.fields["flat"].items()
+                    if str(key).rpartition(".")[2].lower() in _TELLING]
             if said:
                 return Reason(f"the answer says {_listed(said, 2)}")
     return Reason()

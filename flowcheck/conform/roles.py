@@ -24,7 +24,8 @@ def find(rule: Rule, site: Site, device: Device, messages: Kinds, remembered: Ma
          resolved: Mapping[str, frozenset[str]], names: Mapping[str, set[str]]) -> tuple[Scope, tuple[str, ...]]:
     """The roles of a rule on one device's timeline, and what had to be assumed about them."""
     declared = _declared_by(site, rule)
-    known = {role.name: declared[role.name] if role.name in declared else _declared(role, site, remembered) for role in rule.roles}
+    known = {role.name: declared[role.name] if role.name in declared else _declared(role, site, remembered)
+             for role in rule.roles}
     scope = Scope(site, device, dict(known), remembered, resolved=resolved)
     open_roles = [role for role, kinds in _inferable(rule) if not known[role.name] and messages.any_of(kinds)]
     assumed: list[str] = []
@@ -95,7 +96,8 @@ def _shown_by_itself(rule: Rule) -> tuple[Role, ...]:
         values = (value for check in pattern.where for value in (check.names, check.value))
         return all(ends) and all(is_constant(value) or value.path[0] == "site" for value in values)
 
-    return tuple(role for role in rule.roles if role.kind == "device" and role.unless and all(map(alone, (*role.infer, *role.unless))))
+    return tuple(role for role in rule.roles if role.kind == "device" and role.unless
+                 and all(map(alone, (*role.infer, *role.unless))))
 
 
 def _declared_by(site: Site, rule: Rule) -> dict[str, Host]:
@@ -169,7 +171,8 @@ def _first(pattern: Pattern, role: Role, matcher: Matcher, messages: Kinds) -> M
     """The message that names the role: the first that fits, or the last before the one the pattern says it comes before."""
     until = None
     if pattern.before is not None:
-        until = next((m.time for m in messages.of(pattern.before.messages) if _fits(pattern.before, None, matcher, m)), None)
+        until = next((m.time for m in messages.of(pattern.before.messages) if _fits(pattern.before, None, matcher, m)),
+                     None)
         if until is None:
             return None
     own = messages.of(pattern.messages)

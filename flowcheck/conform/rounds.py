@@ -17,8 +17,10 @@ def passed_over(reading: Reading, timeline: Timeline, step: Step, request: Messa
     if request.session is None or request.transaction is None:
         return False
     later = [m for m in timeline.messages if m.session == request.session and m.time > request.time
-             and m.protocol == request.protocol and m.src.address == request.dst.address and m.kind != "cwmp.session_end"]
-    return bool(later) and not any(_may_answer(m, step, request) for m in later) and not asked_again(reading, step, request)
+             and m.protocol == request.protocol and m.src.address == request.dst.address
+             and m.kind != "cwmp.session_end"]
+    return bool(later) and not any(_may_answer(m, step, request)
+                                   for m in later) and not asked_again(reading, step, request)
 
 
 def asked_again(reading: Reading, step: Step, request: Message) -> bool:
@@ -36,7 +38,8 @@ def _may_answer(message: Message, step: Step, request: Message) -> bool:
     if message.answers == request.transaction or message.incomplete or message.kind.endswith(".malformed"):
         return True
     said = message.fields.get("id")
-    return message.kind in step.messages and (message.answers is None or said is not None and said == request.fields.get("id"))
+    return message.kind in step.messages and (message.answers is None or said is not None
+                                              and said == request.fields.get("id"))
 
 
 def _content(request: Message) -> tuple[str, dict[str, Any]]:

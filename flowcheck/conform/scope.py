@@ -43,7 +43,8 @@ class Scope:
     asking: Message | None = None                                   # the message of which it is asked, where it is one
     resolved: Mapping[str, frozenset[str]] = field(default_factory=dict)   # DNS name -> addresses in this capture
     elsewhere: Elsewhere | None = None                              # what other devices were told
-    # what was found for the roles as they are here: by `host`, and by the matcher of their rule for the ends of messages
+    # what was found for the roles as they are here: by `host`, and by the matcher of their rule for the ends of
+    # messages
     hosts: dict[Any, Host] = field(default_factory=dict, repr=False, compare=False)
     ends: dict[tuple, bool | None] = field(default_factory=dict, repr=False, compare=False)
 

@@ -89,7 +89,8 @@ def _tries(rule: Rule) -> tuple[Mapping[str, Sequence[Step]], ...]:
     for group in _groups(rule):
         found.append({})
         for step in group.steps():
-            for kind in dict.fromkeys((*step.messages, *(kind for pattern in step.refused_by for kind in pattern.messages))):
+            for kind in dict.fromkeys((*step.messages, *(kind for pattern in step.refused_by
+                                                         for kind in pattern.messages))):
                 found[-1].setdefault(kind, []).append(step)
     return tuple(found)
 

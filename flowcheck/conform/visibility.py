@@ -24,7 +24,8 @@ from .implied import DATAGRAMS, SEQUENCED, STREAMS, kinds_of_answers, protocol_o
 from .order import captures_of, overtaken
 from .scope import Scope
 
-UNCERTAIN, UNCOVERED = "order of messages is not certain", "no capture covers"      # of gaps in which nothing that was recorded is missing
+# of gaps in which nothing that was recorded is missing
+UNCERTAIN, UNCOVERED = "order of messages is not certain", "no capture covers"
 LAYER_KINDS = {"ipsec": ("esp",), "tls": ("tls", "dtls", "ssh")}
 RELAYED = frozenset(("emm", "gmm", "mm", "esm", "sm"))   # the device's own, but carried by hosts of the network
 PATIENCE = 30.0             # seconds given to an answer that has no deadline of its own
@@ -86,7 +87,8 @@ class Visibility:
         return (self.messages[index - 1].time if index else self.timeline.window[0],
                 self.messages[index].time if index < len(self.messages) else self.limit)
 
-    # -------------------------------------------------------------------------------------------- what holds for all steps
+    # -------------------------------------------------------------------------------------------- what holds for all
+    # steps
 
     def _unseen(self, step: Step) -> int:
         return self._everywhere(step.messages[0] in self.timeline.unseen)
@@ -141,7 +143,8 @@ class Visibility:
             addresses = self.scope.host(role.name, {}).addresses
             if not addresses & seen:
                 return f"beyond the capture: nothing of the {role.title or role.name} is in it"
-        ends = [self.scope.host(role.name, {}).addresses if role.kind != "device" else frozenset(self.scope.device.addresses)
+        ends = [self.scope.host(role.name, {}).addresses
+                if role.kind != "device" else frozenset(self.scope.device.addresses)
                 for role in roles]
         if len(ends) == 2 and any(frozenset((a, b)) in self.timeline.links for a in ends[0] for b in ends[1]):
             return None
@@ -162,7 +165,8 @@ class Visibility:
 
     def _sealed(self, step: Step) -> int:
         layers = _layers(step)
-        return self.once(layers, self.where, lambda place: self._sealed_at(layers, place), range(len(self.messages) + 1))
+        return self.once(layers, self.where, lambda place: self._sealed_at(layers, place),
+                         range(len(self.messages) + 1))
 
     def _sealed_at(self, layers: tuple[str, ...], index: int) -> Opaque | str | None:
         return self.once((layers, index), self._hiding, layers, *self._interval(index), ())
@@ -270,7 +274,8 @@ class Visibility:
         """After an answer that may have been a refusal, nothing more can be expected for certain."""
         for message in reversed(self.messages):
             if message.kind == "ike.auth.response":
-                return partly_hidden(message) and not any(m.time > message.time and m.protocol != "ike" for m in self.messages)
+                return partly_hidden(message) and not any(m.time > message.time and m.protocol != "ike"
+                                                          for m in self.messages)
         return False
 
     def seconds(self, step: Step) -> float:
@@ -337,7 +342,8 @@ REASONS = (
     (lambda rule, step: step.inside != "ipsec", Visibility._somebody_s,
      lambda view, step, index: f"other devices share {', '.join(view.timeline.device.shared)}, and "
                                f"nothing says whose {protocol_of(step).upper()} messages are whose"),
-    (lambda rule, step: bool(_layers(step)), Visibility._sealed, lambda view, step, index: view._in_words(view._sealed_at(_layers(step), index))),
+    (lambda rule, step: bool(_layers(step)), Visibility._sealed,
+     lambda view, step, index: view._in_words(view._sealed_at(_layers(step), index))),
     (_always, Visibility._after_the_capture, lambda view, step, index: view._cut_off(step)),
     (_always, Visibility._outcome_sealed, _said("the answer to IKE_AUTH is sealed and may have been a refusal")),
     (lambda rule, step: any(role.perhaps_unseen for role in _ends_of(rule, step)), Visibility._out_of_reach,

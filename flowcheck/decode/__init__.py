@@ -41,7 +41,8 @@ _SHARED = {"wire", "certificates"}       # modules of this folder that are not d
 @cache
 def names() -> tuple[str, ...]:
     """The decoders there are: the modules of this folder, by name."""
-    return tuple(sorted(m.name for m in pkgutil.iter_modules(__path__) if m.name not in _SHARED and not m.name.startswith("_")))
+    return tuple(sorted(m.name for m in pkgutil.iter_modules(__path__) if m.name not in _SHARED
+                        and not m.name.startswith("_")))
 
 
 @cache

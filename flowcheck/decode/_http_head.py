@@ -14,7 +14,8 @@ LARGEST_BODY = 8 << 20         # octets of a body that are kept; beyond them it 
 _MOST_HEADERS = 500
 
 _METHODS = ("GET", "POST", "HEAD", "PUT", "DELETE", "OPTIONS", "TRACE", "CONNECT", "PATCH", "PROPFIND",
-            "PROPPATCH", "MKCOL", "COPY", "MOVE", "LOCK", "UNLOCK", "REPORT", "SEARCH", "NOTIFY", "SUBSCRIBE", "UNSUBSCRIBE",
+            "PROPPATCH", "MKCOL", "COPY", "MOVE", "LOCK", "UNLOCK", "REPORT", "SEARCH", "NOTIFY", "SUBSCRIBE",
+            "UNSUBSCRIBE",
             "M-SEARCH", "M-POST")
 _REQUEST = re.compile(rb"([!#$%&'*+.^_`|~0-9A-Za-z-]{1,32}) +([^\x00-\x1f\x7f]+?) +HTTP/(1\.\d)[ \t]*\r?\Z")
 _RESPONSE = re.compile(rb"HTTP/(1\.\d) +(\d{3})(?: +([^\x00-\x08\x0a-\x1f]*?))?[ \t]*\r?\Z")

@@ -137,7 +137,8 @@ def _recovered(data: bytes) -> Any:
     except _syntax_error():
         return None
     if root is not None:
-        etree.strip_elements(root, etree.Entity, with_tail=False)      # entities nobody defined stay as nodes without a name
+        # entities nobody defined stay as nodes without a name
+        etree.strip_elements(root, etree.Entity, with_tail=False)
     return root
 
 

@@ -16,7 +16,8 @@ from . import _cwmp_checks, _soap
 from ._cwmp_rpcs import ARGUMENTS, ARRAYS, BOOLEANS, INTEGERS, KINDS as _RPC_KINDS, TRUTH
 from ._soap import ARRAY_TYPE, XSI_TYPE, local, namespace, text
 
-# The end of a session is no message on the wire; session/cwmp.py adds it, and to all the events of the session's Inform.
+# The end of a session is no message on the wire; session/cwmp.py adds it, and to all the events of the session's
+# Inform.
 KINDS = {kind: (*fields, "session_events")
          for kind, fields in (_RPC_KINDS | {"cwmp.session_end": ("complete", "reason", "by")}).items()}
 PAYLOADS = ("application/soap+xml",)

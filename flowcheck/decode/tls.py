@@ -156,7 +156,8 @@ class Conversation:
                     elif data[0] == _DATA and one.wanted > _WORTH and self.session is None and not self.secrets:
                         one.rest, one.time, one.wanted = size, 0, 0
                         _pass(one, tape)
-                        found.append(Skip(side, one.rest - 1))       # the last octet is read as ever, and what follows it
+                        # the last octet is read as ever, and what follows it
+                        found.append(Skip(side, one.rest - 1))
                     return
                 if data[0] == _DATA and self.session is None:
                     self._count(one, tape)

@@ -120,7 +120,8 @@ class KeyRing:
 
     def marks(self) -> frozenset[int]:
         """A number per key, the same for the same key wherever it was read; nothing can be learnt from it."""
-        esp = (key._replace(origin="", pattern="") for keys in (*self._esp.values(), self._esp_patterns) for key in keys)
+        esp = (key._replace(origin="", pattern="") for keys in (*self._esp.values(), self._esp_patterns)
+               for key in keys)
         ike = (key._replace(origin="") for keys in (*self._ike.values(), self._ike_anywhere) for key in keys)
         rsa = (key.private_numbers() for key in self.rsa_keys)
         return frozenset(hash(key) for keys in (esp, ike, self.tls.items(), rsa) for key in keys)

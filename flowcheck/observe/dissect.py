@@ -36,7 +36,8 @@ _PROTOCOL_NAMES = {1: "icmp", 6: "tcp", 17: "udp", 50: "esp", 51: "ah", 58: "icm
 class Dissector:
     """All state of one tap. Feed it the frames of its files in order, then call `finish` once; `messages` grows meanwhile."""
 
-    def __init__(self, secrets: Secrets | None = None, decode_as: dict[tuple[str, int], str] | None = None, tap: int = 0):
+    def __init__(self, secrets: Secrets | None = None, decode_as: dict[tuple[str, int], str] | None = None,
+                 tap: int = 0):
         self.messages: list[Message] = []
         self.opaque: list[Opaque] = []
         self.gaps: list[Gap] = []
@@ -189,11 +190,13 @@ class Dissector:
 
     def _carried(self, protocol: str, data: bytes, context: Context) -> None:
         if protocol in _REINJECTED:
-            for packet in self.network.inner(protocol, data, context.time, _numbers(context), 0, context.layers, context.missing):
+            for packet in self.network.inner(protocol, data, context.time, _numbers(context), 0, context.layers,
+                                             context.missing):
                 self._packet(packet)
             return
         if protocol.startswith("transport:"):          # ESP in transport mode: no IP header inside
-            self._packet(Packet(context.time, _numbers(context), 0, context.layers, context.src.address, context.dst.address,
+            self._packet(Packet(context.time, _numbers(context), 0, context.layers, context.src.address,
+                                context.dst.address,
                                 int(protocol[10:]), data, context.missing))
             return
         module = self._recogniser.payloads.get(protocol)

@@ -21,7 +21,8 @@ def touching(attempt: AttemptResult, timeline: Timeline, observation: Observatio
 
 def _remarks(attempt: AttemptResult, timeline: Timeline, observation: Observation) -> Iterator[str]:
     own, infos = set(timeline.device.addresses), observation.captures
-    peers = own | ({end.address for m in timeline.messages if attempt.started <= m.time <= attempt.ended for end in (m.src, m.dst)}
+    peers = own | ({end.address for m in timeline.messages if attempt.started <= m.time <= attempt.ended
+                    for end in (m.src, m.dst)}
                    if any(limit.hosts for limit in observation.limits) else set())
     for limit in observation.limits:
         before, after = limit.end is not None and limit.end < attempt.started, limit.start is not None and limit.start > attempt.ended
@@ -30,7 +31,8 @@ def _remarks(attempt: AttemptResult, timeline: Timeline, observation: Observatio
 
 
 def _holes(attempt: AttemptResult, timeline: Timeline) -> Iterator[str]:
-    near = list(dict.fromkeys(gap.reason for gap in timeline.gaps if gap.start <= attempt.ended and gap.end >= attempt.started
+    near = list(dict.fromkeys(gap.reason for gap in timeline.gaps if gap.start <= attempt.ended
+                              and gap.end >= attempt.started
                               and not gap.reason.startswith("the clock")))         # a remark says that already
     if len(near) > _HOLES:
         yield f"{len(near)} holes in its time: {near[0]}, and others"
@@ -62,7 +64,8 @@ def with_losses(observation: Observation, timelines: Sequence[Timeline]) -> tupl
     infos, names = list(observation.captures), tap_names(observation)
     for (seen, missed), count in Counter(lost.values()).items():
         place = observation.taps.index(missed)
-        infos[place] = replace(infos[place], grade="fair" if infos[place].grade == "good" else infos[place].grade, remarks=(
+        infos[place] = replace(infos[place], grade="fair" if infos[place].grade == "good" else infos[place].grade,
+                               remarks=(
             *infos[place].remarks, f"{count} message{'s' * (count != 1)} that {names[seen]} saw never came by here, while others of the same "
                                    "hosts did: lost between the two, or by this capture"))
     return tuple(infos)

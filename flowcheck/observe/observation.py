@@ -27,14 +27,17 @@ from .dissect import CAPTURE_SHIFT, Dissector
 from .quality import Facts, Step, graded
 
 ROTATION_SLACK = 1_000_000          # ns: how far packets of a rotated file may lie before the last of the one before
-CLOCK_STEP = 50_000_000             # ns by which time may run backwards without being a step of the clock: cards and buffers turn packets round
+# ns by which time may run backwards without being a step of the clock: cards and buffers turn packets round
+CLOCK_STEP = 50_000_000
 OPENING = 256                       # packets of a file that are compared with the beginning of others
-UNSET = 1_104_537_600_000_000_000   # ns, 2005-01-01: an earlier clock was never set, it counts from 1970 or from its firmware's date
+# ns, 2005-01-01: an earlier clock was never set, it counts from 1970 or from its firmware's date
+UNSET = 1_104_537_600_000_000_000
 _MOMENT = 1_000_000                  # ns between the last packet before a clock was set and the first after it
 _TURN = 1_000_000_000                # ns that may lie between the buffers of two interfaces
 _MOST_STEPS = 64                     # of the clock of one file that are noted
 _MOST_RECORDINGS = 64               # taps of one evidence capture
-MARK, MARKED = 48, 128              # by their last octets, which no link layer and no NAT changes; short packets are too alike
+# by their last octets, which no link layer and no NAT changes; short packets are too alike
+MARK, MARKED = 48, 128
 _PROGRESS = 1 << 14                 # packets from one notice to the next
 LINK_CHANGE_LIMIT = 60_000_000_000  # ns: files further apart than this are not one rotation
 
@@ -81,7 +84,8 @@ class _Tap:
     last: int = 0
     opening: set[int] = field(default_factory=set)      # marks of its first packets
     hosts: set[str] = field(default_factory=set)        # addresses in the first packets of its files
-    set_late: Correction | None = None                  # of a clock that began before UNSET and learnt the time on the way
+    # of a clock that began before UNSET and learnt the time on the way
+    set_late: Correction | None = None
 
 
 def observe(paths: Sequence[str], keys: Any = None, decode_as: dict[tuple[str, int], str] | None = None,
@@ -111,12 +115,15 @@ def observe(paths: Sequence[str], keys: Any = None, decode_as: dict[tuple[str, i
     named |= {tap_of[file.index]: Correction(offset) for file in files for name, offset in (clocks or {}).items()
               if name in (file.path, Path(file.path).name)}
     corrections = estimate({tap.index: tap.dissector.messages for tap in taps}, named)
-    told = tuple(_info(file, facts[file.index], undecoded[file.index], taps[tap_of[file.index]], corrections.get(tap_of[file.index]))
+    told = tuple(_info(file, facts[file.index], undecoded[file.index], taps[tap_of[file.index]],
+                       corrections.get(tap_of[file.index]))
                   for file in sorted(files, key=lambda file: file.index))
-    return _merged(taps, corrections, told, [facts[i] for i in range(len(files))], tuple(tap_of[i] for i in range(len(files))))
+    return _merged(taps, corrections, told, [facts[i] for i in range(len(files))],
+                   tuple(tap_of[i] for i in range(len(files))))
 
 
-def _merged(taps: Sequence[_Tap], corrections: Mapping[int, Correction], told: Sequence[tuple[CaptureInfo, tuple[Limit, ...]]],
+def _merged(taps: Sequence[_Tap], corrections: Mapping[int, Correction],
+            told: Sequence[tuple[CaptureInfo, tuple[Limit, ...]]],
             spans: Sequence[_Span], tap_of: tuple[int, ...]) -> Observation:
     """All taps on the clock of the first."""
     infos = tuple(info for info, _ in told)
@@ -142,7 +149,8 @@ def _merged(taps: Sequence[_Tap], corrections: Mapping[int, Correction], told: S
             windows[tap] = min(times[0], windows.get(tap, times)[0]), max(times[1], windows.get(tap, times)[1])
     times = [time for window in windows.values() for time in window]
     gaps += _uncovered(windows.values())
-    return Observation(infos, tuple(messages), tuple(opaque), tuple(gaps), (min(times), max(times)) if times else None, tap_of,
+    return Observation(infos, tuple(messages), tuple(opaque), tuple(gaps),
+                       (min(times), max(times)) if times else None, tap_of,
                        tuple(limit for _, limits in told for limit in limits), windows)
 
 
@@ -151,7 +159,8 @@ def _uncovered(windows: Iterable[tuple[int, int]]) -> Iterator[Gap]:
     reach: int | None = None
     for begins, ends in sorted(windows):
         if reach is not None and begins > reach:
-            first, last = (datetime.fromtimestamp(time // 1_000_000_000, timezone.utc).strftime("%H:%M:%S") for time in (reach, begins))
+            first, last = (datetime.fromtimestamp(time // 1_000_000_000, timezone.utc).strftime("%H:%M:%S")
+                           for time in (reach, begins))
             yield Gap(reach, begins, f"no capture covers the time from {first} to {last} UTC")
         reach = max(ends, reach or 0)
 
@@ -190,8 +199,10 @@ def _tap_for(file: _File, taps: list[_Tap], keys: Any, decode_as: Any) -> _Tap:
     file.artefacts = artefacts(pairs)
     marks = {hash(frame.data[-MARK:]) for frame in file.opening if len(frame.data) >= MARKED}
     if head is not None and not file.apart:
-        continued = [t for t in taps if t.link == head.link and -ROTATION_SLACK <= head.time - t.last <= LINK_CHANGE_LIMIT
-                     and (not marks or 2 * len(marks & t.opening) < len(marks)) and not (hosts and hosts.isdisjoint(t.hosts))]
+        continued = [t for t in taps if t.link == head.link
+                     and -ROTATION_SLACK <= head.time - t.last <= LINK_CHANGE_LIMIT
+                     and (not marks or 2 * len(marks & t.opening) < len(marks))
+                     and not (hosts and hosts.isdisjoint(t.hosts))]
         if continued:
             tap = max(continued, key=lambda t: t.last)
             tap.hosts |= hosts
@@ -248,10 +259,13 @@ def _read(file: _File, tap: _Tap, keys: Any, progress: Any) -> _Span:
     tap.dissector.settle()
     if last is not None:
         tap.last = max(tap.last, last)
-    if len(file.capture.interfaces) > 1:             # what several interfaces saw is written in turns, each from its own buffer
+    # what several interfaces saw is written in turns, each from its own buffer
+    if len(file.capture.interfaces) > 1:
         steps = [step for step in steps if step.back >= _TURN]
-    tap.dissector.gaps += [Gap(step.time, step.time + step.back, f"the clock of the capture steps back by {step.back / 1e9:.1f} s at frame "
-                               f"{step.frame}, so that the order of messages is not certain", capture=index) for step in steps]
+    tap.dissector.gaps += [Gap(step.time, step.time + step.back,
+                               f"the clock of the capture steps back by {step.back / 1e9:.1f} s at frame "
+                               f"{step.frame}, so that the order of messages is not certain", capture=index)
+                               for step in steps]
     return _Span(packets, first, last, steps)
 
 
@@ -273,7 +287,8 @@ def _on_one_clock(frames: Iterable[Frame], tap: _Tap) -> Iterator[Frame]:
 
 def _clock_steps_back(steps: list[Step], frame: Frame, last: int) -> None:
     """Notes a step once, not every packet until the clock has caught up."""
-    if len(steps) < _MOST_STEPS and (not steps or last > steps[-1].time + steps[-1].back or frame.time < steps[-1].time - CLOCK_STEP):
+    if len(steps) < _MOST_STEPS and (not steps or last > steps[-1].time + steps[-1].back
+                                     or frame.time < steps[-1].time - CLOCK_STEP):
         steps.append(Step(frame.number, last - frame.time, frame.time))
 
 
@@ -282,12 +297,15 @@ def _info(file: _File, facts: _Span, undecoded: Counter[str], tap: _Tap,
     capture = file.capture
     said = (*capture.remarks, *tap.dissector.network.remarks, *((str(correction),) if correction else ()))
     gaps = [gap for gap in tap.dissector.gaps if gap.capture in (None, file.index)]
-    grade, limits = graded(Facts(file.index, facts.packets, capture.cut, capture.drops, capture.truncated, facts.steps, said, file.artefacts, gaps,
+    grade, limits = graded(Facts(file.index, facts.packets, capture.cut, capture.drops, capture.truncated, facts.steps,
+                                 said, file.artefacts, gaps,
                                  tap.dissector.messages))
     if correction is not None:
-        limits = tuple(limit._replace(start=limit.start and correction.at(limit.start), end=limit.end and correction.at(limit.end)) for limit in limits)
+        limits = tuple(limit._replace(start=limit.start and correction.at(limit.start),
+                                      end=limit.end and correction.at(limit.end)) for limit in limits)
     last = facts.last if tap.set_late is None or facts.last is None else tap.set_late.at(facts.last)
-    return CaptureInfo(file.path, capture.sha256, facts.packets, facts.first, last, grade, tuple(limit.text for limit in limits),
+    return CaptureInfo(file.path, capture.sha256, facts.packets, facts.first, last, grade,
+                       tuple(limit.text for limit in limits),
                        dict(undecoded.most_common(50)), capture.format, capture.truncated), limits
 
 

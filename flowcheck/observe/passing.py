@@ -84,7 +84,8 @@ class Sealed:
 
     def _settle(self, lane: Any, way: _Way) -> None:
         if lane.packets:
-            self._state.passed(lane.spi.to_bytes(4, "big"), way[0].address, lane.packets, lane.octets, lane.missing, lane.last,
+            self._state.passed(lane.spi.to_bytes(4, "big"), way[0].address, lane.packets, lane.octets,
+                               lane.missing, lane.last,
                                ref(lane.number))
             lane.reset()
 
@@ -132,7 +133,8 @@ class Stretch:
         layers = connection.layers[:-1]
         keys = (bypass.key(layers, _TCP, client.address, server.address, ports[0] + ports[1]),
                 bypass.key(layers, _TCP, server.address, client.address, ports[1] + ports[0]))
-        self._keys = [key for key, lane in zip(keys, self._lanes, strict=True) if key is not None and bypass.open(key, lane)]
+        self._keys = [key for key, lane in zip(keys, self._lanes, strict=True) if key is not None
+                      and bypass.open(key, lane)]
 
     @property
     def busy(self) -> bool:

@@ -15,7 +15,8 @@ from typing import NamedTuple
 from ..capture.artefacts import Artefact
 from ..model import Endpoint, Gap, Limit, Message
 
-ONE_WAY = 3         # messages that nobody sends without being answered, all from one side, that make a connection one-directional
+# messages that nobody sends without being answered, all from one side, that make a connection one-directional
+ONE_WAY = 3
 MANY_CUT = 0.2      # share of shortened packets from which a capture is poor
 _NAMED = 4          # connections named in a remark
 
@@ -83,7 +84,8 @@ def one_directional(messages: Sequence[Message]) -> list[tuple[Endpoint, Endpoin
             ends.setdefault(message.stream, (message.src, message.dst))
             fields = message.fields
             counts[message.stream] += (protocol in ("http", "ftp") or message.kind.endswith((".response", ".reply"))
-                                       or protocol == "ike" and isinstance(fields.get("message_id"), int) and fields["message_id"] > 0)
+                                       or protocol == "ike" and isinstance(fields.get("message_id"), int)
+                                       and fields["message_id"] > 0)
     return [ends[stream] for stream, sides in ways.items() if len(sides) == 1 and counts[stream] >= ONE_WAY]
 
 

@@ -79,12 +79,14 @@ class Streams:
             self._close(stream)
         self._streams.clear()
 
-    # ------------------------------------------------------------------------------------------ what happens to connections
+    # ------------------------------------------------------------------------------------------ what happens to
+    # connections
 
     def _opened(self, event: Opened) -> None:
         connection = event.connection
         ends = (connection.client, connection.server)
-        context = Context(event.time, (event.ref,), *ends, tuple(connection.layers), self._identifier(), secrets=self._secrets)
+        context = Context(event.time, (event.ref,), *ends, tuple(connection.layers), self._identifier(),
+                          secrets=self._secrets)
         stream = self._streams[connection.id] = _Stream(context, connection, midway=connection.opened_midway)
         forced = self._recogniser.forced("tcp", (connection.server.port, connection.client.port))
         if forced is not None:
@@ -309,7 +311,8 @@ class _Stream:
     def __init__(self, context: Context, connection: Any, midway: bool):
         self.context, self.connection, self.midway = context, connection, midway
         self.ports = (context.src.port, context.dst.port)
-        self.tapes: tuple[Tape, ...] = ()          # of both sides, from the first octets on: most SYNs of a scan have none
+        # of both sides, from the first octets on: most SYNs of a scan have none
+        self.tapes: tuple[Tape, ...] = ()
         self.shadows: tuple[Tape, ...] = ()        # the same once more, for who counts a data connection
         self.conversation: Any = None
         self.inner: _Stream | None = None

@@ -12,7 +12,8 @@ from collections.abc import Callable, Iterable, Iterator, Mapping
 from typing import Any
 
 from flowcheck.errors import UsageError
-from flowcheck.model import (AttemptResult, CaptureInfo, DeviceResult, Endpoint, Event, Finding, FrameRef, Opaque, Problem, Result,
+from flowcheck.model import (AttemptResult, CaptureInfo, DeviceResult, Endpoint, Event, Finding, FrameRef, Opaque,
+                             Problem, Result,
                              StepResult)
 from flowcheck.report import mask, words
 from flowcheck.report.times import from_iso, iso
@@ -84,34 +85,41 @@ def _whole(result: Result, names: Names) -> dict[str, Any]:
 
 
 def _capture(capture: CaptureInfo, name: str) -> dict[str, Any]:
-    return {"path": capture.path, "name": name, "sha256": capture.sha256, "packets": capture.packets, "first": iso(capture.first),
+    return {"path": capture.path, "name": name, "sha256": capture.sha256, "packets": capture.packets,
+            "first": iso(capture.first),
             "last": iso(capture.last), "quality": {"grade": capture.grade, "remarks": list(capture.remarks)},
             "undecoded": dict(capture.undecoded), "format": capture.format, "truncated": capture.truncated}
 
 
 def _device(device: DeviceResult, names: Names) -> dict[str, Any]:
     fields: dict[int, Any] = {}              # those of a message, by identity: it stands in every attempt it belongs to
-    return {"id": device.id, "identity": dict(device.identity), "addresses": list(device.addresses), "evidence": list(device.evidence),
+    return {"id": device.id, "identity": dict(device.identity), "addresses": list(device.addresses),
+            "evidence": list(device.evidence),
             "lacking": list(device.lacking),
             "attempts": [_attempt(attempt, names, fields) for attempt in device.attempts]}
 
 
 def _attempt(attempt: AttemptResult, names: Names, fields: dict[int, Any]) -> dict[str, Any]:
-    return {"procedure": attempt.procedure, "title": attempt.title, "clause": attempt.clause, "verdict": attempt.verdict,
-            "started": iso(attempt.started), "ended": iso(attempt.ended), "diagnosis": attempt.diagnosis, "side": attempt.side,
+    return {"procedure": attempt.procedure, "title": attempt.title, "clause": attempt.clause,
+            "verdict": attempt.verdict,
+            "started": iso(attempt.started), "ended": iso(attempt.ended), "diagnosis": attempt.diagnosis,
+            "side": attempt.side,
             "steps": [_step(step, names) for step in attempt.steps], "cause": attempt.cause,
             "findings": [_finding(finding, names) for finding in attempt.findings], "assumed": list(attempt.assumed),
-            "advice": list(attempt.advice), "limits": list(attempt.limits), "roles": [{"role": role, "host": host} for role, host in attempt.roles],
+            "advice": list(attempt.advice), "limits": list(attempt.limits),
+            "roles": [{"role": role, "host": host} for role, host in attempt.roles],
             "events": [_event(event, names, fields) for event in attempt.events]}
 
 
 def _step(step: StepResult, names: Names) -> dict[str, Any]:
-    return {"step": step.step, "cite": step.cite, "state": step.state, "frames": _frames(step.frames, names), "time": iso(step.time),
+    return {"step": step.step, "cite": step.cite, "state": step.state, "frames": _frames(step.frames, names),
+            "time": iso(step.time),
             "reason": step.reason, "title": step.title, "src": step.src, "dst": step.dst, "message": step.message}
 
 
 def _finding(finding: Finding, names: Names) -> dict[str, Any]:
-    return {"code": finding.code, "kind": finding.kind, "severity": finding.severity, "step": finding.step, "cite": finding.cite,
+    return {"code": finding.code, "kind": finding.kind, "severity": finding.severity, "step": finding.step,
+            "cite": finding.cite,
             "clause": finding.clause, "frames": _frames(finding.frames, names), "expected": finding.expected,
             "observed": finding.observed, "hint": finding.hint, "side": finding.side, "filter": finding.filter,
             "repair": finding.repair, "waived": finding.waived, "why": finding.why, "also": finding.also}
@@ -121,16 +129,20 @@ def _event(event: Event, names: Names, fields: dict[int, Any]) -> dict[str, Any]
     shown = fields.get(id(event.fields))
     if shown is None:
         shown = fields[id(event.fields)] = plain(event.fields)
-    return {"time": iso(event.time), "kind": event.kind, "src": event.src, "dst": event.dst, "frames": _frames(event.frames, names),
+    return {"time": iso(event.time), "kind": event.kind, "src": event.src, "dst": event.dst,
+            "frames": _frames(event.frames, names),
             "copies": _frames(event.copies, names), "layers": list(event.layers), "summary": event.summary,
             "fields": shown, "step": event.step, "finding": event.finding,
             "problems": [{"offset": offset, "text": text} for offset, text in event.problems]}
 
 
 def _opaque(opaque: Opaque, names: Names) -> dict[str, Any]:
-    return {"kind": opaque.kind, "start": iso(opaque.start), "end": iso(opaque.end), "src": opaque.src.address, "sport": opaque.src.port,
-            "dst": opaque.dst.address, "dport": opaque.dst.port, "layers": list(opaque.layers), "packets": opaque.packets,
-            "size": opaque.size, "stream": opaque.stream, "frames": _frames(opaque.frames, names), "fields": plain(opaque.fields)}
+    return {"kind": opaque.kind, "start": iso(opaque.start), "end": iso(opaque.end), "src": opaque.src.address,
+            "sport": opaque.src.port,
+            "dst": opaque.dst.address, "dport": opaque.dst.port, "layers": list(opaque.layers),
+            "packets": opaque.packets,
+            "size": opaque.size, "stream": opaque.stream, "frames": _frames(opaque.frames, names),
+            "fields": plain(opaque.fields)}
 
 
 def _frames(frames: Iterable[FrameRef], names: Names) -> list[dict[str, Any]]:
@@ -151,7 +163,8 @@ def plain(value: Any, depth: int = 0) -> Any:
     if depth > 32:
         return "(nested too deep)"
     if isinstance(value, (dict, Mapping)):
-        return {key if type(key) is str else str(key): item if type(item) in _AS_IT_IS else plain(item, depth + 1) for key, item in value.items()}
+        return {key if type(key) is str else str(key): item if type(item) in _AS_IT_IS else plain(item, depth + 1)
+                for key, item in value.items()}
     if isinstance(value, Endpoint):
         return str(value)
     if isinstance(value, (tuple, list)):
@@ -164,7 +177,8 @@ def plain(value: Any, depth: int = 0) -> Any:
 # ---------------------------------------------------------------------------------------------------- reading
 
 def _read(data: Mapping[str, Any]) -> Result:
-    places = {capture["name"] if "name" in capture else capture["path"]: n for n, capture in enumerate(data["captures"])}
+    places = {capture["name"] if "name" in capture else capture["path"]: n
+              for n, capture in enumerate(data["captures"])}
 
     def frames(rows: list[Mapping[str, Any]]) -> tuple[FrameRef, ...]:
         return tuple(FrameRef(places[row["capture"]], row["frame"]) for row in rows)
@@ -172,7 +186,8 @@ def _read(data: Mapping[str, Any]) -> Result:
     return Result(captures=tuple(_read_capture(row) for row in data["captures"]),
                   devices=tuple(DeviceResult(id=row["id"], identity=row["identity"], addresses=tuple(row["addresses"]),
                                              attempts=tuple(_read_attempt(attempt, frames) for attempt in row["attempts"]),
-                                             evidence=tuple(row.get("evidence", ())), lacking=tuple(row.get("lacking", ())))
+                                             evidence=tuple(row.get("evidence", ())),
+                                             lacking=tuple(row.get("lacking", ())))
                                  for row in data["devices"]),
                   tool=data["tool"], command=data.get("command", ""), created=from_iso(data.get("created")),
                   opaque=tuple(_read_opaque(row, frames) for row in data.get("opaque", ())))
@@ -180,7 +195,8 @@ def _read(data: Mapping[str, Any]) -> Result:
 
 def _read_capture(row: Mapping[str, Any]) -> CaptureInfo:
     return CaptureInfo(path=row["path"], sha256=row["sha256"], packets=row["packets"], first=from_iso(row["first"]),
-                       last=from_iso(row["last"]), grade=row["quality"]["grade"], remarks=tuple(row["quality"]["remarks"]),
+                       last=from_iso(row["last"]), grade=row["quality"]["grade"],
+                       remarks=tuple(row["quality"]["remarks"]),
                        undecoded=row["undecoded"], format=row.get("format", ""), truncated=row.get("truncated", False))
 
 
@@ -190,7 +206,8 @@ def _read_attempt(row: Mapping[str, Any], frames: Callable[..., tuple[FrameRef, 
     return AttemptResult(
         procedure=row["procedure"], title=row["title"], clause=row.get("clause", ""), verdict=row["verdict"],
         started=from_iso(row["started"]), ended=from_iso(row["ended"]),
-        steps=tuple(StepResult(**{**step, "frames": frames(step["frames"]), "time": from_iso(step["time"])}) for step in row["steps"]),
+        steps=tuple(StepResult(**{**step, "frames": frames(step["frames"]), "time": from_iso(step["time"])})
+                    for step in row["steps"]),
         findings=tuple(Finding(**{**finding, "frames": frames(finding["frames"])}) for finding in row["findings"]),
         cause=row["cause"], side=row.get("side"), diagnosis=row.get("diagnosis", ""), assumed=tuple(row["assumed"]),
         events=tuple(_read_event(event, frames) for event in row.get("events", ())),
@@ -199,14 +216,17 @@ def _read_attempt(row: Mapping[str, Any], frames: Callable[..., tuple[FrameRef, 
 
 
 def _read_event(row: Mapping[str, Any], frames: Callable[..., tuple[FrameRef, ...]]) -> Event:
-    return Event(**{**row, "time": from_iso(row["time"]), "frames": frames(row["frames"]), "copies": frames(row["copies"]),
+    return Event(**{**row, "time": from_iso(row["time"]), "frames": frames(row["frames"]),
+                    "copies": frames(row["copies"]),
                     "layers": tuple(row["layers"]), "fields": _frozen(row["fields"]),
                     "problems": tuple(Problem(problem["offset"], problem["text"]) for problem in row["problems"])})
 
 
 def _read_opaque(row: Mapping[str, Any], frames: Callable[..., tuple[FrameRef, ...]]) -> Opaque:
-    return Opaque(kind=row["kind"], start=from_iso(row["start"]), end=from_iso(row["end"]), src=Endpoint(row["src"], row["sport"]),
-                  dst=Endpoint(row["dst"], row["dport"]), layers=tuple(row["layers"]), packets=row["packets"], size=row["size"],
+    return Opaque(kind=row["kind"], start=from_iso(row["start"]), end=from_iso(row["end"]),
+                  src=Endpoint(row["src"], row["sport"]),
+                  dst=Endpoint(row["dst"], row["dport"]), layers=tuple(row["layers"]), packets=row["packets"],
+                  size=row["size"],
                   stream=row["stream"], frames=frames(row["frames"]), fields=_frozen(row["fields"]))
 
 

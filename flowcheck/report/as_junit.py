@@ -29,7 +29,8 @@ def chunks(result: Result, *, inconclusive: str = "error", show_secrets: bool = 
     result = result if show_secrets else mask.masked(result)
     names = words.capture_names(result.captures)
     devices = [(device, groups, _count(groups)) for device in result.devices if (groups := _by_procedure(device))]
-    total = {key: sum(count[key] for _, _, count in devices) for key in _EMPTY} if devices else {**_EMPTY, "cases": 1, "empty": 1}
+    total = {key: sum(count[key] for _, _, count in devices)
+             for key in _EMPTY} if devices else {**_EMPTY, "cases": 1, "empty": 1}
     yield ('<?xml version="1.0" encoding="UTF-8"?>\n'
            f'<testsuites name="flowcheck" tests="{total["cases"]}" {_counts(total, inconclusive)}>\n')
     if not devices:
@@ -65,7 +66,8 @@ def _counts(count: dict[str, int], inconclusive: str) -> str:
     return f'failures="{count[FAIL]}" errors="{errors}" skipped="{skipped}"'
 
 
-def _suite(device: DeviceResult, groups: _Groups, count: dict[str, int], names: tuple[str, ...], inconclusive: str) -> str:
+def _suite(device: DeviceResult, groups: _Groups, count: dict[str, int], names: tuple[str, ...],
+           inconclusive: str) -> str:
     cases = [_case(device, procedure, attempts, worst(attempt.verdict for attempt in attempts), names, inconclusive)
              for procedure, attempts in groups.items()]
     started = min(attempt.started for attempt in device.attempts)
@@ -88,7 +90,8 @@ def _seconds(attempt: AttemptResult) -> float:
     return max(0, attempt.ended - attempt.started) / 1e9
 
 
-def _case(device: DeviceResult, procedure: str, attempts: list[AttemptResult], verdict: str | None, names: tuple[str, ...],
+def _case(device: DeviceResult, procedure: str, attempts: list[AttemptResult], verdict: str | None,
+          names: tuple[str, ...],
           inconclusive: str) -> str:
     head = (f'<testcase classname={_quoted(line(device.id, 200))} name={_quoted(line(f"{procedure} {attempts[0].title}", 300))} '
             f'time="{sum(map(_seconds, attempts)):.3f}"')
@@ -113,10 +116,14 @@ def _essence(attempt: AttemptResult, names: tuple[str, ...]) -> str:
     if attempt.verdict == FAIL:
         rows.append(f"who should act: {words.side(cause) if cause is not None else words.SIDE_WORDS[attempt.side or 'unknown']}")
     if cause is not None:
-        rows += [f"cause: {line(cause.code, 400)}", f"expected: {block(cause.expected, _LONG)}", f"observed: {block(cause.observed, _LONG)}"]
-        rows += [f"{name}: {value}" for name, value in (("why", block(cause.why, _LONG)), ("needed", block(cause.repair, _LONG)),
-                 ("evidence", words.frame_list(cause.frames, names)), ("Wireshark filter", line(cause.filter, _LONG)), ("look at", block(cause.hint, _LONG))) if value]
-    rows += [f"also: {line(finding.code, 400)} ({finding.severity}{', waived' if finding.waived else ''})" for finding in attempt.findings
+        rows += [f"cause: {line(cause.code, 400)}", f"expected: {block(cause.expected, _LONG)}",
+                 f"observed: {block(cause.observed, _LONG)}"]
+        rows += [f"{name}: {value}" for name, value in (("why", block(cause.why, _LONG)),
+                                                        ("needed", block(cause.repair, _LONG)),
+                 ("evidence", words.frame_list(cause.frames, names)), ("Wireshark filter", line(cause.filter, _LONG)),
+                 ("look at", block(cause.hint, _LONG))) if value]
+    rows += [f"also: {line(finding.code, 400)} ({finding.severity}{', waived' if finding.waived else ''})"
+             for finding in attempt.findings
              if finding is not cause][:50]
     rows += [f"to decide: {block(text, _LONG)}" for text in attempt.advice]
     return "\n".join(rows)

@@ -74,11 +74,13 @@ def _rows(result: Result, rules: dict[str, dict[str, Any]]) -> Iterator[dict[str
 def _run(result: Result, rules: dict[str, dict[str, Any]], count: int) -> dict[str, Any]:
     """All of the run but its results."""
     return {
-        "tool": {"driver": {"name": "flowcheck", "version": line(result.tool.get("version", "0"), 60), "rules": list(rules.values()),
+        "tool": {"driver": {"name": "flowcheck", "version": line(result.tool.get("version", "0"), 60),
+                            "rules": list(rules.values()),
                             "properties": {line(key, 60): line(value, 300) for key, value in result.tool.items()}}},
         "invocations": [_invocation(result, count)],
         "artifacts": [{"location": {"uri": _uri(capture)}, "roles": ["analysisTarget"],
-                       **({"hashes": {"sha-256": capture.sha256}} if capture.sha256 else {})} for capture in result.captures],
+                       **({"hashes": {"sha-256": capture.sha256}} if capture.sha256 else {})}
+                       for capture in result.captures],
         "columnKind": "unicodeCodePoints",
     }
 
@@ -95,11 +97,13 @@ def _invocation(result: Result, rows: int) -> dict[str, Any]:
     if result.created is not None:
         invocation["endTimeUtc"] = iso(result.created)
     if notes:
-        invocation["toolExecutionNotifications"] = [{"level": "warning", "message": {"text": line(note, 1_000)}} for note in notes[:100]]
+        invocation["toolExecutionNotifications"] = [{"level": "warning", "message": {"text": line(note, 1_000)}}
+                                                    for note in notes[:100]]
     return invocation
 
 
-def _result(places: _Places, device: DeviceResult, attempt: AttemptResult, finding: Finding, rules: dict[str, dict[str, Any]]) -> dict[str, Any]:
+def _result(places: _Places, device: DeviceResult, attempt: AttemptResult, finding: Finding,
+            rules: dict[str, dict[str, Any]]) -> dict[str, Any]:
     id = line(finding.code, 500)
     rules.setdefault(id, {
         "id": id, "shortDescription": {"text": f"{finding.kind} at step {line(finding.cite, 40)} of {line(attempt.procedure, 80)}"},
@@ -111,22 +115,26 @@ def _result(places: _Places, device: DeviceResult, attempt: AttemptResult, findi
            "message": {"text": f"{line(device.id, 200)}: expected {expected}; observed {observed}"
                                f"{f'; {block(finding.why)}' if finding.why else ''} (to act: {words.side(finding)})"},
            "locations": _locations(places, finding.frames), "partialFingerprints": _fingerprint(device, finding.code),
-           "properties": {"device": line(device.id, 200), "procedure": line(attempt.procedure, 80), "step": line(finding.step, 80),
-                          "cite": line(finding.cite, 40), "side": finding.side, "filter": line(finding.filter), "cause": finding.code == attempt.cause,
+           "properties": {"device": line(device.id, 200), "procedure": line(attempt.procedure, 80),
+                          "step": line(finding.step, 80),
+                          "cite": line(finding.cite, 40), "side": finding.side, "filter": line(finding.filter),
+                          "cause": finding.code == attempt.cause,
                           "frames": [number for _, number in finding.frames[:LOCATIONS]]}}
     if finding.waived:
         row["suppressions"] = [{"kind": "external", "status": "accepted", "justification": block(finding.waived)}]
     return row
 
 
-def _open(places: _Places, device: DeviceResult, attempt: AttemptResult, rules: dict[str, dict[str, Any]]) -> dict[str, Any]:
+def _open(places: _Places, device: DeviceResult, attempt: AttemptResult,
+          rules: dict[str, dict[str, Any]]) -> dict[str, Any]:
     """An inconclusive attempt: SARIF's kind `open`, 3.27.9, which asks for the level `none`."""
     id = line(f"{attempt.procedure}/inconclusive", 500)
     rules.setdefault(id, {"id": id, "shortDescription": {"text": f"{line(attempt.procedure, 80)} could not be decided from this capture"},
                           "help": {"text": "What would decide it stands in the result's message."}})
     advice = "".join(f" {block(text)}" for text in attempt.advice)
     frames = tuple(frame for step in attempt.steps for frame in step.frames)
-    return {"ruleId": id, "kind": "open", "level": "none", "message": {"text": f"{line(device.id, 200)}: {block(attempt.diagnosis)}{advice}"},
+    return {"ruleId": id, "kind": "open", "level": "none",
+            "message": {"text": f"{line(device.id, 200)}: {block(attempt.diagnosis)}{advice}"},
             "locations": _locations(places, frames[-1:]), "partialFingerprints": _fingerprint(device, id),
             "properties": {"device": line(device.id, 200), "procedure": line(attempt.procedure, 80)}}
 
@@ -149,8 +157,10 @@ class _Places:
 
 
 def _location(places: _Places, frame: FrameRef) -> dict[str, Any]:
-    return {"physicalLocation": {"artifactLocation": places.artifacts[frame.capture], "region": {"startLine": max(1, frame.number)}},
-            "message": {"text": f"{places.names[frame.capture]} frame {frame.number}"}, "properties": {"frame": frame.number}}
+    return {"physicalLocation": {"artifactLocation": places.artifacts[frame.capture],
+                                 "region": {"startLine": max(1, frame.number)}},
+            "message": {"text": f"{places.names[frame.capture]} frame {frame.number}"},
+            "properties": {"frame": frame.number}}
 
 
 def _flow_location(places: _Places, event: Event) -> dict[str, Any]:

@@ -156,7 +156,8 @@ def _absent(attempt: AttemptResult) -> dict[int, list[Row]]:
 class _Drawing:
     """One diagram being written: the geometry is fixed by the rows and lifelines before the first stroke."""
 
-    def __init__(self, attempt: AttemptResult, anchor: str, names: tuple[str, ...], rows: list[Row], lines: list[tuple[str, str]]):
+    def __init__(self, attempt: AttemptResult, anchor: str, names: tuple[str, ...], rows: list[Row],
+                 lines: list[tuple[str, str]]):
         self.attempt, self.anchor, self.names, self.rows, self.lines = attempt, anchor, names, rows, lines
         self.column = max(132, min(220, (1_160 - _GUTTER - _MARGIN) // len(lines)))
         self.place = {end: number for number, (end, _) in enumerate(lines)}
@@ -209,7 +210,8 @@ class _Drawing:
 
     def add(self, form: str, *values: object) -> None:
         """Texts are escaped, numbers are not; the form itself is ours."""
-        self.out.append(form.format(*(value if isinstance(value, (int, float)) else escaped(str(value)) for value in values)))
+        self.out.append(form.format(*(value if isinstance(value, (int, float)) else escaped(str(value))
+                                      for value in values)))
 
     def x(self, number: int) -> int:
         return _GUTTER + self.column // 2 + number * self.column
@@ -228,9 +230,11 @@ class _Drawing:
             x = self.x(number)
             title = words.role_title(end)
             self.add('<g class="head"><title>{5} {6}</title><rect x="{0}" y="{1}" width="{2}" height="40" rx="6"/>'
-                     '<text class="role" x="{3}" y="{4}" text-anchor="middle">{7}</text>', x - self.column // 2 + 5, y + 3, self.column - 10,
+                     '<text class="role" x="{3}" y="{4}" text-anchor="middle">{7}</text>', x - self.column // 2 + 5,
+                     y + 3, self.column - 10,
                      x, y + 19, line(title, 200), line(host, 200), self.fit(title, self.column - 18))
-            self.add('<text class="small" x="{}" y="{}" text-anchor="middle">{}</text></g>', x, y + 35, self.fit(host, (self.column - 14) * 1.12))
+            self.add('<text class="small" x="{}" y="{}" text-anchor="middle">{}</text></g>', x, y + 35,
+                     self.fit(host, (self.column - 14) * 1.12))
 
     def tunnels(self, tops: list[int], heights: list[int]) -> None:
         """A band behind every run of rows that went through a tunnel."""
@@ -261,7 +265,8 @@ class _Drawing:
         cite = self.cite.get(event.step or "", "")
         text = words.named(event.kind, event.summary)
         label, times = f"{cite}  {text}" if cite else text, f" ×{len(event.copies) + 1}" if event.copies else ""
-        way = f"{words.role_title(event.src)} to {words.role_title(event.dst)}"       # the name of the link, and its tip
+        # the name of the link, and its tip
+        way = f"{words.role_title(event.src)} to {words.role_title(event.dst)}"
         since = "" if before is None else f"  +{span(max(0, event.time - before))}"
         at = clock(event.time)
         self.out.append(
@@ -284,7 +289,8 @@ class _Drawing:
         """A line with a head; returns the x where a mark for it is best put."""
         start, end = self.of(src), self.of(dst)
         if start == end:
-            self.add('<path class="{}" d="M{},{} h34 v10 h-28"/><path class="tip" d="M{},{} l9,-4 v8 z"/>', css, start, y - 6, start + 2, y + 4)
+            self.add('<path class="{}" d="M{},{} h34 v10 h-28"/><path class="tip" d="M{},{} l9,-4 v8 z"/>', css, start,
+                     y - 6, start + 2, y + 4)
             return start + 40
         back = -9 if end > start else 9
         self.out.append(f'<line class="{css}" x1="{start}" y1="{y}" x2="{end + back}" y2="{y}"/><path class="tip" d="M{end},{y} l{back},-4.5 v9 z"/>')
@@ -309,7 +315,8 @@ class _Drawing:
         severity = line(finding.severity, 20) if finding is not None else "follow" if self.attempt.cause else "error"
         sign, word = words.SEVERITY_ICONS.get(severity, "–"), "not reached" if severity == "follow" else "missing"
         self.add('<a class="arrow absent {}" href="#{}.{}">', severity, self.anchor, safe_name(step.step))
-        self.add('<title>{}</title><rect class="hit" x="0" y="{}" width="{}" height="{}"/>', line(f"{word}: {step.cite} {step.title}", 400), y,
+        self.add('<title>{}</title><rect class="hit" x="0" y="{}" width="{}" height="{}"/>',
+                 line(f"{word}: {step.cite} {step.title}", 400), y,
                  self.width, _MISSING)
         if step.src and step.dst:
             self.arrow(step.src, step.dst, y + 28, "stroke")
@@ -319,23 +326,28 @@ class _Drawing:
             cites = list(dict.fromkeys(other.cite for other in also))
             reach = cites[0] if len(cites) == 1 else f"{cites[0]} to {cites[-1]}"
             self.add('<text class="small" x="{}" y="{}">{}</text>', _GUTTER + 6, y + _MISSING + 8,
-                     self.fit(f"… and {words.plural(len(also), 'more step')} not seen either: {reach}", self.right - _GUTTER))
+                     self.fit(f"… and {words.plural(len(also), 'more step')} not seen either: {reach}",
+                              self.right - _GUTTER))
 
     def hidden(self, steps: tuple[StepResult, ...], y: int) -> None:
         cites = list(dict.fromkeys(step.cite for step in steps))
         reach = f"step {cites[0]}" if len(cites) == 1 else f"steps {cites[0]} to {cites[-1]}"
         room = self.right - _GUTTER - 24
         self.add('<a class="hidden-band" href="#{}.{}"><title>{}</title><rect x="{}" y="{}" width="{}" height="{}" rx="6"/>'
-                 '<text class="label" x="{}" y="{}">{}</text>', self.anchor, safe_name(steps[0].step), line(steps[0].reason or "", 400), _GUTTER - 2,
-                 y + 3, self.right - _GUTTER + 4, _BAND - 6, _GUTTER + 10, y + 20, self.fit(f"? not observable: {reach}", room))
-        self.add('<text class="small" x="{}" y="{}">{}</text></a>', _GUTTER + 10, y + 34, self.fit(steps[0].reason or "", room * 1.1))
+                 '<text class="label" x="{}" y="{}">{}</text>', self.anchor, safe_name(steps[0].step),
+                 line(steps[0].reason or "", 400), _GUTTER - 2,
+                 y + 3, self.right - _GUTTER + 4, _BAND - 6, _GUTTER + 10, y + 20,
+                 self.fit(f"? not observable: {reach}", room))
+        self.add('<text class="small" x="{}" y="{}">{}</text></a>', _GUTTER + 10, y + 34,
+                 self.fit(steps[0].reason or "", room * 1.1))
 
     def folded(self, run: tuple[int, int], y: int) -> None:
         first, last = run
         kinds = list(dict.fromkeys(event.kind for event in self.attempt.events[first:last + 1]))
         text = f"{last - first + 1} more messages: " + ", ".join(kinds[:4]) + (", …" if len(kinds) > 4 else "")
         self.add('<a class="folded" href="#{}.m{}"><rect x="{}" y="{}" width="{}" height="{}" rx="6"/>'
-                 '<text class="small" x="{}" y="{}">{}</text></a>', self.anchor, first + 1, _GUTTER + 2, y + 3, self.right - _GUTTER - 4, _FOLD - 6,
+                 '<text class="small" x="{}" y="{}">{}</text></a>', self.anchor, first + 1, _GUTTER + 2, y + 3,
+                 self.right - _GUTTER - 4, _FOLD - 6,
                  _GUTTER + 12, y + 18, self.fit(text, (self.right - _GUTTER - 24) * 1.1))
 
 

@@ -22,12 +22,18 @@ from flowcheck.model import AttemptResult, DeviceResult, Event, Finding, Problem
 
 MASK = "[masked]"
 
-_WHOLE = {"pass", "passwd", "pwd", "psk", "secret", "authorization", "proxyauthorization", "authenticationinfo", "cookie", "cookie2",
-          "setcookie", "setcookie2", "xapikey", "apikey", "xauthtoken", "accesstoken", "refreshtoken", "idtoken", "bearer",
-          "clientsecret", "username", "wepkey", "privatekey", "sharedkey", "sessionkey", "masterkey", "encryptionkey", "authkey",
-          "ki", "opc", "ck", "ik", "kasme", "kseaf", "kausf", "xreskey", "skd", "skai", "skar", "skei", "sker", "skpi", "skpr",
-          "msk", "emsk", "keyingmaterial", "mastersecret", "premastersecret", "clienttrafficsecret", "servertrafficsecret"}
-_ENDINGS = ("password", "passphrase", "presharedkey", "username", "secretkey", "privatekey", "wepkey", "sharedsecret", "clientsecret",
+_WHOLE = {"pass", "passwd", "pwd", "psk", "secret", "authorization", "proxyauthorization", "authenticationinfo",
+          "cookie", "cookie2",
+          "setcookie", "setcookie2", "xapikey", "apikey", "xauthtoken", "accesstoken", "refreshtoken",
+          "idtoken", "bearer",
+          "clientsecret", "username", "wepkey", "privatekey", "sharedkey", "sessionkey", "masterkey",
+          "encryptionkey", "authkey",
+          "ki", "opc", "ck", "ik", "kasme", "kseaf", "kausf", "xreskey", "skd", "skai", "skar", "skei", "sker",
+          "skpi", "skpr",
+          "msk", "emsk", "keyingmaterial", "mastersecret", "premastersecret", "clienttrafficsecret",
+          "servertrafficsecret"}
+_ENDINGS = ("password", "passphrase", "presharedkey", "username", "secretkey", "privatekey", "wepkey", "sharedsecret",
+            "clientsecret",
             "mastersecret", "apikey")
 _USER = "username"
 _NAMES = ("name", "Name", "key", "parameter", "header")         # of {"name": .., "value": ..} rows
@@ -37,19 +43,23 @@ _FTP_SECRETS = {"PASS", "ACCT"}
 _LEAST = 4                                                      # shorter values would blot out ordinary words
 
 _WORD = r"[\w.:-]{0,120}?(?:password|passphrase|passwd|presharedkey|pre-shared-key|username|secret|api[-_]?key|access[-_]?token)"
-_TELLTALE = re.compile(r"pass|secret|authoriz|cookie|username|sharedkey|shared-key|api.?key|token|acct|@")   # in lower case: fast
+# in lower case: fast
+_TELLTALE = re.compile(r"pass|secret|authoriz|cookie|username|sharedkey|shared-key|api.?key|token|acct|@")
 _IN_TEXT: tuple[tuple[re.Pattern[str], str], ...] = (
     # XML: an element, then TR-069's ParameterValueStruct
     (re.compile(rf"(<(?:[\w-]{{1,40}}:)?{_WORD}(?:\s[^<>]{{0,400}})?>)[^<]+(?=<)", re.I), rf"\1{MASK}"),
     (re.compile(rf"(<(?:\w{{1,40}}:)?Name(?:\s[^<>]{{0,400}})?>\s*{_WORD}\s*</(?:\w{{1,40}}:)?Name>\s*<(?:\w{{1,40}}:)?Value(?:\s[^<>]{{0,400}})?>)[^<]+",
                 re.I), rf"\1{MASK}"),
     # JSON
-    (re.compile(rf"""(["']{_WORD}["']\s{{0,9}}:\s{{0,9}})(?:"(?:[^"\\]|\\.)+"|'(?:[^'\\]|\\.)+')""", re.I), rf'\1"{MASK}"'),
+    (re.compile(rf"""(["']{_WORD}["']\s{{0,9}}:\s{{0,9}})(?:"(?:[^"\\]|\\.)+"|'(?:[^'\\]|\\.)+')""", re.I),
+     rf'\1"{MASK}"'),
     # HTTP header lines, FTP commands
-    (re.compile(r"((?:proxy-)?authorization|(?:set-)?cookie2?)(\s{0,9}[:=]\s{0,9}+)(?!\[masked\])[^\r\n]+", re.I), rf"\1\2{MASK}"),
+    (re.compile(r"((?:proxy-)?authorization|(?:set-)?cookie2?)(\s{0,9}[:=]\s{0,9}+)(?!\[masked\])[^\r\n]+", re.I),
+     rf"\1\2{MASK}"),
     (re.compile(r"^(PASS|ACCT) (?!\[masked\])[^\r\n]+", re.M), rf"\1 {MASK}"),
     # name = value, in prose and in forms; a value ends where a sentence or the next pair may begin
-    (re.compile(rf"""(?<![\w.:-])({_WORD})(\s{{0,3}}=\s{{0,3}}|:\s{{1,3}})(?:"[^"]+"|'[^']+'|[^\s"',;&<>]+)""", re.I), rf"\1\2{MASK}"),
+    (re.compile(rf"""(?<![\w.:-])({_WORD})(\s{{0,3}}=\s{{0,3}}|:\s{{1,3}})(?:"[^"]+"|'[^']+'|[^\s"',;&<>]+)""", re.I),
+     rf"\1\2{MASK}"),
     # user:password@ in a URL (RFC 3986 3.2.1)
     (re.compile(r"(\b[a-z][a-z0-9+.-]{1,20}://)[^\s/?#@\"'<>]+@", re.I), rf"\1{MASK}@"),
 )
@@ -79,9 +89,11 @@ def masked_device(device: DeviceResult) -> DeviceResult:
                    evidence=tuple(map(clean, device.evidence)))
 
 
-def _attempt(attempt: AttemptResult, clean: Callable[[str], str], cleaned: dict[int, Mapping[str, Any]]) -> AttemptResult:
+def _attempt(attempt: AttemptResult, clean: Callable[[str], str],
+             cleaned: dict[int, Mapping[str, Any]]) -> AttemptResult:
     return replace(attempt, diagnosis=clean(attempt.diagnosis), assumed=tuple(map(clean, attempt.assumed)),
-                   advice=tuple(map(clean, attempt.advice)), limits=tuple(map(clean, attempt.limits)), roles=tuple((role, clean(host)) for role, host in attempt.roles),
+                   advice=tuple(map(clean, attempt.advice)), limits=tuple(map(clean, attempt.limits)),
+                   roles=tuple((role, clean(host)) for role, host in attempt.roles),
                    steps=tuple(_step(step, clean) for step in attempt.steps),
                    findings=tuple(_finding(finding, clean) for finding in attempt.findings),
                    events=tuple(_event(event, clean, cleaned) for event in attempt.events))
@@ -98,7 +110,8 @@ def _finding(finding: Finding, clean: Callable[[str], str]) -> Finding:
         observed, expected = MASK, expected if expected.startswith("present") else MASK
         finding = replace(finding, repair="")
     return _with(finding, observed=observed, expected=expected, hint=clean(finding.hint), filter=clean(finding.filter),
-                 repair=clean(finding.repair), waived=clean(finding.waived), why=clean(finding.why), also=clean(finding.also))
+                 repair=clean(finding.repair), waived=clean(finding.waived), why=clean(finding.why),
+                 also=clean(finding.also))
 
 
 def _with(one: Any, **texts: str) -> Any:
@@ -204,7 +217,8 @@ def _cleaner(secrets: set[str]) -> Callable[[str], str]:
         return re.compile("|".join(rf"(?<![A-Za-z0-9]){re.escape(form)}(?![A-Za-z0-9])" for form in longest_first))
 
     def clean(text: str) -> str:
-        for form in longest_first:           # few secrets stand anywhere but under their names: the expression is made where one does
+        # few secrets stand anywhere but under their names: the expression is made where one does
+        for form in longest_first:
             if form in text:
                 return _without_pairs(anywhere().sub(MASK, text))
         return _without_pairs(text)

@@ -29,7 +29,8 @@ def summary(result: Result, *, color: bool = False, verbose: bool = False, show_
     return "\n".join(lines) + "\n"
 
 
-def _attempt(device: DeviceResult, attempt: AttemptResult, names: tuple[str, ...], color: bool, verbose: bool) -> list[str]:
+def _attempt(device: DeviceResult, attempt: AttemptResult, names: tuple[str, ...], color: bool,
+             verbose: bool) -> list[str]:
     word = f"{attempt.verdict.upper():<12}"
     if color:
         word = f"\x1b[{_COLOURS[attempt.verdict]}m{word}\x1b[0m"
@@ -44,11 +45,13 @@ def _attempt(device: DeviceResult, attempt: AttemptResult, names: tuple[str, ...
     cause = words.cause(attempt)
     if cause is not None:
         where = words.frame_list(cause.frames, names)
-        facts = [f"to act: {words.side(cause)}", line(where, _LINE), f"needed: {line(cause.repair, _LINE)}" if cause.repair else "", line(cause.code, 200)]
+        facts = [f"to act: {words.side(cause)}", line(where, _LINE),
+                 f"needed: {line(cause.repair, _LINE)}" if cause.repair else "", line(cause.code, 200)]
         lines.append(indent + "; ".join(fact for fact in facts if fact))
     if verbose:
         lines += [f"{indent}{words.SEVERITY_ICONS.get(f.severity, '')} {f.severity} at step {line(f.cite, 20)}: expected "
-                  f"{line(f.expected, _LINE)}; observed {line(f.observed, _LINE)}" + f" (waived: {line(f.waived, _LINE)})" * bool(f.waived)
+                  f"{line(f.expected, _LINE)}; observed {line(f.observed, _LINE)}"
+                  + f" (waived: {line(f.waived, _LINE)})" * bool(f.waived)
                   for f in attempt.findings]
         lines += [f"{indent}assumed: {line(text, _LINE)}" for text in attempt.assumed]
         lines += [f"{indent}limited by: {line(text, _LINE)}" for text in attempt.limits]

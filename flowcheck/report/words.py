@@ -125,8 +125,10 @@ def plural(count: int, noun: str) -> str:
     return f"{count:,} {noun}" + "s" * (count != 1)
 
 
-_ROLE_WORDS = {"hnb": "HNB", "henb": "HeNB", "segw": "SeGW", "hms": "HMS", "hems": "HeMS", "dns": "DNS", "gw": "GW", "mme": "MME", "ue": "UE",
-               "m2me": "M2ME", "vno": "VNO", "icf": "ICF", "pgw": "PGW", "drf": "DRF", "dpf": "DPF", "sho": "SHO", "pva": "PVA", "msgin5g": "MSGin5G"}
+_ROLE_WORDS = {"hnb": "HNB", "henb": "HeNB", "segw": "SeGW", "hms": "HMS", "hems": "HeMS", "dns": "DNS", "gw": "GW",
+               "mme": "MME", "ue": "UE",
+               "m2me": "M2ME", "vno": "VNO", "icf": "ICF", "pgw": "PGW", "drf": "DRF", "dpf": "DPF", "sho": "SHO",
+               "pva": "PVA", "msgin5g": "MSGin5G"}
 _QUALIFIERS = {"initial", "serving", "outer", "inner"}
 
 

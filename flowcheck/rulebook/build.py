@@ -123,7 +123,8 @@ class _Builder:
             silence=self.silence(data.get("silence")), place=self.place(data.mark))
 
     def silence(self, data: Map | None) -> Silence | None:
-        return data and Silence(_seconds(data["longer_than"]), _seconds(data.get("slack", 0.0)), self.patterns(data.get("unless")))
+        return data and Silence(_seconds(data["longer_than"]), _seconds(data.get("slack", 0.0)),
+                                self.patterns(data.get("unless")))
 
     def checks(self, data: List | None) -> tuple[Check, ...]:
         return tuple(self.check(item) for item in data or ())
@@ -184,7 +185,8 @@ def _binding(name: str, source: Any) -> Binding:
     if "time" in source:
         return Binding(name, "time", ())
     target = next(word for word in _TARGETS if word in source)
-    return Binding(name, target.removesuffix("s"), _names(source[target]), source.get("take"), source.get("each", False))
+    return Binding(name, target.removesuffix("s"), _names(source[target]), source.get("take"),
+                   source.get("each", False))
 
 
 def _messages(data: Map) -> tuple[str, ...]:

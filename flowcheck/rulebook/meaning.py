@@ -197,7 +197,8 @@ class Meaning:
             for name, source in step.get(key, {}).items():
                 self.binding(name, source, step[key].keys_at[name], owner, key, kinds)
         self.bound.update(step.get("bind", ()))
-        self.bound.update(name.removesuffix(".name") + ".address" for name in step.get("bind", ()) if name.endswith(".name"))
+        self.bound.update(name.removesuffix(".name") + ".address"
+                          for name in step.get("bind", ()) if name.endswith(".name"))
         for key in ("from", "to"):                               # a matched message shows where its ends are
             self.bound.add(f"{step.get(key)}.address")
         self.checks(step.get("expect"), owner, kinds)

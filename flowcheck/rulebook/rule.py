@@ -43,14 +43,16 @@ class Check:
     when: Condition | None = None    # judged only where this holds
     take: str | None = None          # what of the value is tested, as in Binding
     place: Place | None = None
-    asked: Any = field(default=None, init=False, repr=False, compare=False)   # as a function, which conform/checks.py makes once
+    # as a function, which conform/checks.py makes once
+    asked: Any = field(default=None, init=False, repr=False, compare=False)
 
 
 @dataclass(frozen=True, slots=True)
 class Condition:
     """`{same_host: [a, b]}`, `{known: x}`, `{not: ..}`: true, false or unknown."""
 
-    test: str                        # same_host, is_name, needs_lookup, known, equals, all, any, not, seen, refused, past, expected, row, sooner
+    # same_host, is_name, needs_lookup, known, equals, all, any, not, seen, refused, past, expected, row, sooner
+    test: str
     arguments: tuple[Any, ...]       # Conditions for all/any/not; names, literals or References otherwise
     place: Place | None = None
 
@@ -61,7 +63,8 @@ class Row:
 
     parameters: tuple[str, ...] | Reference          # the entries of the message
     table: Reference                                 # $device.<name>, kept with `each: true`
-    by: tuple[str, ...]                              # the columns that both have: a row is about the entries that agree with it
+    # the columns that both have: a row is about the entries that agree with it
+    by: tuple[str, ...]
     column: str                                      # of the table
     values: tuple[Any, ...]                          # one of which stands there
     since: str                                       # the entries' column that says when it happened
@@ -91,7 +94,8 @@ class Binding:
     """`bind` and `remember`: a value taken out of the matched message."""
 
     name: str                        # "segw_initial.address", "hnb_gw"
-    source: str                      # "field", "parameter", "value": one that stands in the rule, "time": the message's, ns
+    # "field", "parameter", "value": one that stands in the rule, "time": the message's, ns
+    source: str
     names: tuple[str, ...] | Reference
     take: str | None = None          # "host", "port", "path" of a URL, a member of the value; None: the value itself
     each: bool = False               # facts: kept for every parameter by its name
@@ -191,14 +195,16 @@ class Group:
 @dataclass(frozen=True, slots=True)
 class Role:
     name: str
-    kind: str                                        # device, dns_server, ike_responder, acs, file_server, sctp_server, host
+    # device, dns_server, ike_responder, acs, file_server, sctp_server, host
+    kind: str
     path: str | None = None                          # "direct" or "tunnel"
     hosts: tuple[Reference | str, ...] = ()          # `host:`, in order of preference
     infer: tuple[Pattern, ...] = ()                  # without a site profile: the end of such a message, best first
     title: str = ""                                  # as the ladder writes it: "SeGW (initial)"
     unless: tuple[Pattern, ...] = ()                 # of a device: such a message of it shows that it is another kind
     when: Condition | None = None                    # of a device: what decides where no message does
-    several_hosts: bool = False                      # its interfaces have addresses of their own; every `infer` adds one
+    # its interfaces have addresses of their own; every `infer` adds one
+    several_hosts: bool = False
     perhaps_unseen: bool = False                     # it may be out of reach of the taps; its steps are then not judged
 
 
@@ -244,7 +250,8 @@ class Rule:
     _steps: tuple[Step, ...] = field(init=False, repr=False, compare=False)
     _by_name: Mapping[str, Step] = field(init=False, repr=False, compare=False)
     _role_by_name: Mapping[str, Role] = field(init=False, repr=False, compare=False)
-    _hash: int = field(init=False, repr=False, compare=False)      # what is made of a rule is kept under it, and often asked for
+    # what is made of a rule is kept under it, and often asked for
+    _hash: int = field(init=False, repr=False, compare=False)
 
     def __post_init__(self) -> None:
         steps = tuple(_steps(self.items))
@@ -304,7 +311,8 @@ class Site:
     deprovisioned: Mapping[str, Any] | None = None   # {"lifted_at": time}
     path: str = ""
     digest: str = ""
-    bindings: Mapping[str, str] = field(default_factory=dict)   # name -> regular expression; `matches: $site.bindings.x`
+    # name -> regular expression; `matches: $site.bindings.x`
+    bindings: Mapping[str, str] = field(default_factory=dict)
 
 
 @dataclass(frozen=True, slots=True)

@@ -189,7 +189,8 @@ def _step_notes(step: Step, site: Site) -> list[str]:
     if step.unchecked:
         notes.append(f"cannot be checked: {step.unchecked}")
     if step.forbidden:
-        notes.append(f"shall not stay away for longer than {step.silence.longer_than} s" if step.silence else "shall not occur")
+        notes.append(f"shall not stay away for longer than {step.silence.longer_than} s"
+                     if step.silence else "shall not occur")
     if step.inside:
         notes.append(f"inside {step.inside}")
     if step.perhaps_inside:

@@ -113,7 +113,8 @@ def _version(text: str) -> int | None:
 def _change(shown_by: Message, old: str, new: str, via: str, acs: Sequence[str]) -> Message:
     fields = {"old": old, "new": new, "spellings": _spellings(new), "via": via, "acs": list(acs)}
     src, dst = (shown_by.src, shown_by.dst) if via == "ike" else (shown_by.dst, shown_by.src)
-    return Message("device.address_change", shown_by.time, shown_by.frames, src, dst, shown_by.stream, shown_by.layers, fields)
+    return Message("device.address_change", shown_by.time, shown_by.frames, src, dst, shown_by.stream,
+                   shown_by.layers, fields)
 
 
 def _spellings(text: str) -> list[str]:

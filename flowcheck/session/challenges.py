@@ -19,7 +19,8 @@ METHODS = frozenset(("PUT", "POST"))
 def fold(messages: Sequence[Message]) -> list[Message]:
     """The messages without the tries that were repeated after a challenge."""
     told = {(m.stream, m.exchange) for m in messages if m.exchange is not None and m.protocol != "http"}
-    waiting: dict[tuple, tuple[int, int]] = {}           # client, method, name of the file -> places of request and answer
+    # client, method, name of the file -> places of request and answer
+    waiting: dict[tuple, tuple[int, int]] = {}
     requests: dict[int, int] = {}                        # transaction -> place
     out: list[Message | None] = list(messages)
     for place, message in enumerate(messages):
@@ -29,7 +30,8 @@ def fold(messages: Sequence[Message]) -> list[Message]:
             if held is not None and message.time - messages[held[1]].time <= AGAIN:
                 first, answer = (out[one] for one in held)
                 out[held[0]] = out[held[1]] = None
-                out[place] = message = message.but(copies=(*first.copies, *first.frames, *answer.frames, *message.copies))
+                out[place] = message = message.but(copies=(*first.copies, *first.frames, *answer.frames,
+                                                           *message.copies))
             if message.transaction is not None:
                 requests[message.transaction] = place
         elif message.kind == "http.response" and message.fields.get("status") in STATUS and message.answers in requests:

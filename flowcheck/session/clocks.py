@@ -17,10 +17,12 @@ from .copies import fingerprint
 
 NOTICEABLE = 5_000_000          # ns; smaller differences are the way between the taps, not their clocks
 LEAST = 3                       # messages in common that an offset has to rest on
-STRONG = ("ike.", "tcp.syn", "tls.client_hello", "tls.server_hello", "dtls.client_hello", "sctp.init")   # hold random numbers of 32 bits and more
+# hold random numbers of 32 bits and more
+STRONG = ("ike.", "tcp.syn", "tls.client_hello", "tls.server_hello", "dtls.client_hello", "sctp.init")
 ALIKE = ("dns.", "coap.", "dhcp", "arp.", "icmp", "ftp.")
 STEP = 1_000_000_000            # ns by which the differences change where a clock was set
-NEAR = 60_000_000_000           # ns that the clocks may differ by where only such messages show it: devices that start alike ask alike
+# ns that the clocks may differ by where only such messages show it: devices that start alike ask alike
+NEAR = 60_000_000_000
 DRIFT_SPAN = 10_000_000_000     # ns between the first and the last of them that a drift has to rest on
 DRIFT_LIMIT = 1e-3              # beyond 1000 ppm no clock drifts; the differences have another cause
 
@@ -36,7 +38,8 @@ class Correction:
     origin: int = 0
     shared: int = 0             # messages it rests on; 0 for one the user gave
     note: str = ""              # where it comes from, if from neither
-    later: tuple[tuple[int, Correction], ...] = ()   # the clock was set meanwhile: from this time of the tap on another one holds
+    # the clock was set meanwhile: from this time of the tap on another one holds
+    later: tuple[tuple[int, Correction], ...] = ()
 
     def at(self, time: int) -> int:
         for begins, other in reversed(self.later):
@@ -53,7 +56,8 @@ class Correction:
         return f"clock corrected to that of the first tap: {self.offset / 1e9:+.6f} s{rest}{basis}{steps}"
 
 
-def corrections(by_tap: Mapping[int, Sequence[Message]], given: Mapping[int, Correction] | None = None) -> dict[int, Correction]:
+def corrections(by_tap: Mapping[int, Sequence[Message]], given: Mapping[int, Correction]
+                | None = None) -> dict[int, Correction]:
     """The correction of each tap whose clock differs noticeably from that of the first; those `given` stay as they are."""
     found = dict(given or {})
     taps = sorted(by_tap)
@@ -116,9 +120,11 @@ def _parts(pairs: Sequence[Pair]) -> list[list[Pair]]:
             runs.append([pair])
     runs = [run for run in runs if len(run) >= LEAST]
     same = any(weight == 2 for run in runs for _, _, weight in run)                     # the two taps saw one event
-    found = sorted(run for run in runs if any(weight == 2 for _, _, weight in run) or same and sum(weight > 0 for _, _, weight in run) >= LEAST
+    found = sorted(run for run in runs if any(weight == 2 for _, _, weight in run) or same
+                   and sum(weight > 0 for _, _, weight in run) >= LEAST
                    or not same and 2 * len(run) >= len(pairs) and abs(run[0][1]) <= NEAR)
-    if any(before[-1][0] >= after[0][0] for before, after in zip(found, found[1:])):     # set back: a time may be of either
+    # set back: a time may be of either
+    if any(before[-1][0] >= after[0][0] for before, after in zip(found, found[1:])):
         return [max(found, key=len)]
     return found
 
@@ -131,7 +137,8 @@ def _fitted(part: Sequence[Pair]) -> Correction:
         third = max(1, len(pairs) // 3)
         early, late = pairs[:third], pairs[-third:]
         apart = median(t for t, _ in late) - median(t for t, _ in early)
-        drift = (median(d for _, d in late) - median(d for _, d in early)) / apart if apart > span / 4 else 0.0    # else a cluster decides
+        # else a cluster decides
+        drift = (median(d for _, d in late) - median(d for _, d in early)) / apart if apart > span / 4 else 0.0
         if abs(drift) > DRIFT_LIMIT or abs(drift * span) < NOTICEABLE:
             drift = 0.0
     at_origin = median(difference - drift * (time - origin) for time, difference in pairs)

@@ -78,7 +78,8 @@ def fold(messages: Sequence[Message], taps: Sequence[int]) -> Folded:
         while candidates and message.time - candidates[0].message.time > WINDOW:
             candidates.pop(0)
         for sighting in candidates:
-            if view not in sighting.viewpoints and _same_way(sighting.message, message) and flows.agree(sighting, view, message):
+            if view not in sighting.viewpoints and _same_way(sighting.message,
+                                                             message) and flows.agree(sighting, view, message):
                 flows.note(sighting, view, message)
                 sighting.viewpoints[view] = message
                 _note_aliases(aliases, sighting.message, message)

@@ -58,7 +58,8 @@ def sessions(messages: Sequence[Message], holes: frozenset[int] = frozenset()) -
     concerned = [(index, m, m.kind) for index, m in enumerate(out) if m.kind.startswith(_CONCERNED)]
     http: dict[_Exchange, Message] = {(m.stream, m.exchange): m for _, m, kind in concerned
                                       if kind == "http.response" and (m.fields.get("status") or 0) >= 200}
-    requests: dict[_Exchange, Message] = {(m.stream, m.exchange): m for _, m, kind in concerned if kind == "http.request"}
+    requests: dict[_Exchange, Message] = {(m.stream, m.exchange): m
+                                          for _, m, kind in concerned if kind == "http.request"}
     informs: dict[_Exchange, Message] = {(m.stream, m.exchange): m for _, m, kind in concerned if kind == "cwmp.Inform"}
     gone: set[int] = set()
     for index, message, kind in concerned:
@@ -122,7 +123,8 @@ def sessions(messages: Sequence[Message], holes: frozenset[int] = frozenset()) -
                 why = f"the ACS answered {asked.kind.partition('.')[2]} with HTTP {reply.fields['status']} and no CWMP message"
                 ends.append(_end(session, reply.time, reply, False if certain else None, why))
             else:
-                ends.append(_end(session, session.tail.time, session.tail, False if certain else None, _gave_up(session, out)))
+                ends.append(_end(session, session.tail.time, session.tail, False if certain else None,
+                                 _gave_up(session, out)))
     ends = [_doubted(m) if m.fields["complete"] is False and all_sessions[m.session - 1].streams & holes else m
             for m in (_with_events(m, all_sessions, out) for m in ends)]
     return _put_in([_with_events(m, all_sessions, out) if m.session is not None and m.kind.startswith("cwmp.") else m
@@ -157,9 +159,12 @@ def _with_events(message: Message, all_sessions: list[_Session], out: list[Messa
     return message if not events else message.but(fields={**message.fields, "session_events": events})
 
 
-_FROM_ACS = frozenset(("GetParameterValues", "SetParameterValues", "GetParameterNames", "GetParameterAttributes", "AddObject",
-                       "SetParameterAttributes", "DeleteObject", "Download", "ScheduleDownload", "Upload", "Reboot", "FactoryReset",
-                       "ScheduleInform", "InformResponse", "TransferCompleteResponse", "GetQueuedTransfers", "GetAllQueuedTransfers",
+_FROM_ACS = frozenset(("GetParameterValues", "SetParameterValues", "GetParameterNames", "GetParameterAttributes",
+                       "AddObject",
+                       "SetParameterAttributes", "DeleteObject", "Download", "ScheduleDownload", "Upload", "Reboot",
+                       "FactoryReset",
+                       "ScheduleInform", "InformResponse", "TransferCompleteResponse", "GetQueuedTransfers",
+                       "GetAllQueuedTransfers",
                        "CancelTransfer", "ChangeDUState", "SetVouchers", "GetOptions"))
 
 
@@ -202,7 +207,8 @@ class _Live:
 
     def __init__(self) -> None:
         self._on: dict[int, list[_Session]] = defaultdict(list)
-        self._between: dict[tuple[str, Endpoint], dict[str, list[_Session]]] = defaultdict(dict)     # two hosts -> device -> sessions
+        # two hosts -> device -> sessions
+        self._between: dict[tuple[str, Endpoint], dict[str, list[_Session]]] = defaultdict(dict)
 
     def add(self, session: _Session) -> None:
         self._between[session.client.address, session.server].setdefault(session.device, []).append(session)
@@ -251,7 +257,8 @@ class _Live:
     def with_cookie(self, cookies: set[str], client: str, server: Endpoint, time: int) -> list[_Session]:
         """Those of two hosts that were given one of these cookies and may still go on."""
         devices = list(self._between.get((client, server), ())) if cookies else []
-        return [session for device in devices for session in self.of(device, client, server, time) if cookies & session.cookies]
+        return [session for device in devices for session in self.of(device, client, server, time)
+                if cookies & session.cookies]
 
 
 def _session_of(message: Message, live: _Live, requests: dict, informs: dict) -> _Session | None:
@@ -282,7 +289,8 @@ def _session_of(message: Message, live: _Live, requests: dict, informs: dict) ->
 
 def device_of(message: Message) -> str:
     """What an Inform says of its sender, as far as it says anything."""
-    return "-".join(str(message.fields.get(f"DeviceId.{name}") or "") for name in ("OUI", "ProductClass", "SerialNumber"))
+    return "-".join(str(message.fields.get(f"DeviceId.{name}") or "")
+                    for name in ("OUI", "ProductClass", "SerialNumber"))
 
 
 def _same_inform(one: Message, other: Message) -> bool:
@@ -311,7 +319,8 @@ def _gave_up(session: _Session, out: list[Message]) -> str:
 def _end(session: _Session, time: int, shown_by: Message, complete: bool | None, reason: str) -> Message:
     session.ended = True
     by_device = shown_by.src.address == session.client.address
-    own = session.streams - {shown_by.stream} if reason == BEGAN_ANEW else ()        # the new Inform's connection is not this one's
+    # the new Inform's connection is not this one's
+    own = session.streams - {shown_by.stream} if reason == BEGAN_ANEW else ()
     stream = max(own, default=shown_by.stream)
     return Message("cwmp.session_end", time, shown_by.frames, session.client, session.server, stream,
                    session.layers, {"complete": complete, "reason": reason, "by": "device" if by_device else "acs"},

@@ -33,7 +33,8 @@ class Assignment:
     def __init__(self, devices: tuple[Device, ...], by_node: Mapping[Node, Device], facts: Facts):
         self.devices, self._by_node, self._facts = devices, by_node, facts
         self.shared = frozenset(place[1] for place in facts.shared)       # addresses at which a message may be nobody's
-        self.lookups_taken = facts.lookups_taken                          # those at which lookups went to who began next
+        # those at which lookups went to who began next
+        self.lookups_taken = facts.lookups_taken
 
     def owners(self, message: Message) -> tuple[Device, ...]:
         """Whose message this is: one device, the several that a gateway speaks for, or none."""
@@ -96,19 +97,24 @@ def _join_identities(graph: Graph, facts: Facts) -> None:
     named, spoken = _Tails(facts.identity), {}
     for name in facts.identity:
         if name[0] == "hnb":
-            _join_text(graph, name[1], name, f"the HNB identity {name[1]}", facts.first_said[next(iter(facts.places_of[name])), name], named)
+            _join_text(graph, name[1], name, f"the HNB identity {name[1]}",
+                       facts.first_said[next(iter(facts.places_of[name])), name], named)
         if name[0] == "certificate":
-            _join_text(graph, name[1], name, f"the TLS certificate of {name[1]}", facts.first_said[next(iter(facts.places_of[name])), name], named)
+            _join_text(graph, name[1], name, f"the TLS certificate of {name[1]}",
+                       facts.first_said[next(iter(facts.places_of[name])), name], named)
     for one, other, shown_by in facts.one_connection:
-        graph.join(other, one, f"{one[1]} and {other[1]} on one connection, in frame {shown_by.frames[-1].number}", shown_by)
+        graph.join(other, one, f"{one[1]} and {other[1]} on one connection, in frame {shown_by.frames[-1].number}",
+                   shown_by)
     for name in facts.identity:
         if name[0] == "certificate" and _OF_CPE.match(name[1]) and "serial_number" not in graph.names(name):
-            graph.add(name, serial_number=name[1].lower())       # it names a device, and none of those that said their number
+            # it names a device, and none of those that said their number
+            graph.add(name, serial_number=name[1].lower())
     for node, tunnel in facts.tunnels.all.items():
         graph.add(node)
         for text, shown_by in tunnel.identities.items():
             if text in spoken:
-                graph.join(spoken[text], node, f"the IKE identity {text} again in frame {shown_by.frames[-1].number}", shown_by)
+                graph.join(spoken[text], node, f"the IKE identity {text} again in frame {shown_by.frames[-1].number}",
+                           shown_by)
             spoken.setdefault(text, node)
             _join_text(graph, text, node, f"the IKE identity {text}", shown_by, named)
         if tunnel.goes_on is not None:
@@ -171,7 +177,8 @@ def _join_places(graph: Graph, facts: Facts) -> None:
             place = facts.place(end, span.first)
             if place[1] in facts.device_addresses and place not in facts.shared:
                 frame = tunnel.first.frames[-1].number
-                left = span.last if any(other.first > span.last and at.address != end.address for at, other in tunnel.ends.items()) else None
+                left = span.last if any(other.first > span.last and at.address != end.address
+                                        for at, other in tunnel.ends.items()) else None
                 graph.join(place, node, f"IKE SA {node[1]} runs from {place[1]}, first in frame {frame}", tunnel.first,
                            _first(_passed_on(facts, place[1], span.first), left, tunnel.deleted))
 
@@ -184,7 +191,8 @@ def _join_carried(graph: Graph, facts: Facts) -> None:
             (inner, shown_by), = carried.items()
             places = [facts.place(Endpoint(address), shown_by.time) for address in (outer, inner)]
             if inner in alone and facts.place(Endpoint(inner)) == ("address", inner):
-                graph.join(*places, f"ESP of {outer} carries {inner}, first in frame {shown_by.frames[-1].number}", shown_by)
+                graph.join(*places, f"ESP of {outer} carries {inner}, first in frame {shown_by.frames[-1].number}",
+                           shown_by)
 
 
 def _join_subscribers(graph: Graph, facts: Facts) -> None:
@@ -195,10 +203,12 @@ def _join_subscribers(graph: Graph, facts: Facts) -> None:
     for name, address, shown_by in facts.resolved:
         place = facts.place(Endpoint(address), shown_by.time)
         if name in facts.tunnels.called and place not in facts.shared:
-            graph.join(facts.tunnels.called[name], place, f"DNS gives {name}, an IKE identity, the address {address} in frame "
+            graph.join(facts.tunnels.called[name], place,
+                       f"DNS gives {name}, an IKE identity, the address {address} in frame "
                        f"{shown_by.frames[-1].number}", shown_by)
     for join in facts.names.joins:
-        if all(node[0] != "address" or node[1] in alone and facts.place(Endpoint(node[1])) == node for node in (join.one, join.other)):
+        if all(node[0] != "address" or node[1] in alone and facts.place(Endpoint(node[1])) == node
+               for node in (join.one, join.other)):
             graph.join(join.one, join.other, join.why, join.shown_by)
     for address, named in facts.names.clients_of.items():
         if address in alone and facts.place(Endpoint(address)) == ("address", address):
@@ -222,7 +232,8 @@ def _join_nat(graph: Graph, facts: Facts, aliases: Mapping[Endpoint, set[Endpoin
     for end, others in aliases.items():
         for other in others:
             places = [("address", one.address) for one in (end, other)]
-            if all(place[1] in facts.device_addresses and place not in facts.shared and facts.place(Endpoint(place[1])) == place
+            if all(place[1] in facts.device_addresses and place not in facts.shared
+                   and facts.place(Endpoint(place[1])) == place
                    for place in places) and end not in facts.behind and other not in facts.behind:
                 graph.join(*places, f"the same packets came from {end.address} and {other.address}")
 
@@ -233,7 +244,8 @@ def _join_the_only_tunnel(graph: Graph, facts: Facts, messages: Sequence[Message
     if len(with_tunnel) != 1:
         return {}
     groups = graph.devices()
-    inside = {root for root, nodes in groups.items() if any(node[0] in ("address", "cwmp") for node in nodes)} - with_tunnel
+    inside = {root for root, nodes in groups.items() if any(node[0] in ("address", "cwmp")
+                                                            for node in nodes)} - with_tunnel
     alone = {root for root in with_tunnel if not any(node[0] == "cwmp" for node in groups[root])}
     if len(alone) != 1 or len(inside) != 1:
         return {}
@@ -280,21 +292,26 @@ def _device(nodes: list[Node], root: Node, graph: Graph, facts: Facts, assumed: 
     outer = [facts.behind.get(end, end).address for end in ends]
     public = [end.address for end in ends]
     identity = _identity(of_kind, keys, tunnels, facts)
-    everything = tuple(dict.fromkeys((*outer, *public, *sorted(node[1] for node in of_kind["address"]), *facts.names.addresses(set(nodes)),
+    everything = tuple(dict.fromkeys((*outer, *public, *sorted(node[1] for node in of_kind["address"]),
+                                      *facts.names.addresses(set(nodes)),
                                       *(place[1] for key in (*keys, *of_kind["hnb"], *of_kind["enb"], *of_kind["certificate"]) for place in facts.places_of[key]))))
-    named = next((identity[kind] for kind in ("private_id", "imsi", "imei", "guti", "hnb_id", "enb_id", "certificate") if kind in identity), None)
-    shared = tuple(address for address in everything if any(place[1] == address for place in _places(address, of_kind, facts)))
+    named = next((identity[kind] for kind in ("private_id", "imsi", "imei", "guti", "hnb_id", "enb_id", "certificate")
+                  if kind in identity), None)
+    shared = tuple(address for address in everything if any(place[1] == address
+                                                            for place in _places(address, of_kind, facts)))
     name = keys[0][1] if keys else identity.get("ike_id") or named or _by_address(everything, shared, ends)
     links: tuple[Link, ...] = graph.links(root)
     apart = graph.refused(root)
     evidence = (*(link.why for link in links), *apart)
-    return Device(name, identity, everything, tuple(dict.fromkeys(evidence)), tuple(dict.fromkeys((*outer, *public))), assumed,
+    return Device(name, identity, everything, tuple(dict.fromkeys(evidence)),
+                  tuple(dict.fromkeys((*outer, *public))), assumed,
                   shared, links, apart)
 
 
 def _places(address: str, of_kind: Mapping[str, list[Node]], facts: Facts) -> list[Node]:
     return [place for place in (("address", address), *(p for name in (*of_kind["cwmp"], *of_kind["hnb"], *of_kind["enb"], *of_kind["certificate"])
-                                                        for p in facts.places_of[name] if p[1] == address)) if place in facts.shared]
+                                                        for p in facts.places_of[name] if p[1] == address))
+                                                        if place in facts.shared]
 
 
 def _by_address(addresses: Sequence[str], shared: Sequence[str], ends: Sequence[Endpoint]) -> str:
@@ -306,14 +323,17 @@ def _by_address(addresses: Sequence[str], shared: Sequence[str], ends: Sequence[
     return addresses[0]
 
 
-def _identity(of_kind: Mapping[str, list[Node]], keys: Sequence[Node], tunnels: Sequence[Tunnel], facts: Facts) -> dict[str, str]:
+def _identity(of_kind: Mapping[str, list[Node]], keys: Sequence[Node], tunnels: Sequence[Tunnel],
+              facts: Facts) -> dict[str, str]:
     identity = dict(facts.identity[keys[0]]) if keys else {}
-    for kind, node in (("private_id", "private_id"), ("imsi", "imsi"), ("imsi", "hosting"), ("imei", "imei"), ("guti", "guti"),
+    for kind, node in (("private_id", "private_id"), ("imsi", "imsi"), ("imsi", "hosting"), ("imei", "imei"),
+                       ("guti", "guti"),
                        ("hnb_id", "hnb"), ("enb_id", "enb"), ("mac", "mac"), ("certificate", "certificate")):
         found = sorted(str(name[1]) for name in of_kind[node])
         if found:
             identity.setdefault(kind, found[0])
-    said = [(message.time, message.frames[-1], text) for tunnel in tunnels for text, message in tunnel.identities.items()]
+    said = [(message.time, message.frames[-1], text) for tunnel in tunnels
+            for text, message in tunnel.identities.items()]
     if said:
         identity["ike_id"] = min(said)[2]
     return identity

@@ -20,13 +20,16 @@ from .named import NAMING, Names
 from .tunnels import Tunnels, inner_addresses
 from .turns import Turns
 
-# Message kinds whose sender (or, second table, receiver) is a device for certain; the weak ones count only for hosts that
+# Message kinds whose sender (or, second table, receiver) is a device for certain; the weak ones count only for hosts
+# that
 # serve nobody.
 _DEVICE_SENDS = frozenset(("cwmp.Inform", "ike.sa_init.request", "hnbap.HNBRegisterRequest", "s1ap.S1SetupRequest"))
-_DEVICE_RECEIVES = frozenset(("cwmp.InformResponse", "ike.sa_init.response", "hnbap.HNBRegisterAccept", "s1ap.S1SetupResponse"))
+_DEVICE_RECEIVES = frozenset(("cwmp.InformResponse", "ike.sa_init.response", "hnbap.HNBRegisterAccept",
+                              "s1ap.S1SetupResponse"))
 _CLIENT_SENDS = frozenset(("dns.query", "tcp.syn", "tls.client_hello", "sctp.init", "http.request", "ike.auth.request",
                            "coap.request", "ftp.command", "dhcp.request", "dhcp.discover", "cwmp.session_end"))
-_SERVER_SENDS = frozenset(("dns.response", "tcp.syn_ack", "tls.server_hello", "sctp.init_ack", "http.response", "coap.response",
+_SERVER_SENDS = frozenset(("dns.response", "tcp.syn_ack", "tls.server_hello", "sctp.init_ack", "http.response",
+                           "coap.response",
                            "ike.sa_init.response", "ike.auth.response", "ftp.reply", "dhcp.offer", "dhcp.ack"))
 _SERVED = frozenset(("cwmp.Inform", "ike.sa_init.request", "dns.query", "sctp.init"))     # whom they ask is no device
 _NOBODY = frozenset(("", "0.0.0.0", "255.255.255.255", "::"))
@@ -53,8 +56,10 @@ class Facts:
         self.said_at: dict[Node, dict[Node, None]] = defaultdict(dict)       # place -> names said from it
         self.places_of: dict[Node, dict[Node, None]] = defaultdict(dict)     # name -> places
         self.identity: dict[Node, dict[str, str]] = {}           # name -> what it adds to the identity
-        self.one_connection: list[tuple[Node, Node, Message]] = []           # names of two kinds that were said on one connection
-        self.resolved: list[tuple[str, str, Message]] = []       # name in the DNS, the device's address it stands for alone
+        # names of two kinds that were said on one connection
+        self.one_connection: list[tuple[Node, Node, Message]] = []
+        # name in the DNS, the device's address it stands for alone
+        self.resolved: list[tuple[str, str, Message]] = []
         self.shared: set[Node] = set()                           # places that several devices speak from
         self.turns: Turns | None = None
         self.lookups: dict[int, Node] = {}
@@ -69,9 +74,11 @@ class Facts:
             elif message.kind == "dns.response":
                 told = message.fields.get("answers.address") or ()
                 if len(told) == 1 and str(told[0]) in self.device_addresses:
-                    self.resolved.append((str(message.fields.get("qname") or "").rstrip(".").lower(), str(told[0]), message))
+                    self.resolved.append((str(message.fields.get("qname") or "").rstrip(".").lower(),
+                                          str(told[0]), message))
         for streams in streams_of_session.values():
-            known = next((self.name_of_stream[stream] for stream in sorted(streams) if stream in self.name_of_stream), None)
+            known = next((self.name_of_stream[stream] for stream in sorted(streams) if stream in self.name_of_stream),
+                         None)
             if known is not None:
                 for stream in streams:
                     self.name_of_stream.setdefault(stream, known)
@@ -139,12 +146,14 @@ class Facts:
     def share(self, messages: Sequence[Message], graph: Graph) -> None:
         """Finds the addresses of several devices, once the graph holds what their names and tunnels prove."""
         by_turns: set[str] = set()
-        for place in {*self.said_at, *(("address", address) for address in (*self.tunnels.at_address, *self.names.clients_of))}:
+        for place in {*self.said_at, *(("address", address)
+                                       for address in (*self.tunnels.at_address, *self.names.clients_of))}:
             address, roots = place[1], {graph.find(name) for name in self.said_at.get(place, ())}
             if len(place) == 2:
                 roots |= {graph.find(sa) for sa in self.tunnels.at_address.get(address, ())}
             apart = _contradict(graph, roots)
-            if apart or len(self.names.clients_of.get(address, ())) > 1 or len(place) == 2 and self.tunnels.ports_apart(address):
+            if apart or len(self.names.clients_of.get(address,
+                                                      ())) > 1 or len(place) == 2 and self.tunnels.ports_apart(address):
                 self.shared.add(place)
                 if apart and len(place) == 2 and address not in self.names.clients_of and not self.tunnels.ports_apart(address):
                     by_turns.add(address)
@@ -165,7 +174,8 @@ class Facts:
                     begins[id(message)] = self.name_of_stream[message.stream]
             addresses = {place[1] for place in self.shared}
             self.lookups = shared.lookups(messages, addresses.__contains__, begins)
-            self.lookups_taken = frozenset(m.src.address for m in messages if id(m) in self.lookups and m.src.address in addresses)
+            self.lookups_taken = frozenset(m.src.address for m in messages if id(m) in self.lookups
+                                           and m.src.address in addresses)
 
 
 def device_key(fields: Mapping[str, Any]) -> str:
@@ -207,7 +217,8 @@ def _of_certificate(message: Message) -> tuple[Node | None, dict[str, str]]:
 
 # OUI-[class-]serial number (TR-069 3.4.4), an HNB identity or an NAI with an IMSI (TS 23.003 4.10, 19.3.2), a MAC
 _ONE_DEVICE = re.compile(r"(?i)^(?:1?[0-9a-f]{6}-\S*\d|[01]?\d{14,15}(?:@|$)|(?:[0-9a-f]{2}[:-]?){6}(?:[.@]|$))")
-_NAMES = {"cwmp.Inform": _of_inform, "tls.certificate": _of_certificate, "hnbap.HNBRegisterRequest": _of_hnb, "s1ap.S1SetupRequest": _of_enb}
+_NAMES = {"cwmp.Inform": _of_inform, "tls.certificate": _of_certificate, "hnbap.HNBRegisterRequest": _of_hnb,
+          "s1ap.S1SetupRequest": _of_enb}
 
 
 # ---------------------------------------------------------------------------------------------------- who is a device
@@ -263,7 +274,8 @@ def _behind_nat(aliases: Mapping[Endpoint, set[Endpoint]]) -> dict[Endpoint, End
 
 def _granted(tunnels: Tunnels) -> Holders:
     """Inner address -> the IKE SA that was given it last (RFC 7296 2.19: a pool hands addresses out again)."""
-    grants = sorted((message.time, address, node) for node, tunnel in tunnels.all.items() for address, message in tunnel.given)
+    grants = sorted((message.time, address, node) for node, tunnel in tunnels.all.items()
+                    for address, message in tunnel.given)
     granted = Holders()
     for time, address, node in grants:
         granted.take(address, time, node)

@@ -16,7 +16,8 @@ from typing import Any
 from ..model import Link, Message
 
 _since = itemgetter(0)
-Node = tuple[Any, ...]              # (kind, value, ...): ("address", "10.0.0.1"), ("ike", SPI), ("cwmp", OUI-class-serial number)
+# (kind, value, ...): ("address", "10.0.0.1"), ("ike", SPI), ("cwmp", OUI-class-serial number)
+Node = tuple[Any, ...]
 
 
 class Graph:
@@ -85,7 +86,8 @@ class Graph:
         return groups
 
 
-_KINDS = {"ike": "IKE SA ", "mac": "MAC ", "hnb": "HNB ", "enb": "eNB ", "imsi": "IMSI ", "hosting": "IMSI ", "imei": "IMEI ", "guti": "temporary identity ", "private_id": "Private ID ",
+_KINDS = {"ike": "IKE SA ", "mac": "MAC ", "hnb": "HNB ", "enb": "eNB ", "imsi": "IMSI ", "hosting": "IMSI ",
+          "imei": "IMEI ", "guti": "temporary identity ", "private_id": "Private ID ",
           "certificate": "certificate of ", "ue": "UE context "}
 
 

@@ -45,7 +45,8 @@ class Hardware:
                     leases[claim.address].append(claim)
         routers = _speak_for_several(spoken)
         for address, claims in spoken.items():
-            if address not in leases and routers.isdisjoint(claim.mac for claim in claims) and _one_after_the_other(claims):
+            if address not in leases and routers.isdisjoint(claim.mac
+                                                            for claim in claims) and _one_after_the_other(claims):
                 leases[address] = claims
         for address, claims in leases.items():
             for claim in claims:

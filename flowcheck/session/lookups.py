@@ -14,10 +14,12 @@ from dataclasses import dataclass, field
 from ..model import Message
 
 TOGETHER = 1_000_000_000    # ns between the questions of one lookup
-RESOLVER_TIMEOUT = 15_000_000_000   # ns within which an unanswered question is asked again (RFC 1123 6.1.3.3 wants 5 s at least)
+# ns within which an unanswered question is asked again (RFC 1123 6.1.3.3 wants 5 s at least)
+RESOLVER_TIMEOUT = 15_000_000_000
 NEIGHBOUR = 60_000_000_000  # ns between a lookup without an address and the one it is folded into
 ADDRESS_TYPES = frozenset(("A", "AAAA"))
-BEGINNINGS = frozenset(("tcp.syn", "tls.client_hello", "sctp.init", "ike.sa_init.request", "http.request", "coap.request",
+BEGINNINGS = frozenset(("tcp.syn", "tls.client_hello", "sctp.init", "ike.sa_init.request", "http.request",
+                        "coap.request",
                         "cwmp.Inform", "ftp.command", "ssh.version"))
 
 
@@ -81,7 +83,8 @@ def _without_empty(lookups: list[_Lookup]) -> list[_Lookup]:
     for lookup in lookups:
         empty = lookup.responses and all(r.fields.get("rcode") == "NOERROR" and not r.fields.get("answers.address")
                                          for r in lookup.responses)
-        near = [g for g in good[_key(lookup.queries[0])] if abs(g.queries[0].time - lookup.queries[0].time) <= NEIGHBOUR]
+        near = [g for g in good[_key(lookup.queries[0])]
+                if abs(g.queries[0].time - lookup.queries[0].time) <= NEIGHBOUR]
         if empty and near:
             home = min(near, key=lambda g: abs(g.queries[0].time - lookup.queries[0].time))
             home.queries += lookup.queries
@@ -130,7 +133,8 @@ def _outcome(lookup: _Lookup, decided: bool) -> list[Message]:
 def _rank(response: Message) -> tuple:
     """Best first: addresses, then one whose end the capture does not hold, an empty one, a truncated or refusing one."""
     fields = response.fields
-    return (not fields.get("answers.address"), not response.incomplete, fields.get("rcode") != "NOERROR" if not fields.get("truncated") else True,
+    return (not fields.get("answers.address"), not response.incomplete,
+            fields.get("rcode") != "NOERROR" if not fields.get("truncated") else True,
             fields.get("qtype") != "A", response.time)
 
 

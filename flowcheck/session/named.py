@@ -19,8 +19,10 @@ from typing import Any, NamedTuple
 from ..documents import find_field, holds_name
 from ..model import Message
 
-# protocol -> the field that holds an IMSI (TS 23.003 2.2); Diameter's User-Name may be an NAI built from it (23.003 19.3)
-_IMSI_FIELDS = {"emm": "imsi", "gmm": "imsi", "mm": "imsi", "diameter": "user_name", "gtpv2": "imsi", "gtp": "imsi", "map": "imsi"}
+# protocol -> the field that holds an IMSI (TS 23.003 2.2); Diameter's User-Name may be an NAI built from it (23.003
+# 19.3)
+_IMSI_FIELDS = {"emm": "imsi", "gmm": "imsi", "mm": "imsi", "diameter": "user_name", "gtpv2": "imsi", "gtp": "imsi",
+                "map": "imsi"}
 # what assigns an address to the UE that the message, its transaction or its UE context names
 _ADDRESS_FIELDS = {
     "gtpv2.CreateSessionResponse": "paa", "gtp.CreatePDPContextResponse": "end_user_address",
@@ -83,9 +85,11 @@ class Names:
         self._of_stream: dict[int, dict[Node, None]] = defaultdict(dict)
         self._contexts: dict[tuple[int, str], tuple[int, str | None]] = {}   # UE context -> its number and identity
         self._context_count = 0
-        self._turned_away: dict[Node, tuple[str, Message]] = {}              # UE context -> temporary identity, what said so
+        # UE context -> temporary identity, what said so
+        self._turned_away: dict[Node, tuple[str, Message]] = {}
         self._nameless: list[Message] = []               # documents that should name a machine and do not
-        self._places: dict[Node, dict[int, str]] | None = None               # node -> its addresses, in the order of noting
+        # node -> its addresses, in the order of noting
+        self._places: dict[Node, dict[int, str]] | None = None
         for message in messages:
             self._note(message)
         self._name_the_nameless()
@@ -121,11 +125,13 @@ class Names:
         """The addresses these nodes were given, and those that spoke for them."""
         if self._places is None:
             self._places = defaultdict(dict)
-            for order, (address, held) in enumerate((*((a, [node for _, node in given]) for a, given in self._given.items()),
+            for order, (address, held) in enumerate((*((a, [node for _, node in given])
+                                                       for a, given in self._given.items()),
                                                      *self.clients_of.items())):
                 for node in held:
                     self._places[node][order] = address
-        return [address for _, address in sorted({place for node in nodes for place in self._places.get(node, {}).items()})]
+        return [address for _, address in sorted({place for node in nodes
+                                                  for place in self._places.get(node, {}).items()})]
 
     def _own(self, message: Message) -> Collection[Node]:
         found = self._by_message.get(id(message))
@@ -180,7 +186,8 @@ class Names:
             if document.lacks and self._holds(message, document.lacks):
                 continue
             meant = meant or document
-            names = [(document.identity, str(value)) for value in self._values(body, document.name)[:1] if str(value).strip()]
+            names = [(document.identity, str(value)) for value in self._values(body, document.name)[:1]
+                     if str(value).strip()]
             for name in names:
                 self._beside(name, body, message)
                 if document.identity == "private_id":
@@ -203,7 +210,8 @@ class Names:
         self.clients_of[(message.src if asks else message.dst).address][name] = None
 
     def _values(self, body: Any, field: str) -> list[Any]:
-        return [v for v in find_field(body, self._fields, field) if isinstance(v, (str, int)) and not isinstance(v, bool)]
+        return [v for v in find_field(body, self._fields, field) if isinstance(v, (str, int))
+                and not isinstance(v, bool)]
 
     def _holds(self, message: Message, field: str) -> bool:
         return holds_name(message.fields.get("names") or (), self._fields.get(field, ()))

@@ -12,7 +12,8 @@ from . import addresses, challenges, copies, cwmp, devices, losses, transactions
 UNKNOWN = Device(model.UNKNOWN, {}, ())
 
 
-def sequence(messages: Sequence[Message], taps: Sequence[int], gaps: Sequence[Gap] = ()) -> tuple[list[Message], copies.Folded]:
+def sequence(messages: Sequence[Message], taps: Sequence[int],
+             gaps: Sequence[Gap] = ()) -> tuple[list[Message], copies.Folded]:
     """Copies folded, requests paired with answers, CWMP sessions closed; and what the folding found out."""
     folded = copies.fold([m for m in messages if not m.fields.get("mdns")], taps)     # RFC 6762: nobody's resolver
     holes = frozenset(folded.streams.get(gap.stream, gap.stream) for gap in gaps if gap.stream is not None)
@@ -30,9 +31,11 @@ def _torn(messages: Sequence[Message], opaque: Sequence[Opaque]) -> frozenset[fr
     return frozenset(accepted.values())
 
 
-def timelines(messages: Sequence[Message], opaque: Sequence[Opaque], gaps: Sequence[Gap], window: tuple[int, int] | None,
+def timelines(messages: Sequence[Message], opaque: Sequence[Opaque], gaps: Sequence[Gap],
+              window: tuple[int, int] | None,
               taps: Sequence[int], fields: Mapping[str, tuple[str, ...]] | None = None,
-              bindings: Mapping[str, str] | None = None, windows: Mapping[int, tuple[int, int]] | None = None) -> list[Timeline]:
+              bindings: Mapping[str, str] | None = None, windows: Mapping[int, tuple[int, int]]
+              | None = None) -> list[Timeline]:
     """One Timeline per device, in order of device id; traffic of nobody known comes last under `unknown`.
 
     `fields` and `bindings` of the site profile say how documents name a device. `windows` are those of the taps.
@@ -47,7 +50,8 @@ def timelines(messages: Sequence[Message], opaque: Sequence[Opaque], gaps: Seque
     torn = _torn(ordered, opaque)
     own: dict[str, list[Message]] = defaultdict(list)
     hidden: dict[str, list[Opaque]] = defaultdict(list)
-    nobodys: dict[str, set[str]] = defaultdict(set)        # address that devices share -> what they speak there, nobody knows who
+    # address that devices share -> what they speak there, nobody knows who
+    nobodys: dict[str, set[str]] = defaultdict(set)
     for message in ordered:
         owners = whose.owners(message)
         for device in owners or (UNKNOWN,):
@@ -67,15 +71,19 @@ def timelines(messages: Sequence[Message], opaque: Sequence[Opaque], gaps: Seque
     holes: dict[int | None, list[int]] = defaultdict(list)                     # stream -> places in `gaps`
     for place, gap in enumerate(gaps):
         holes[folded.streams.get(gap.stream, gap.stream) if gap.stream is not None else None].append(place)
-    anybodys = {m.stream: {m.src.address, m.dst.address} for m in own[UNKNOWN.id] if m.stream in holes}    # what was lost may have been of any device
+    # what was lost may have been of any device
+    anybodys = {m.stream: {m.src.address, m.dst.address} for m in own[UNKNOWN.id] if m.stream in holes}
     found = []
     for device in (*whose.devices, UNKNOWN):
         if own.get(device.id) or device is UNKNOWN and hidden.get(device.id):
             streams = {m.stream for m in own[device.id]}
             hosts = {end.address for m in own[device.id] for end in (m.src, m.dst)} if anybodys else set()
             streams |= {stream for stream, ends in anybodys.items() if ends & hosts}
-            near = tuple(gaps[place] for place in sorted(place for stream in (None, *streams) for place in holes.get(stream, ())))
-            found.append(Timeline(device, addresses.with_changes(own[device.id], device), tuple(hidden.get(device.id, ())),
+            near = tuple(gaps[place] for place in sorted(place for stream in (None, *streams)
+                                                         for place in holes.get(stream, ())))
+            found.append(Timeline(device, addresses.with_changes(own[device.id], device),
+                                  tuple(hidden.get(device.id, ())),
                                   window, near, links, protocols, torn=torn, lost=lost,
-                                  nobodys=frozenset(kind for address in device.shared for kind in nobodys.get(address, ()))))
+                                  nobodys=frozenset(kind for address in device.shared
+                                                    for kind in nobodys.get(address, ()))))
     return found

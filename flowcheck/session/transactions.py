@@ -95,7 +95,8 @@ def _coap(m: Message) -> Part | None:
         return None
     request = m.kind == "coap.request"
     if m.exchange is not None:
-        return Part((m.stream, m.exchange), request)      # one for all blocks of a body (RFC 7959), whatever their tokens
+        # one for all blocks of a body (RFC 7959), whatever their tokens
+        return Part((m.stream, m.exchange), request)
     return Part((_pair(m, request), m.fields.get("token")), request)
 
 
@@ -108,7 +109,8 @@ def _map(m: Message) -> Part | None:
 
 
 PAIRING: dict[str, Callable[[Message], Part | None]] = {
-    "dns": _dns, "ike": _ike, "http": _http, "tcp": _tcp, "sctp": _sctp, "s1ap": _by_pdu, "hnbap": _by_pdu, "diameter": _diameter,
+    "dns": _dns, "ike": _ike, "http": _http, "tcp": _tcp, "sctp": _sctp, "s1ap": _by_pdu, "hnbap": _by_pdu,
+    "diameter": _diameter,
     "gtp": _gtp, "gtpv2": _gtp, "coap": _coap, "ftp": _ftp, "map": _map,
 }
 BODIES = frozenset(("json", "xml", "syncml", "omacp"))     # part of the HTTP or CoAP message that carries them
@@ -140,7 +142,8 @@ def pair(messages: Iterable[Message]) -> list[Message]:
         earlier = table.get(key)
         if earlier is not None and part.again and _mark(earlier, out, marks) == fingerprint(message):
             first = out[earlier]
-            out[earlier] = first.but(copies=(*first.copies, *message.frames, *message.copies), repeats=first.repeats + 1)
+            out[earlier] = first.but(copies=(*first.copies, *message.frames, *message.copies),
+                                     repeats=first.repeats + 1)
             continue
         if part.request and earlier is not None and protocol == "coap" and message.exchange is not None:
             message = message.but(transaction=out[earlier].transaction)      # the next block

@@ -58,7 +58,8 @@ class Tunnels:
         self.at_port = Holders()                                 # endpoint -> whose it was
         self.at_address: dict[str, dict[Node, None]] = defaultdict(dict)
         self._of: dict[int, Node] = {}
-        self.carries: dict[str, dict[str, Message]] = defaultdict(dict)      # end of opened ESP without IKE -> inner address -> first seen
+        # end of opened ESP without IKE -> inner address -> first seen
+        self.carries: dict[str, dict[str, Message]] = defaultdict(dict)
         self._devices = device_addresses
         self._by_pair: dict[tuple[str, str], Node] = {}
         self._open: dict[tuple[str, Endpoint | str], Node] = {}
@@ -154,7 +155,8 @@ class Tunnels:
 
     def _ends(self, message: Message) -> tuple[Endpoint, Endpoint]:
         """The device's end and the other one; where neither is known, the device is the one that began the SA."""
-        here = message.src.address in self._devices or (message.dst.address not in self._devices and message.fields.get("initiator"))
+        here = message.src.address in self._devices or (message.dst.address not in self._devices
+                                                        and message.fields.get("initiator"))
         return (message.src, message.dst) if here else (message.dst, message.src)
 
     def _sa(self, message: Message, end: Endpoint) -> Node:

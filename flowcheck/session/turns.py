@@ -38,7 +38,8 @@ class Turns:
                     first, last = spans[address].get(key, (message.time, message.time))
                     spans[address][key] = (min(first, message.time), max(last, message.time))
         for address, of_device in spans.items():
-            found = _parted(sorted(((first, last, key) for key, (first, last) in of_device.items()), key=_span), sorted(times[address]))
+            found = _parted(sorted(((first, last, key) for key, (first, last) in of_device.items()), key=_span),
+                            sorted(times[address]))
             if found is not None:
                 self._turns[address] = found
 
@@ -57,7 +58,8 @@ def _parted(spans: list[tuple[int, int, Node]], times: list[int]) -> tuple[list[
         if begun <= over:
             return None
         between = [over, *times[bisect_right(times, over):bisect_right(times, begun)]]
-        silence, start = max(((later - earlier, later) for earlier, later in zip(between, between[1:])), default=(0, begun))
+        silence, start = max(((later - earlier, later) for earlier, later in zip(between, between[1:])),
+                             default=(0, begun))
         if silence < SILENCE:
             return None
         starts.append(start)

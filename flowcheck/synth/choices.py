@@ -134,7 +134,8 @@ def _both(rule: Rule, items: list[str], messages: list[str]) -> Iterator[str]:
     for name in items:
         inside = [step for step in rule.steps() if name in path_to(rule.items, step.step)]
         for wanted in messages:
-            if name not in choice(rule, wanted).items and any(_is(kind, wanted.removeprefix(WITH)) for step in inside for kind in step.messages[1:]):
+            if name not in choice(rule, wanted).items and any(_is(kind, wanted.removeprefix(WITH)) for step in inside
+                                                              for kind in step.messages[1:]):
                 yield f"{name} {wanted}"
 
 

@@ -93,7 +93,8 @@ def ask(path: str, display_filter: str, *, keys: Sequence[str] = (),
         environment = {**os.environ, "WIRESHARK_CONFIG_DIR": directory,
                        "PYTHONPATH": os.pathsep.join(filter(None, sys.path))}
         try:
-            done = subprocess.run([sys.executable, "-m", "flowcheck.wireshark.crosscheck"], env=environment, timeout=TIMEOUT,
+            done = subprocess.run([sys.executable, "-m", "flowcheck.wireshark.crosscheck"], env=environment,
+                                  timeout=TIMEOUT,
                                   input=json.dumps(request), capture_output=True, encoding="utf-8", errors="replace")
         except subprocess.TimeoutExpired:
             raise CaptureError(f"{path}: tshark did not finish within {TIMEOUT} s") from None

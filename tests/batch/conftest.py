@@ -28,6 +28,7 @@ def archive(tmp_path: Path) -> Path:
 def batch(tmp_path: Path):
     """Runs `flowcheck batch` with these arguments into tmp_path/out."""
     def run(*arguments: object, **more: object) -> subprocess.CompletedProcess[str]:
-        return subprocess.run([*COMMAND, "batch", *map(str, arguments), "--output-dir", str(tmp_path / "out")], capture_output=True,
+        return subprocess.run([*COMMAND, "batch", *map(str, arguments), "--output-dir", str(tmp_path / "out")],
+                              capture_output=True,
                               text=True, cwd=tmp_path, timeout=120, **more)
     return run

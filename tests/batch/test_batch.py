@@ -38,7 +38,8 @@ def test_the_tables_hold_a_row_for_everything(archive, batch, tmp_path):
     assert captures[str(tmp_path / "missing.pcap")]["reason"] == "no such file or directory"
     assert {row["firmware"] for row in captures.values()} == {"1.2", ""}
     causes = {row["cause"] for row in table(out, "attempts") if row["verdict"] == "fail"}
-    assert causes == {"ts32.583-5.1.2/secured/refused:unknown_ca", "ts32.583-5.1.2/server-hello/refused:protocol_version"}
+    assert causes == {"ts32.583-5.1.2/secured/refused:unknown_ca",
+                      "ts32.583-5.1.2/server-hello/refused:protocol_version"}
     findings = table(out, "findings")
     assert list(findings[0]) == FINDINGS and all(row["path"] in captures for row in findings)
     assert "1 files are no captures" in done.stderr and "notes.txt" in done.stderr
@@ -113,7 +114,8 @@ def test_killed_at_any_moment_it_goes_on(archive, batch, tmp_path):
         with open(archive / f"more{number}.pcap", "r+b") as file:
             file.truncate(3000 + 100 * number)
     ledger = tmp_path / "out" / "ledger.sqlite"
-    run = subprocess.Popen([*COMMAND, "batch", str(archive), "--output-dir", str(tmp_path / "out"), "--jobs", "1"], stdout=subprocess.DEVNULL,
+    run = subprocess.Popen([*COMMAND, "batch", str(archive), "--output-dir", str(tmp_path / "out"), "--jobs", "1"],
+                           stdout=subprocess.DEVNULL,
                            stderr=subprocess.DEVNULL)
     until = time.monotonic() + 60
     while time.monotonic() < until and run.poll() is None and not (ledger.exists() and recorded(ledger) >= 3):
@@ -123,13 +125,15 @@ def test_killed_at_any_moment_it_goes_on(archive, batch, tmp_path):
     before = recorded(ledger)
     assert before >= 3
     rest = batch(archive)
-    done, kept = (int(part.split()[0]) for part in rest.stdout.splitlines()[1].replace(";", ",").split(", ") if "done" in part or "known" in part)
+    done, kept = (int(part.split()[0]) for part in rest.stdout.splitlines()[1].replace(";", ",").split(", ")
+                  if "done" in part or "known" in part)
     assert (kept, done) == (before, 16 - before)
     assert recorded(ledger) == 16 and len(table(tmp_path / "out", "captures")) == 16
 
 
 def test_two_runs_at_once(archive, tmp_path):
-    runs = [subprocess.Popen([*COMMAND, "batch", str(archive), "--output-dir", str(tmp_path / "out"), "--quiet"]) for _ in range(2)]
+    runs = [subprocess.Popen([*COMMAND, "batch", str(archive), "--output-dir", str(tmp_path / "out"), "--quiet"])
+            for _ in range(2)]
     assert [run.wait(120) for run in runs] == [1, 1]
     with sqlite3.connect(tmp_path / "out" / "ledger.sqlite") as ledger:
         assert ledger.execute("PRAGMA integrity_check").fetchone() == ("ok",)
@@ -138,10 +142,12 @@ def test_two_runs_at_once(archive, tmp_path):
 
 def test_ctrl_c_ends_cleanly(archive, batch, tmp_path):
     os.mkfifo(archive / "silent.pcap")                   # nobody ever writes to it: the worker waits
-    run = subprocess.Popen([*COMMAND, "batch", str(archive), str(archive / "silent.pcap"), "--output-dir", str(tmp_path / "out"), "--jobs", "2"],
+    run = subprocess.Popen([*COMMAND, "batch", str(archive), str(archive / "silent.pcap"), "--output-dir",
+                            str(tmp_path / "out"), "--jobs", "2"],
                            stderr=subprocess.PIPE, text=True, start_new_session=True)
     until = time.monotonic() + 60
-    while time.monotonic() < until and not ((tmp_path / "out" / "ledger.sqlite").exists() and recorded(tmp_path / "out" / "ledger.sqlite") >= 4):
+    while time.monotonic() < until and not ((tmp_path / "out" / "ledger.sqlite").exists()
+                                            and recorded(tmp_path / "out" / "ledger.sqlite") >= 4):
         time.sleep(0.02)
     os.killpg(run.pid, signal.SIGINT)
     _, said = run.communicate(timeout=30)
@@ -165,7 +171,8 @@ from flowcheck.cli import main
 sys.exit(main(["batch", {str(archive)!r}, "--output-dir", {str(tmp_path / "out")!r}, "--timeout", "1.5", "--memory", "300", "--jobs", "2"]))
 """
     assert subprocess.run([sys.executable, "-c", program], timeout=60, capture_output=True).returncode == 3
-    rows = {Path(row["path"]).parent.name: (row["status"], row["reason"]) for row in table(tmp_path / "out", "captures")}
+    rows = {Path(row["path"]).parent.name: (row["status"], row["reason"])
+            for row in table(tmp_path / "out", "captures")}
     assert rows["tls-unknown-ca"] == ("timeout", "not finished after 1.5 s (--timeout)")
     assert rows["tls-protocol-version"] == ("crashed", "the process reading it was killed by SIGABRT")
     assert rows["pass"][0] == "crashed" and "--memory" in rows["pass"][1]
@@ -178,7 +185,8 @@ def test_compare_and_query(archive, batch, tmp_path):
     site = tmp_path / "site.yaml"
     site.write_text("waive:\n  - {finding: '*/secured/refused:unknown_ca', reason: lab certificates}\n")
     batch("--recheck", "--site", site)
-    better = subprocess.run([*COMMAND, "batch", "--compare", "old", "out"], cwd=tmp_path, capture_output=True, text=True)
+    better = subprocess.run([*COMMAND, "batch", "--compare", "old", "out"], cwd=tmp_path,
+                            capture_output=True, text=True)
     worse = subprocess.run([*COMMAND, "batch", "--compare", "out", "old"], cwd=tmp_path, capture_output=True, text=True)
     assert (better.returncode, worse.returncode) == (0, 1)
     assert "2 attempts differ, 2 of them worse" in worse.stdout and "unknown_ca" in worse.stdout
@@ -187,7 +195,8 @@ def test_compare_and_query(archive, batch, tmp_path):
     answer = subprocess.run([*ask, "SELECT verdict, count(*) AS n FROM captures WHERE status = 'done' GROUP BY 1 ORDER BY 1", "old"],
                             cwd=tmp_path, capture_output=True, text=True)
     assert answer.stdout.split() == ["verdict,n", "fail,2", "inconclusive,1"]
-    wrong = subprocess.run([*ask, "SELECT * FROM read_text('/etc/passwd')", "old"], cwd=tmp_path, capture_output=True, text=True)
+    wrong = subprocess.run([*ask, "SELECT * FROM read_text('/etc/passwd')", "old"], cwd=tmp_path,
+                           capture_output=True, text=True)
     assert wrong.returncode == 2 and "root:" not in wrong.stdout
 
 

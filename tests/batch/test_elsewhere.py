@@ -42,14 +42,16 @@ def test_an_object_store(archive, batch, tmp_path):
     server.start()
     try:
         where = "http://{}:{}".format(*server.get_host_and_port())
-        environment = {**os.environ, "AWS_ENDPOINT_URL": where, "AWS_ACCESS_KEY_ID": "test", "AWS_SECRET_ACCESS_KEY": "test",
+        environment = {**os.environ, "AWS_ENDPOINT_URL": where, "AWS_ACCESS_KEY_ID": "test",
+                       "AWS_SECRET_ACCESS_KEY": "test",
                        "AWS_DEFAULT_REGION": "us-east-1"}
         put = ("import sys, s3fs; fs = s3fs.S3FileSystem(); fs.mkdir('lab'); "
                "fs.put(sys.argv[1], 'lab/runs', recursive=True)")
         subprocess.run([sys.executable, "-c", put, str(archive)], env=environment, check=True, capture_output=True)
         done = batch("s3://lab/runs/", env=environment)
         assert done.returncode == 1, done.stderr
-        found = {path.removeprefix("s3://lab/runs/").removeprefix("captures/"): word for path, word in verdicts(tmp_path / "out").items()}
+        found = {path.removeprefix("s3://lab/runs/").removeprefix("captures/"): word
+                 for path, word in verdicts(tmp_path / "out").items()}
         assert found == {"tls-unknown-ca/fw1.2-outer.pcap": "fail", "tls-protocol-version/fw1.2-outer.pcap": "fail",
                          "pass/fw1.2-outer.pcap": "inconclusive", "broken.pcap": "unreadable"}
         assert "0 done" in batch("s3://lab/runs/", env=environment).stdout
@@ -66,20 +68,25 @@ def test_a_cluster_that_loses_a_worker(archive, batch, tmp_path):
             file.truncate(2500 + 50 * number)
         wanted += 1
     port = free_port()
-    script = {"scheduler": "from distributed.cli.dask_scheduler import main; main()", "worker": "from distributed.cli.dask_worker import main; main()"}
+    script = {"scheduler": "from distributed.cli.dask_scheduler import main; main()",
+              "worker": "from distributed.cli.dask_worker import main; main()"}
     environment = {**os.environ, "DASK_DISTRIBUTED__SCHEDULER__ALLOWED_FAILURES": "5"}
     quiet = {"stdout": subprocess.DEVNULL, "stderr": subprocess.DEVNULL, "env": environment, "cwd": tmp_path}
-    started = [subprocess.Popen([sys.executable, "-c", script["scheduler"], "--host", "127.0.0.1", "--port", str(port), "--no-dashboard"], **quiet)]
+    started = [subprocess.Popen([sys.executable, "-c", script["scheduler"], "--host", "127.0.0.1", "--port", str(port),
+                                 "--no-dashboard"], **quiet)]
     try:
         wait_for(port)
         address = f"tcp://127.0.0.1:{port}"
-        started += [subprocess.Popen([sys.executable, "-c", script["worker"], address, "--nthreads", "1", "--no-nanny", "--no-dashboard"], **quiet)
+        started += [subprocess.Popen([sys.executable, "-c", script["worker"], address, "--nthreads", "1", "--no-nanny",
+                                      "--no-dashboard"], **quiet)
                     for _ in range(2)]
         from distributed import Client
         with Client(address, set_as_default=False) as client:
             client.wait_for_workers(2, timeout=60)
-        run = subprocess.Popen([sys.executable, "-c", "import sys; from flowcheck.cli import main; sys.exit(main())", "batch", str(archive),
-                                "--dask", address, "--output-dir", str(tmp_path / "out")], stdout=subprocess.PIPE, stderr=subprocess.PIPE, text=True)
+        run = subprocess.Popen([sys.executable, "-c", "import sys; from flowcheck.cli import main; sys.exit(main())",
+                                "batch", str(archive),
+                                "--dask", address, "--output-dir", str(tmp_path / "out")], stdout=subprocess.PIPE,
+                                stderr=subprocess.PIPE, text=True)
         until = time.monotonic() + 60
         while time.monotonic() < until and run.poll() is None and recorded(tmp_path / "out" / "ledger.sqlite") < 4:
             time.sleep(0.01)

@@ -24,7 +24,8 @@ from pathlib import Path
 
 START = 1_750_000_000_000_000                     # µs since 1970
 SEGMENT = 1368
-DNS, HMS, SEGW, FILES, NODE = (IPv4Address(a).packed for a in ("10.50.0.53", "10.50.0.20", "203.0.113.18", "10.50.0.30", "198.51.100.77"))
+DNS, HMS, SEGW, FILES, NODE = (IPv4Address(a).packed for a in ("10.50.0.53", "10.50.0.20", "203.0.113.18", "10.50.0.30",
+                                                               "198.51.100.77"))
 NAME = "hms-serv.oam.mnc015.mcc234.3gppnetwork.org"
 SITE = """site: benchmark
 hosts:
@@ -33,7 +34,8 @@ hosts:
   hms_serving: {names: [hms-serv.oam.mnc015.mcc234.3gppnetwork.org], addresses: [10.50.0.20]}
 """
 PARAMETERS = [f"Device.Services.FAPService.1.{name}" for name in (
-    "CellConfig.UMTS.RAN.FDDFAP.RF.UARFCNDL", "CellConfig.UMTS.RAN.FDDFAP.RF.PrimaryScramblingCode", "CellConfig.UMTS.CN.LACRAC",
+    "CellConfig.UMTS.RAN.FDDFAP.RF.UARFCNDL", "CellConfig.UMTS.RAN.FDDFAP.RF.PrimaryScramblingCode",
+    "CellConfig.UMTS.CN.LACRAC",
     "CellConfig.UMTS.CN.PLMNID", "CellConfig.UMTS.RAN.FDDFAP.RF.MaxFAPTxPowerExpanded", "REM.WCDMAFDD.ScanPeriod",
     "AccessMgmt.UMTS.AccessMode", "AccessMgmt.UMTS.MaxUEsServed")]
 
@@ -67,7 +69,8 @@ class Connection:
     def segment(self, side: int, flags: int, data: bytes = b"") -> bytes:
         (source, sport), (target, dport) = self.ends[side], self.ends[1 - side]
         acknowledged = 0 if flags == 2 else self.next[1 - side] & 0xFFFFFFFF
-        header = struct.pack("!HHIIBBHHH", sport, dport, self.next[side] & 0xFFFFFFFF, acknowledged, 0x50, flags, 64240, 0, 0)
+        header = struct.pack("!HHIIBBHHH", sport, dport, self.next[side] & 0xFFFFFFFF, acknowledged, 0x50, flags,
+                             64240, 0, 0)
         self.next[side] += len(data) + bool(flags & 3)
         return ip(source, target, 6, header + data)
 
@@ -99,22 +102,26 @@ def dns(chance: random.Random, source: tuple[bytes, int]) -> list[bytes]:
 def ike(chance: random.Random, source: bytes) -> list[bytes]:
     """IKE_SA_INIT in clear (RFC 7296 3.1 to 3.9), IKE_AUTH sealed, the answer in fragments (RFC 7383)."""
     mine, theirs = chance.randbytes(8), chance.randbytes(8)
-    transforms = b"".join(struct.pack("!BBHBBH", 0 if last else 3, 0, 8 + len(more), kind, 0, number) + more for last, kind, number, more in (
+    transforms = b"".join(struct.pack("!BBHBBH", 0 if last else 3, 0, 8 + len(more), kind, 0, number) + more
+                          for last, kind, number, more in (
         (0, 1, 12, b"\x80\x0e\1\0"), (0, 2, 5, b""), (0, 3, 12, b""), (1, 4, 14, b"")))
     association = struct.pack("!BBHBBBB", 0, 0, 8 + len(transforms), 1, 1, 0, 4) + transforms
 
     def message(response: bool, first: int, exchange: int, number: int, body: bytes) -> bytes:
         spis = mine + (theirs if response or number else bytes(8))
-        data = spis + struct.pack("!BBBBII", first, 0x20, exchange, 0x20 if response else 8, number, 28 + len(body)) + body
+        data = spis + struct.pack("!BBBBII", first, 0x20, exchange, 0x20 if response else 8, number,
+                                  28 + len(body)) + body
         ends = ((source, 500), (SEGW, 500))
         return udp(*(ends[::-1] if response else ends), data)
 
     def payload(following: int, body: bytes) -> bytes:
         return struct.pack("!BBH", following, 0, 4 + len(body)) + body
-    first = [message(way, 33, 34, 0, payload(34, association) + payload(40, struct.pack("!HH", 14, 0) + chance.randbytes(256))
+    first = [message(way, 33, 34, 0, payload(34, association)
+                     + payload(40, struct.pack("!HH", 14, 0) + chance.randbytes(256))
                      + payload(0, chance.randbytes(32))) for way in (False, True)]
     request = message(False, 46, 35, 1, payload(35, chance.randbytes(480)))
-    answer = [message(True, 53, 35, 1, payload(36 if part == 1 else 0, struct.pack("!HH", part, 3) + chance.randbytes(900))) for part in (1, 2, 3)]
+    answer = [message(True, 53, 35, 1, payload(36 if part == 1 else 0, struct.pack("!HH", part, 3)
+                                               + chance.randbytes(900))) for part in (1, 2, 3)]
     return [*first, request, *answer]
 
 
@@ -145,7 +152,8 @@ def session(chance: random.Random, inner: bytes, serial: str, fault: str) -> lis
     inform = ('<cwmp:Inform><DeviceId><Manufacturer>Example</Manufacturer><OUI>00005E</OUI><ProductClass>HNB</ProductClass>'
               f"<SerialNumber>{serial}</SerialNumber></DeviceId><Event enc:arrayType=\"cwmp:EventStruct[1]\"><EventStruct><EventCode>6 CONNECTION REQUEST</EventCode>"
               "<CommandKey/></EventStruct></Event><MaxEnvelopes>1</MaxEnvelopes><CurrentTime>2025-06-15T16:00:00Z</CurrentTime><RetryCount>0</RetryCount>"
-              + values([("Device.DeviceInfo.SoftwareVersion", f"2.{chance.randrange(4)}"), ("Device.ManagementServer.ConnectionRequestURL", "http://x/cr"),
+              + values([("Device.DeviceInfo.SoftwareVersion", f"2.{chance.randrange(4)}"),
+                        ("Device.ManagementServer.ConnectionRequestURL", "http://x/cr"),
                         *((name, f"{chance.getrandbits(32):x}") for name in PARAMETERS)]) + "</cwmp:Inform>")
     setting = f"<cwmp:SetParameterValues>{values([(name, str(chance.randrange(500))) for name in PARAMETERS])}<ParameterKey>k</ParameterKey></cwmp:SetParameterValues>"
     done = "<cwmp:SetParameterValuesResponse><Status>0</Status></cwmp:SetParameterValuesResponse>"
@@ -153,7 +161,8 @@ def session(chance: random.Random, inner: bytes, serial: str, fault: str) -> lis
         done = ('<soap:Fault><faultcode>Client</faultcode><faultstring>CWMP fault</faultstring><detail><cwmp:Fault><FaultCode>9003</FaultCode><FaultString>'
                 f"Invalid arguments</FaultString><SetParameterValuesFault><ParameterName>{PARAMETERS[0]}</ParameterName><FaultCode>9007</FaultCode>"
                 "<FaultString>Invalid value</FaultString></SetParameterValuesFault></cwmp:Fault></detail></soap:Fault>")
-    packets = [*talk.open(), *talk.say(0, post(soap("1", inform))), *talk.say(1, reply(soap("1", "<cwmp:InformResponse><MaxEnvelopes>1</MaxEnvelopes></cwmp:InformResponse>"))),
+    packets = [*talk.open(), *talk.say(0, post(soap("1", inform))),
+               *talk.say(1, reply(soap("1", "<cwmp:InformResponse><MaxEnvelopes>1</MaxEnvelopes></cwmp:InformResponse>"))),
                *talk.say(0, post(b"")), *talk.say(1, reply(soap("2", setting)))]
     if fault == "resets":
         return [*packets, talk.segment(0, 0x14)]
@@ -168,7 +177,8 @@ def device(seed: str, number: int, begins: int, truth: dict[str, str]) -> Iterat
     outer, inner = (int.from_bytes(base, "big") + number for base in (b"\x64\x40\1\0", b"\x0a\x80\1\0"))
     outer, inner = outer.to_bytes(4, "big"), inner.to_bytes(4, "big")
     time = begins
-    for packet in (*ike(chance, outer), *dns(chance, (inner, chance.randrange(32768, 60000))), *session(chance, inner, serial, fault)):
+    for packet in (*ike(chance, outer), *dns(chance, (inner, chance.randrange(32768, 60000))),
+                   *session(chance, inner, serial, fault)):
         yield time, packet
         time += chance.randrange(200, 30_000)
 
@@ -178,7 +188,8 @@ def device(seed: str, number: int, begins: int, truth: dict[str, str]) -> Iterat
 def devices(seed: str, first: int, count: int, span: float, truth: dict[str, str]) -> Iterator[Packet]:
     chance = random.Random(seed)
     begins = [START + int(chance.random() * span * 1e6) for _ in range(count)]
-    return heapq.merge(*(device(seed, first + at, when, truth) for at, when in enumerate(begins)), key=lambda packet: packet[0])
+    return heapq.merge(*(device(seed, first + at, when, truth) for at, when in enumerate(begins)),
+                       key=lambda packet: packet[0])
 
 
 def downloads(chance: random.Random, slot: int, filler: bytes) -> Iterator[bytes]:
@@ -217,8 +228,10 @@ def flood(seed: str, first: int, last: int, octets: int) -> Iterator[Packet]:
             packet = udp((bytes((10, 200, 0, flow)), 4500), (SEGW, 4500), sealed)
         else:
             flow = chance.randrange(60)
-            user = ip(bytes((100, 100, 0, flow)), bytes((198, 18, 0, 9)), 17, struct.pack("!HHHH", 40000, 40002, 8 + size, 0) + filler[at:at + size])[14:]
-            packet = udp((bytes((10, 201, 0, flow)), 2152), (NODE, 2152), struct.pack("!BBHI", 0x30, 0xFF, len(user), 0x2000 + flow) + user)
+            user = ip(bytes((100, 100, 0, flow)), bytes((198, 18, 0, 9)), 17,
+                      struct.pack("!HHHH", 40000, 40002, 8 + size, 0) + filler[at:at + size])[14:]
+            packet = udp((bytes((10, 201, 0, flow)), 2152), (NODE, 2152),
+                         struct.pack("!BBHI", 0x30, 0xFF, len(user), 0x2000 + flow) + user)
         total += len(packet) + 16
         yield int(time), packet
         time += step
@@ -251,13 +264,15 @@ def main() -> None:
     elif options.kind == "bulk":
         count = max(1, options.megabytes // 3)
         control = list(devices(options.seed, 0, count, 60.0, truth))
-        write(options.out, heapq.merge(control, flood(options.seed, START, control[-1][0], options.megabytes * 1_000_000), key=lambda p: p[0]), truth)
+        write(options.out, heapq.merge(control, flood(options.seed, START, control[-1][0],
+                                                      options.megabytes * 1_000_000), key=lambda p: p[0]), truth)
     else:
         options.out.mkdir(parents=True, exist_ok=True)
         first = 0
         for number in range(options.files):
             truth = {}
-            write(options.out / f"site{number % 7}-{number:04d}.pcap", devices(f"{options.seed}/{number}", first, 1 + number % 4, 5.0, truth), truth)
+            write(options.out / f"site{number % 7}-{number:04d}.pcap",
+                  devices(f"{options.seed}/{number}", first, 1 + number % 4, 5.0, truth), truth)
             first += 1 + number % 4
 
 

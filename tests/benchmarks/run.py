@@ -26,11 +26,13 @@ IN_PYTHON = [sys.executable, "-c", "import sys; sys.modules['flowcheck.capture._
 PARTS = ("start", "control", "bulk", "scaling", "many")
 UNNEEDED = ("-o tcp.reassemble_out_of_order:TRUE -d tcp.port==7547,http --disable-protocol gtp --disable-protocol udpencap --disable-protocol esp").split()
 WANTED = "dns or isakmp or http or tls.handshake"
-PREFILTER = "port 53 or port 500 or (udp port 4500 and udp[8:4] = 0) or port 443 or port 7547"    # of what the captures hold
+# of what the captures hold
+PREFILTER = "port 53 or port 500 or (udp port 4500 and udp[8:4] = 0) or port 443 or port 7547"
 
 
 def tshark(path: Path) -> list[str]:
-    return ["tshark", "-n", "-r", str(path), *UNNEEDED, "-Y", WANTED, "-T", "fields", "-e", "frame.number", "-e", "http.file_data"]
+    return ["tshark", "-n", "-r", str(path), *UNNEEDED, "-Y", WANTED, "-T", "fields", "-e", "frame.number", "-e",
+            "http.file_data"]
 
 
 def prefiltered(path: Path) -> list[str]:
@@ -67,8 +69,10 @@ def compare(title: str, commands: dict[str, list[str]], runs: int, times: dict[s
 
 def right(path: Path, site: Path) -> str:
     truth = json.loads(path.with_name(path.name + ".truth.json").read_text())
-    done = subprocess.run([*FLOWCHECK, "check", str(path), "--site", str(site), "--json", "-", "--quiet"], capture_output=True, text=True)
-    found = {device["id"]: max((a["verdict"] for a in device["attempts"] if a["procedure"] == truth["procedure"]), key=("pass", "inconclusive", "fail").index,
+    done = subprocess.run([*FLOWCHECK, "check", str(path), "--site", str(site), "--json", "-", "--quiet"],
+                          capture_output=True, text=True)
+    found = {device["id"]: max((a["verdict"] for a in device["attempts"] if a["procedure"] == truth["procedure"]),
+                               key=("pass", "inconclusive", "fail").index,
                                default="none") for device in json.loads(done.stdout)["devices"]}
     wrong = [name for name, verdict in truth["verdicts"].items() if found.get(name) != verdict]
     return f"{path.name}: {len(truth['verdicts']) - len(wrong)} of {len(truth['verdicts'])} verdicts right" + (f", first wrong {wrong[0]}" if wrong else "")
@@ -77,7 +81,8 @@ def right(path: Path, site: Path) -> str:
 def made(folder: Path, name: str, *arguments: str) -> Path:
     path = folder / name
     if not path.exists():
-        subprocess.run([sys.executable, str(HERE / "make_captures.py"), arguments[0], str(path), *arguments[1:]], check=True)
+        subprocess.run([sys.executable, str(HERE / "make_captures.py"), arguments[0], str(path),
+                        *arguments[1:]], check=True)
     return path
 
 
@@ -95,22 +100,27 @@ def main() -> None:
     site, out = folder / "site.yaml", folder / "out"
 
     def check(path: Path, program: list[str] = FLOWCHECK) -> list[str]:
-        return [*program, "check", str(path), "--site", str(site), "--json", str(out / "r.json"), "--html", str(out / "r.html"), "--quiet"]
+        return [*program, "check", str(path), "--site", str(site), "--json", str(out / "r.json"), "--html",
+                str(out / "r.html"), "--quiet"]
 
     def decode(path: Path) -> list[str]:
         return [*FLOWCHECK, "decode", str(path), "--format", "jsonl"]
     if "start" in options.only:
-        compare("start", {"flowcheck --version": [*FLOWCHECK, "--version"], "check of one small file": check(min(small_files.glob("*.pcap")))}, options.runs)
+        compare("start", {"flowcheck --version": [*FLOWCHECK, "--version"],
+                          "check of one small file": check(min(small_files.glob("*.pcap")))}, options.runs)
     if "control" in options.only:
         path = made(folder, f"control-{count}.pcap", "control", "--devices", str(count))
         print("\n" + right(path, site))
-        compare(path.name, {"tshark": tshark(path), "flowcheck check": check(path), "flowcheck decode": decode(path)}, options.runs)
+        compare(path.name, {"tshark": tshark(path), "flowcheck check": check(path), "flowcheck decode": decode(path)},
+                options.runs)
     if "bulk" in options.only:
         for size in sizes:
             path = made(folder, f"bulk-{size}.pcap", "bulk", "--megabytes", str(size))
             print("\n" + right(path, site))
-            peers = {"tshark": tshark(path)} | ({"tcpdump | tshark": prefiltered(path)} if shutil.which("tcpdump") else {})
-            compare(path.name, {**peers, "flowcheck check": check(path), "check, scan in Python": check(path, IN_PYTHON),
+            peers = {"tshark": tshark(path)} | ({"tcpdump | tshark": prefiltered(path)}
+                                                if shutil.which("tcpdump") else {})
+            compare(path.name, {**peers, "flowcheck check": check(path),
+                                "check, scan in Python": check(path, IN_PYTHON),
                                 "flowcheck decode": decode(path)}, options.runs)
     if "scaling" in options.only:
         for number in (200 // part, 2000 // part, 20000 // part):
@@ -118,8 +128,10 @@ def main() -> None:
             cpu, _, peak = measured(check(path))
             print(f"{number} devices: {1000 * cpu / number:.2f} ms CPU a device, {peak:.0f} MB")
     if "many" in options.only:
-        batch = [*FLOWCHECK, "batch", str(small_files), "--site", str(site), "--output-dir", str(out / "batch"), "--quiet"]
-        compare(f"{files} files", {"tshark": tshark(min(small_files.glob("*.pcap"))), "batch": batch}, options.runs, {"tshark": files})
+        batch = [*FLOWCHECK, "batch", str(small_files), "--site", str(site), "--output-dir",
+                 str(out / "batch"), "--quiet"]
+        compare(f"{files} files", {"tshark": tshark(min(small_files.glob("*.pcap"))), "batch": batch}, options.runs,
+                {"tshark": files})
         again = measured(batch)
         print(f"second run with nothing new: {again[0]:.2f} s CPU, {again[1]:.2f} s wall")
 

@@ -23,7 +23,8 @@ def pairs(*made):
 
 
 def segment(src=A, dst=B, number=0, size=40, id=7, **more):
-    return Ether() / IP(src=src, dst=dst, id=id) / TCP(sport=40000 if src == A else 80, dport=80 if src == A else 40000, seq=number, flags="A", **more) / Raw(bytes(size))
+    return Ether() / IP(src=src, dst=dst, id=id) / TCP(sport=40000 if src == A else 80, dport=80 if src == A else 40000,
+                                                       seq=number, flags="A", **more) / Raw(bytes(size))
 
 
 def texts(*made):
@@ -31,7 +32,8 @@ def texts(*made):
 
 
 def test_an_ordinary_capture_has_none():
-    assert texts(*[(n * 20, segment(id=n, number=n * 40)) for n in range(1, 20)], *[(n, segment(B, A, id=0)) for n in range(400, 410)]) == []
+    assert texts(*[(n * 20, segment(id=n, number=n * 40)) for n in range(1, 20)],
+                 *[(n, segment(B, A, id=0)) for n in range(400, 410)]) == []
 
 
 def test_a_mirror_of_both_ports_shows_packets_twice():
@@ -39,9 +41,11 @@ def test_a_mirror_of_both_ports_shows_packets_twice():
     assert texts(*made) == ["7 of the first 14 packets are there twice: the tap copies them (both ports of a mirror?)"]
 
 
-@pytest.mark.parametrize("later, id", [(300, 1), (0.01, 2)])       # the same again after its timer, or with another identification
+# the same again after its timer, or with another identification
+@pytest.mark.parametrize("later, id", [(300, 1), (0.01, 2)])
 def test_a_retransmission_is_no_copy(later, id):
-    assert texts(*[(n * 900 + d, segment(id=10 * n + (id if d else 1), number=n * 40)) for n in range(1, 8) for d in (0, later)]) == []
+    assert texts(*[(n * 900 + d, segment(id=10 * n + (id if d else 1), number=n * 40)) for n in range(1, 8)
+                   for d in (0, later)]) == []
 
 
 def test_segments_larger_than_a_frame():
@@ -52,7 +56,8 @@ def test_segments_larger_than_a_frame():
 @pytest.mark.parametrize("layer", [IP(src=A, dst=B), IPv6(src="2001:db8::1", dst="2001:db8::2")])
 @pytest.mark.parametrize("size", [0, 1, 40, 41])
 def test_a_right_checksum_is_right(layer, size):
-    assert texts(*[(n * 20, Ether() / layer / UDP(sport=5, dport=n) / Raw(bytes(range(size)))) for n in range(1, 8)]) == []
+    assert texts(*[(n * 20, Ether() / layer / UDP(sport=5, dport=n) / Raw(bytes(range(size))))
+                   for n in range(1, 8)]) == []
 
 
 def test_checksums_that_the_network_card_was_to_compute():
@@ -75,6 +80,7 @@ def test_jumps_of_a_counting_identification():
     assert found.lossy and "about 2 packets to 198.51.100.80 were lost" in found.text
 
 
-@pytest.mark.parametrize("ids", [[1, 2, 3, 9], list(range(0, 60, 3)), [7] * 20, [n * 977 % 65536 for n in range(1, 30)]])
+@pytest.mark.parametrize("ids", [[1, 2, 3, 9], list(range(0, 60, 3)), [7] * 20,
+                                 [n * 977 % 65536 for n in range(1, 30)]])
 def test_an_identification_that_does_not_count_by_one_says_nothing(ids):
     assert texts(*[(n * 20, segment(id=id, number=n * 40)) for n, id in enumerate(ids)]) == []

@@ -20,12 +20,14 @@ MACS = bytes.fromhex("0200000000020200000000 01".replace(" ", ""))
 
 def ip4(payload=UDP, protocol=17, identification=7, fragment=0, options=b"", total=None):
     size = 20 + len(options)
-    return struct.pack("!BBHHHBBH4s4s", 0x40 | size // 4, 0, size + len(payload) if total is None else total, identification,
+    return struct.pack("!BBHHHBBH4s4s", 0x40 | size // 4, 0, size + len(payload) if total is None else total,
+                       identification,
                        fragment, 64, protocol, 0, A4, B4) + options + payload
 
 
 def ip6(payload=UDP, protocol=17, length=None):
-    return struct.pack("!IHBB16s16s", 6 << 28, len(payload) if length is None else length, protocol, 64, A6, B6) + payload
+    return struct.pack("!IHBB16s16s", 6 << 28, len(payload) if length is None else length, protocol, 64, A6,
+                       B6) + payload
 
 
 def eth(kind, payload):
@@ -46,7 +48,8 @@ MPLS = bytes.fromhex("00010040 00011140".replace(" ", ""))
 PPPOE = struct.pack("!BBHH", 0x11, 0, 9, 2 + len(ip4())) + b"\x00\x21" + ip4() + b"padding"
 SNAP = b"\xaa\xaa\x03\0\0\0\x08\0"
 WLAN = b"\x08\x01" + bytes(22)
-STUFFED = b"\x7e\xff\x7d\x23\x00\x21" + ip4().replace(b"\x7d", b"\x7d\x5d").replace(b"\x7e", b"\x7d\x5e") + b"\x12\x34\x7e"
+STUFFED = b"\x7e\xff\x7d\x23\x00\x21" + ip4().replace(b"\x7d",
+                                                      b"\x7d\x5d").replace(b"\x7e", b"\x7d\x5e") + b"\x12\x34\x7e"
 ERSPAN = bytes(8) + eth(0x0800, ip4())
 GRE = struct.pack("!HHII", 0x3000, 0x0800, 1, 2) + ip4()
 GRE_CHECKSUM = struct.pack("!HHI", 0x8000, 0x86DD, 0) + ip6()
@@ -76,7 +79,8 @@ FRAMES = [
     (229, ip6(), ("raw", V6)),
     (113, bytes(14) + b"\x08\0" + ip4(), ("sll", V4)), (276, b"\x86\xdd" + bytes(18) + ip6(), ("sll", V6)),
     (113, bytes(14) + b"\x81\0" + dot1q(0x0800, ip4()), ("sll", "vlan", V4)),
-    (9, b"\xff\x03\0\x21" + ip4(), ("ppp", V4)), (9, b"\x21" + ip4(), ("ppp", V4)), (50, b"\0\x57" + ip6(), ("ppp", V6)),
+    (9, b"\xff\x03\0\x21" + ip4(), ("ppp", V4)), (9, b"\x21" + ip4(), ("ppp", V4)),
+    (50, b"\0\x57" + ip6(), ("ppp", V6)),
     (50, STUFFED, ("ppp", V4)), (51, PPPOE, ("pppoe", "ppp", V4)), (50, b"\x0f\0\x08\0" + ip4(), (V4,)),
     (104, b"\x0f\0\x08\0" + ip4(), (V4,)), (204, b"\x01\xff\x03\0\x21" + ip4(), ("ppp", V4)),
     (105, WLAN + SNAP + ip4(), ("wlan", V4)), (105, b"\x88" + WLAN[1:] + b"\0\0" + SNAP + ip4(), ("wlan", V4)),
@@ -85,7 +89,8 @@ FRAMES = [
     (127, b"\0\0\x09\0\x02\0\0\0\x20\x88" + WLAN[1:] + b"\0\0" + b"\0\0" + SNAP + ip4(), ("wlan", V4)),
     (1, eth(0x0800, ip4(ip4(), 4)), ("eth", V4, V4)), (1, eth(0x0800, ip4(ip6(), 41)), ("eth", V4, V6)),
     (1, eth(0x86DD, ip6(ip4(), 4)), ("eth", V6, V4)),
-    (1, eth(0x0800, ip4(GRE, 47)), ("eth", V4, "gre", V4)), (1, eth(0x0800, ip4(GRE_CHECKSUM, 47)), ("eth", V4, "gre", V6)),
+    (1, eth(0x0800, ip4(GRE, 47)), ("eth", V4, "gre", V4)),
+    (1, eth(0x0800, ip4(GRE_CHECKSUM, 47)), ("eth", V4, "gre", V6)),
     (1, eth(0x0800, ip4(PPTP, 47)), ("eth", V4, "gre", "ppp", V4)),
     (1, eth(0x0800, ip4(b"\0\0\x65\x58" + eth(0x0800, ip4()), 47)), ("eth", V4, "gre", "eth", V4)),
     (1, eth(0x0800, ip4(b"\x10\0\x88\xbe\0\0\0\1" + ERSPAN, 47)), ("eth", V4, "gre", "eth", V4)),
@@ -131,8 +136,10 @@ def test_protocols_beside_ip(kind, number):
 
 
 @pytest.mark.parametrize(("link", "data", "what"), [
-    (1, eth(0x88CC, b"x" * 50), "ethertype 0x88cc"), (1, eth(50, b"\x42\x42\x03" + b"x" * 50), "llc 0x42"), (147, b"x", "link 147"),
-    (9, b"\xff\x03\xc0\x21x", "ppp 0xc021"), (105, b"\x08\x41" + bytes(40), "wlan protected"), (1, b"", "eth header cut"),
+    (1, eth(0x88CC, b"x" * 50), "ethertype 0x88cc"), (1, eth(50, b"\x42\x42\x03" + b"x" * 50), "llc 0x42"),
+    (147, b"x", "link 147"),
+    (9, b"\xff\x03\xc0\x21x", "ppp 0xc021"), (105, b"\x08\x41" + bytes(40), "wlan protected"),
+    (1, b"", "eth header cut"),
     (101, b"\x50" + bytes(30), "ip version 5"), (1, eth(0x0800, b"\x44" + bytes(40)), "ip header wrong"),
     (1, eth(0x0800, ip4(total=19)), "ip header wrong"), (0, b"\0\0\0\x63x", "address family 99"),
     (1, eth(0x0800, ip4(b"\0\7\x08\0" + bytes(20), 47)), "gre header of another version")])
@@ -177,7 +184,8 @@ def fragments4(data=LONG, size=800, identification=7):
 
 
 def fragments6(data=LONG, size=800, identification=7):
-    return [eth(0x86DD, ip6(struct.pack("!BBHI", 17, 0, at | (at + size < len(data)), identification) + data[at:at + size], 44))
+    return [eth(0x86DD, ip6(struct.pack("!BBHI", 17, 0, at | (at + size < len(data)), identification)
+                            + data[at:at + size], 44))
             for at in range(0, len(data), size)]
 
 
@@ -260,7 +268,8 @@ def test_a_fragment_cut_by_the_snap_length_leaves_only_what_is_in_front_of_it():
 def test_waiting_for_fragments_is_bounded():
     network = Network()
     for number in range(10_000):
-        run(eth(0x0800, ip4(bytes(8000), identification=number & 0xFFFF, fragment=0x2000)), network=network, number=number)
+        run(eth(0x0800, ip4(bytes(8000), identification=number & 0xFFFF, fragment=0x2000)), network=network,
+            number=number)
     assert network._fragments._held <= 33 << 20 and len(network._fragments._waiting) <= 4096
     assert network.remarks[0].startswith("10000 datagrams are incomplete")
 
@@ -301,8 +310,10 @@ PUBLIC = Path(__file__).parents[3] / "shared" / "captures" / "public"
 
 @pytest.mark.skipif(not PUBLIC.is_dir(), reason="the public captures are not beside the repository")
 @pytest.mark.parametrize(("path", "layers"), [
-    ("zeek/mpls-in-vlan.pcap", ("eth", "vlan", "mpls", "ip")), ("zeek/vlan-qinqinq.pcap", ("eth", "vlan", "vlan", "vlan", "ip")),
-    ("zeek/pppoe-over-qinq.pcap", ("eth", "vlan", "vlan", "pppoe", "ppp", "ip")), ("zeek/linux_dlt_sll2.pcap", ("sll", "ip")),
+    ("zeek/mpls-in-vlan.pcap", ("eth", "vlan", "mpls", "ip")),
+    ("zeek/vlan-qinqinq.pcap", ("eth", "vlan", "vlan", "vlan", "ip")),
+    ("zeek/pppoe-over-qinq.pcap", ("eth", "vlan", "vlan", "pppoe", "ppp", "ip")),
+    ("zeek/linux_dlt_sll2.pcap", ("sll", "ip")),
     ("zeek/ip6_esp.pcap", ("eth", "ipv6")), ("PcapPlusPlus/PcapExamples/raw_ip.pcap", ("raw", "ip"))])
 def test_public_captures(path, layers):
     from flowcheck.capture.reader import open_capture

@@ -50,7 +50,8 @@ def interface(link=1, snaplen=0, options=b"", order="<"):
 
 
 def enhanced(data, ticks, index=0, original=None, options=b"", order="<"):
-    head = struct.pack(order + "5I", index, ticks >> 32, ticks & 0xFFFFFFFF, len(data), len(data) if original is None else original)
+    head = struct.pack(order + "5I", index, ticks >> 32, ticks & 0xFFFFFFFF, len(data),
+                       len(data) if original is None else original)
     return block(6, head + data + bytes(-len(data) % 4) + options, order)
 
 
@@ -151,12 +152,14 @@ def test_pcapng_blocks(order):
     data = b"".join((
         section(order),
         interface(1, 4, option(2, b"eth0", order) + option(9, b"\x09", order), order=order),
-        interface(101, 0, option(9, b"\x8a", order) + option(14, (100).to_bytes(8, endian, signed=True), order), order=order),
+        interface(101, 0, option(9, b"\x8a", order) + option(14, (100).to_bytes(8, endian, signed=True), order),
+                  order=order),
         block(10, struct.pack(order + "II", 0x544C534B, 5) + b"hello", order),
         block(4, option(1, bytes([192, 0, 2, 1]) + b"a.example\0b.example\0", order) + bytes(4), order),
         block(3, struct.pack(order + "I", 6) + packet[:4], order),
         enhanced(packet, 5, order=order),
-        enhanced(packet, 2048, 1, original=90, options=option(4, (3).to_bytes(8, endian), order) + bytes(4), order=order),
+        enhanced(packet, 2048, 1, original=90, options=option(4, (3).to_bytes(8, endian), order) + bytes(4),
+                 order=order),
         block(0xBAD, struct.pack(order + "I", 32473) + b"what", order),
         block(0x1234, b"unknown block of the future", order),
         block(2, struct.pack(order + "HHIIII", 0, 2, 0, 7, len(packet), len(packet)) + packet, order),
@@ -164,7 +167,8 @@ def test_pcapng_blocks(order):
     ))
     capture, frames = read(data)
     assert [(f.number, f.time, f.link, f.data, f.original_length, f.interface) for f in frames] == [
-        (1, 5, 1, b"abcd", 6, 0), (2, 5, 1, packet, 6, 0), (3, 102 * 10**9, 101, packet, 90, 1), (5, 7, 1, packet, 6, 0)]
+        (1, 5, 1, b"abcd", 6, 0), (2, 5, 1, packet, 6, 0), (3, 102 * 10**9, 101, packet, 90, 1),
+        (5, 7, 1, packet, 6, 0)]
     assert capture.packets == 5
     assert capture.secrets == [(0x544C534B, b"hello")]
     assert capture.names == [("192.0.2.1", "a.example"), ("192.0.2.1", "b.example")]
@@ -173,13 +177,15 @@ def test_pcapng_blocks(order):
 
 
 @pytest.mark.parametrize(("resolution", "ticks", "time"), [
-    (b"\x06", 1, 1000), (b"\x00", 3, 3 * 10**9), (b"\x0c", 12_345, 12), (b"\x80", 3, 3 * 10**9), (b"\xa0", 1 << 31, 5 * 10**8)])
+    (b"\x06", 1, 1000), (b"\x00", 3, 3 * 10**9), (b"\x0c", 12_345, 12), (b"\x80", 3, 3 * 10**9),
+    (b"\xa0", 1 << 31, 5 * 10**8)])
 def test_pcapng_clocks(resolution, ticks, time):
     assert read(section() + interface(options=option(9, resolution)) + enhanced(b"x", ticks))[1][0].time == time
 
 
 def test_pcapng_sections_count_their_own_interfaces_and_may_change_byte_order():
-    data = (section() + interface(1) + enhanced(b"a", 1) + section(">") + interface(101, order=">") + interface(113, order=">")
+    data = (section() + interface(1) + enhanced(b"a", 1) + section(">") + interface(101, order=">")
+            + interface(113, order=">")
             + enhanced(b"b", 2, 1, order=">"))
     assert [(f.number, f.link, f.interface) for f in read(data)[1]] == [(1, 1, 0), (2, 113, 2)]
 
@@ -246,8 +252,10 @@ def test_standard_input_need_not_be_seekable():
 
 
 @pytest.mark.parametrize(("content", "words"), [
-    (b"", "is empty"), (b"Frame 1: 60 bytes on wire\n", "text file"), (os.urandom(8).join([b"\x01\x80"] * 9), "no known capture"),
-    (b"PK\x03\x04rest", "ZIP"), (gzip.compress(b""), "nothing when decompressed"), (gzip.compress(gzip.compress(b"x")), "twice"),
+    (b"", "is empty"), (b"Frame 1: 60 bytes on wire\n", "text file"),
+    (os.urandom(8).join([b"\x01\x80"] * 9), "no known capture"),
+    (b"PK\x03\x04rest", "ZIP"), (gzip.compress(b""), "nothing when decompressed"),
+    (gzip.compress(gzip.compress(b"x")), "twice"),
     (pcap([])[:20], "cut inside its file header"), (section()[:16], "cut inside its section header")])
 def test_what_is_no_capture(tmp_path, content, words):
     path = tmp_path / "x.pcap"
@@ -264,7 +272,8 @@ def test_files_that_cannot_be_opened(tmp_path):
         open_capture(tmp_path)
 
 
-WHOLE = [pcap(TEN), section() + interface() + b"".join(enhanced(d, i) for i, (_, _, d, _) in enumerate(TEN)), gzip.compress(pcap(TEN))]
+WHOLE = [pcap(TEN), section() + interface() + b"".join(enhanced(d, i) for i, (_, _, d, _) in enumerate(TEN)),
+         gzip.compress(pcap(TEN))]
 
 
 @settings(max_examples=150, deadline=None)

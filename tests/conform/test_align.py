@@ -211,7 +211,8 @@ def test_a_reading_recalled_is_the_one_that_a_search_would_find(seed):
                 return f"hidden at {index}" if (step.step, index) in unseen else None
             remembered = automaton(of).remembered
             reading = read(of, messages, hidden, carried)
-            assert reading == align(automaton.__wrapped__(of), messages, matcher(of), Sight(hidden, len(messages)), carried)
+            assert reading == align(automaton.__wrapped__(of), messages, matcher(of),
+                                    Sight(hidden, len(messages)), carried)
             recalled += automaton(of).remembered == remembered
     assert recalled > 40
 

@@ -121,7 +121,8 @@ steps:
 ''')
 
 
-@pytest.mark.parametrize("expected, with_request, found", [((), True, 0), ((), False, 0), (("x-1",), False, 1), (("x-1",), True, 1)])
+@pytest.mark.parametrize("expected, with_request, found", [((), True, 0), ((), False, 0), (("x-1",), False, 1),
+                                                           (("x-1",), True, 1)])
 def test_an_answer_alone_is_no_attempt_of_what_does_not_apply(expected, with_request, found):
     request = message("cwmp.SetParameterValues", 1, "acs", "hnb", transaction=5)
     answer = message("cwmp.SetParameterValuesResponse", 2, answers=5, Status=0)
@@ -148,4 +149,5 @@ steps:
     again = [message("cwmp.Inform", 11, transaction=2), message("cwmp.InformResponse", 12, "acs", "hnb", answers=2)]
     begun = message("ike.sa_init.request", 0)
     assert [a.verdict for a in judged(of, begun, *refused, *again, ends=20)] == ["fail", "pass"]
-    assert [a.verdict for a in judged(of, *refused, *again, begins=0, ends=20)] == ["fail", "inconclusive"]    # its tunnel is older
+    # its tunnel is older
+    assert [a.verdict for a in judged(of, *refused, *again, begins=0, ends=20)] == ["fail", "inconclusive"]

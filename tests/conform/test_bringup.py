@@ -14,7 +14,8 @@ TITLES = {rule.procedure: rule.title for rule in RULES}
 
 
 def attempt(procedure, verdict, cause=None):
-    return AttemptResult(procedure, TITLES[procedure], "", verdict, 0, 1, (), (cause,) if cause else (), cause.code if cause else None,
+    return AttemptResult(procedure, TITLES[procedure], "", verdict, 0, 1, (), (cause,) if cause else (),
+                         cause.code if cause else None,
                          None, "", (), (), (), ())
 
 

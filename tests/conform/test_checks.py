@@ -83,8 +83,10 @@ def test_certificates_and_names(chain, holds_):
 
 SITE_NAMES = Reference(("site", "parameters", "umts"))
 TRIED = [check("f", test, wanted) for test, wanted in (
-    ("present", True), ("present", False), ("equals", "a"), ("equals", ["A.", "7"]), ("equals", 7), ("equals", True), ("in", ("a", "true")),
-    ("in", ("a", Reference(("x", "y")))), ("not", "a"), ("not", ("7", "b")), ("matches", "^a"), ("at_least", 1), ("at_most", 1),
+    ("present", True), ("present", False), ("equals", "a"), ("equals", ["A.", "7"]), ("equals", 7), ("equals", True),
+    ("in", ("a", "true")),
+    ("in", ("a", Reference(("x", "y")))), ("not", "a"), ("not", ("7", "b")), ("matches", "^a"), ("at_least", 1),
+    ("at_most", 1),
     ("equals", Reference(("site", "timers", "dns"))), ("equals", Reference(("x", "y"))), ("certifies", "a.example"))]
 TRIED += [Check("fields", ("f", "g"), "present", True), Check("fields", ("src.shared",), "equals", False),
           *(check(names, test, wanted, "parameters") for names in ("*.A", SITE_NAMES, Reference(("x", "z")))

@@ -105,7 +105,8 @@ steps: [{step: a, cite: "1", message: http.request, from: hnb, to: acs, should_b
 """)
 
 
-@pytest.mark.parametrize(("layers", "found"), [(("ip", "tcp"), ["a/wrong-path"]), (("ip", "tcp", "tls"), []), (("ip", "esp", "ip"), [])])
+@pytest.mark.parametrize(("layers", "found"), [(("ip", "tcp"), ["a/wrong-path"]), (("ip", "tcp", "tls"), []),
+                                               (("ip", "esp", "ip"), [])])
 def test_a_should_of_the_path_is_a_warning(layers, found):
     attempt, = judged(SECURED, message("http.request", 1, layers=layers), site=SITE)
     assert attempt.verdict == "pass" and codes(attempt) == found
@@ -122,11 +123,13 @@ steps:
 
 @pytest.mark.parametrize(("rejected", "verdict"), [(True, "fail"), (False, "inconclusive")])
 def test_who_gave_up_needs_no_patience(rejected, verdict):
-    run = [message("emm.AttachRequest", 1), *([message("emm.AttachReject", 2, "acs", "hnb", cause=3)] if rejected else [])]
+    run = [message("emm.AttachRequest", 1), *([message("emm.AttachReject", 2, "acs", "hnb", cause=3)]
+                                              if rejected else [])]
     assert [a.verdict for a in judged(GIVEN_UP, *run, ends=3, site=SITE)] == [verdict]
 
 
 def test_a_relayed_message_needs_no_address_of_the_device():
-    of = rule(f"roles: {{hnb: {{kind: device}}, {ACS}}}" + '\nsteps: [{step: a, cite: "1", message: emm.AttachRequest, from: hnb, to: acs}]')
+    of = rule(f"roles: {{hnb: {{kind: device}}, {ACS}}}"
+              + '\nsteps: [{step: a, cite: "1", message: emm.AttachRequest, from: hnb, to: acs}]')
     attempt, = judged(of, message("emm.AttachRequest", 1, "other", "acs", ue="eNB-UE-S1AP-ID 7"), site=SITE)
     assert attempt.verdict == "pass"

@@ -89,7 +89,8 @@ def test_a_session_that_was_broken_off_is_no_answer():
 
 
 def test_who_leaves_after_waiting_in_vain_is_not_at_fault():
-    left = message("cwmp.session_end", 8, "hnb", "acs", code="x", complete=False, reason="the device closed it", by="device")
+    left = message("cwmp.session_end", 8, "hnb", "acs", code="x", complete=False, reason="the device closed it",
+                   by="device")
     finding, = one(A, left).findings
     assert finding.side == "network" and finding.observed == "ACS 198.51.100.80 did not answer x.a for 7.0 s; the HNB closed it"
 
@@ -215,7 +216,8 @@ steps:
 
 @pytest.mark.parametrize("lost, verdict, found", [
     ([], "fail", ["set/field-absent:Device.A"]),
-    ([Gap(2 * SECOND, 2 * SECOND, "300 octets are not in the capture")], "inconclusive", []),      # another SetParameterValues?
+    # another SetParameterValues?
+    ([Gap(2 * SECOND, 2 * SECOND, "300 octets are not in the capture")], "inconclusive", []),
     ([Gap(0, SECOND // 2, "300 octets are not in the capture")], "fail", ["set/field-absent:Device.A"]),
 ])
 def test_what_repeated_messages_lack_may_stand_in_one_that_was_lost(lost, verdict, found):
@@ -240,7 +242,8 @@ steps:
 
 
 def ask(at, name, session=1):
-    return message("cwmp.GetParameterValues", at, "acs", "hnb", transaction=at, session=session, ParameterNames=[name], id=str(at))
+    return message("cwmp.GetParameterValues", at, "acs", "hnb", transaction=at, session=session,
+                   ParameterNames=[name], id=str(at))
 
 
 def told(at, to, **more):
@@ -254,11 +257,14 @@ def told(at, to, **more):
     ([ask(3, "x"), ask(5, "x"), told(6, 5)], []),
     ([ask(3, "x"), ask(5, "y"), told(6, 5)], ["told/no-answer"]),
     ([ask(3, "x"), told(4, 3), ask(5, "y"), ask(7, "z"), told(8, 7, incomplete=True)], []),     # may be any answer
-    ([ask(3, "x"), told(4, 3), ask(5, "y"), ask(7, "z"), told(8, None), told(9, 7)], []),            # one of two at once
+    # one of two at once
+    ([ask(3, "x"), told(4, 3), ask(5, "y"), ask(7, "z"), told(8, None), told(9, 7)], []),
     ([ask(3, "x"), told(4, 3), ask(5, "y"), ask(7, "z"), told(8, 7, id="5"), told(9, 7)], []),       # by its cwmp:ID
-    ([ask(3, "x"), told(4, 3), ask(5, "y", session=2), ask(7, "z"), told(8, 7)], []),                           # another session's
+    # another session's
+    ([ask(3, "x"), told(4, 3), ask(5, "y", session=2), ask(7, "z"), told(8, 7)], []),
 ])
 def test_a_round_in_the_middle_that_nobody_answers(rounds, found):
-    begun = [message("cwmp.Inform", 1, "hnb", "acs", transaction=1, session=1), message("cwmp.InformResponse", 2, "acs", "hnb", answers=1, session=1)]
+    begun = [message("cwmp.Inform", 1, "hnb", "acs", transaction=1, session=1),
+             message("cwmp.InformResponse", 2, "acs", "hnb", answers=1, session=1)]
     attempt, = judged(ROUNDS, *begun, *rounds, message("cwmp.session_end", 60, "hnb", "acs", session=1, complete=True))
     assert codes(attempt) == found

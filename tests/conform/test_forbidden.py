@@ -53,7 +53,8 @@ WELL = ("pass", [])
 def test_a_breach_is_named_with_its_frame_and_hint():
     attempt, = judged(OFF, *switched(1, 9, One="0"), A, B, bad(20))
     finding, = attempt.findings
-    assert (finding.kind, finding.step, finding.frames[0].number, finding.hint, finding.side) == ("forbidden", "never", 200, "not now", "device")
+    assert (finding.kind, finding.step, finding.frames[0].number, finding.hint,
+            finding.side) == ("forbidden", "never", 200, "not now", "device")
     assert states(attempt)["never"] == "seen" and attempt.cause.endswith("never/forbidden")
     assert any(event.kind == "x.bad" and event.step == "never" for event in attempt.events)
 

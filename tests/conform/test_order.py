@@ -47,13 +47,15 @@ def connection(number, at, ends=True, begins=True, capture=0):
     of = {"stream": number, "capture": capture}
     begin = [message("tcp.syn", at, **of), message("tcp.syn_ack", at + .1, "acs", "hnb", **of)]
     end = [message("tcp.fin", at + .3, **of), message("tcp.fin", at + .4, "acs", "hnb", **of)]
-    return [*(begin if begins else ()), message("json.request", at + .2, path=f"/{number}", **of), *(end if ends else ())]
+    return [*(begin if begins else ()), message("json.request", at + .2, path=f"/{number}", **of),
+            *(end if ends else ())]
 
 
 @pytest.mark.parametrize("messages, verdict", [
     ([*connection(1, 0), *connection(3, 2)], "fail"),                     # 2 is not there, and 3 came all the same
     ([*connection(1, 0)], "inconclusive"),                                # the rest may still come
-    ([*connection(1, 0, ends=False), *connection(3, 2)], "inconclusive"),          # something is missing around its place
+    # something is missing around its place
+    ([*connection(1, 0, ends=False), *connection(3, 2)], "inconclusive"),
     ([*connection(1, 0), *connection(3, 2, begins=False)], "inconclusive"),
     ([*connection(1, 0), *connection(2, 1), *connection(3, 2)], "pass"),
 ])

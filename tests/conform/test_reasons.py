@@ -6,8 +6,10 @@ from literals import ADDRESSES, message
 from flowcheck.conform.reasons import Evidence, Reason, reason
 
 TITLES = {ADDRESSES["hnb"]: "HNB", ADDRESSES["segw"]: "SeGW", ADDRESSES["acs"]: "HMS"}
-LEAF = {"subject": "CN=hnb.example", "subject_cn": "hnb.example", "san": ["hnb.example"], "issuer": "CN=Root", "issuer_cn": "Root",
-        "not_before": "1960-01-01T00:00:00Z", "not_after": "2099-01-01T00:00:00Z", "self_signed": False, "key_sha1": "aa"}
+LEAF = {"subject": "CN=hnb.example", "subject_cn": "hnb.example", "san": ["hnb.example"], "issuer": "CN=Root",
+        "issuer_cn": "Root",
+        "not_before": "1960-01-01T00:00:00Z", "not_after": "2099-01-01T00:00:00Z", "self_signed": False,
+        "key_sha1": "aa"}
 ROOT = {**LEAF, "subject": "CN=Root", "subject_cn": "Root", "san": [], "self_signed": True, "key_sha1": "cc"}
 
 
@@ -17,7 +19,8 @@ def why(refusal, *others, code, request=None):
 
 
 def auth(*certificates, **fields):
-    return message("ike.auth.request", 1, "hnb", "segw", initiator=True, response=False, certificates=list(certificates), decrypted=True,
+    return message("ike.auth.request", 1, "hnb", "segw", initiator=True, response=False,
+                   certificates=list(certificates), decrypted=True,
                    **{"id_i": "hnb.example", "spi_i": "1", **fields})
 
 
@@ -27,7 +30,8 @@ REFUSED = message("ike.auth.response", 2, "segw", "hnb", spi_i="1", response=Tru
 @pytest.mark.parametrize("leaf, said", [
     ({"not_after": "1969-12-31T00:00:00Z"}, "the certificate of the HNB expired on 1969-12-31"),
     ({"not_before": "1970-02-01T00:00:00Z"}, "the certificate of the HNB is not valid before 1970-02-01"),
-    ({"san": ["other.example"], "subject_cn": "other.example", "subject": "CN=other.example"}, "does not carry its identity hnb.example"),
+    ({"san": ["other.example"], "subject_cn": "other.example", "subject": "CN=other.example"},
+     "does not carry its identity hnb.example"),
     ({"issuer": "CN=hnb.example", "self_signed": True}, "the certificate of the HNB is self-signed"),
 ])
 def test_what_is_wrong_with_the_certificate_shown_is_the_reason(leaf, said):
@@ -42,7 +46,8 @@ def test_a_certificate_without_a_flaw_leaves_possible_reasons():
 
 @pytest.mark.parametrize("asked, certain", [(["bb"], True), (["cc"], False), ([], False)])
 def test_a_root_that_certreq_does_not_name_is_unknown(asked, certain):
-    offer = message("ike.sa_init.response", 0.5, "segw", "hnb", spi_i="1", response=True, certificate_requests=[{"key_sha1": asked}])
+    offer = message("ike.sa_init.response", 0.5, "segw", "hnb", spi_i="1", response=True,
+                    certificate_requests=[{"key_sha1": asked}])
     found = why(REFUSED, offer, auth(LEAF, ROOT), code="AUTHENTICATION_FAILED")
     assert ('CA "Root" is not among those that SeGW names in CERTREQ' in found.text) is certain
 
@@ -62,7 +67,8 @@ def test_proposals_that_were_refused_and_one_that_was_taken():
     offer = {"transforms": {"ENCR": ["AES_CBC_128"], "DH": ["ECP_256"], "ESN": ["NO_ESN"]}}
     asked = message("ike.sa_init.request", 1, "hnb", "segw", spi_i="1", proposals=[offer])
     no = message("ike.sa_init.response", 2, "segw", "hnb", spi_i="1", response=True)
-    taken = message("ike.sa_init.response", 9, "segw", "hnb", spi_i="2", response=True, proposals=[{"transforms": {"ENCR": ["AES_CBC_256"]}}])
+    taken = message("ike.sa_init.response", 9, "segw", "hnb", spi_i="2", response=True,
+                    proposals=[{"transforms": {"ENCR": ["AES_CBC_256"]}}])
     assert why(no, asked, code="NO_PROPOSAL_CHOSEN").text == "none of what was offered is acceptable: AES_CBC_128/ECP_256"
     assert why(no, asked, taken, code="NO_PROPOSAL_CHOSEN").text.endswith("it took AES_CBC_256 in frame 90")
 
@@ -78,7 +84,8 @@ def test_what_an_alert_about_a_certificate_means():
     assert "no other" not in tls(LEAF, ROOT, code="unknown_ca")
     assert "expired on 1969-12-31" in tls({**LEAF, "not_after": "1969-12-31T00:00:00Z"}, code="certificate_expired")
     assert "the clock of the HNB may be wrong" in tls(LEAF, code="certificate_expired")
-    assert "x is not among y" in tls(LEAF, code="bad_certificate", faults=[{"fault": "name_mismatch", "text": "x is not among y"}])
+    assert "x is not among y" in tls(LEAF, code="bad_certificate",
+                                     faults=[{"fault": "name_mismatch", "text": "x is not among y"}])
     assert "possible" in tls(LEAF, code="certificate_unknown")
 
 

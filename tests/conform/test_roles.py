@@ -33,7 +33,8 @@ INFORM = message("cwmp.Inform", 2, "inner", "acs", boot=1)
 
 
 def roles(*messages, site=None, remembered=None, names=None):
-    found, assumed = find(RULE, site or load_site(), HNB, Kinds(timeline(*messages).messages), remembered or {}, {}, names or {})
+    found, assumed = find(RULE, site or load_site(), HNB, Kinds(timeline(*messages).messages), remembered or {}, {},
+                          names or {})
     return found.roles, assumed
 
 

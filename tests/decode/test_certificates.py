@@ -22,11 +22,13 @@ CA_KEY, LEAF_KEY = ec.generate_private_key(ec.SECP256R1()), ec.generate_private_
 
 
 def named(common, organisation="Example"):
-    return x509.Name([x509.NameAttribute(NameOID.COUNTRY_NAME, "AA"), x509.NameAttribute(NameOID.ORGANIZATION_NAME, organisation),
+    return x509.Name([x509.NameAttribute(NameOID.COUNTRY_NAME, "AA"),
+                      x509.NameAttribute(NameOID.ORGANIZATION_NAME, organisation),
                       x509.NameAttribute(NameOID.COMMON_NAME, common)])
 
 
-def make(subject="hms.example", issuer="Root", key=LEAF_KEY, signer=CA_KEY, names=("hms.example",), begin=BEGIN, days=365,
+def make(subject="hms.example", issuer="Root", key=LEAF_KEY, signer=CA_KEY, names=("hms.example",),
+         begin=BEGIN, days=365,
          extensions=(), algorithm=None):
     builder = (x509.CertificateBuilder().subject_name(named(subject)).issuer_name(named(issuer)).serial_number(0xFE0457)
                .public_key(key.public_key()).not_valid_before(begin).not_valid_after(begin + timedelta(days=days)))

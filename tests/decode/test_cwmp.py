@@ -236,7 +236,8 @@ def test_wrong_encoding_and_control_characters():
     data = envelope(INFORM.replace("Example", "Soci\u00e9t\u00e9 \x01"))
     [message] = decode(data.decode().encode("latin-1"))
     assert message.fields["DeviceId.Manufacturer"] == "Soci\u00e9t\u00e9" and "not well-formed" in texts(message)[0]
-    assert decode(envelope(INFORM).decode().replace("UTF-8", "UTF-16").encode("utf-16"))[0].fields["DeviceId.OUI"] == "00193B"
+    assert decode(envelope(INFORM).decode().replace("UTF-8",
+                                                    "UTF-16").encode("utf-16"))[0].fields["DeviceId.OUI"] == "00193B"
 
 
 def test_entities_that_nobody_defined_in_a_cut_body():

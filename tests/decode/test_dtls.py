@@ -67,7 +67,8 @@ def test_a_handshake():
     talk.send(0, record(22, fragment(1, HELLO, 1), 1)).send(
         1, record(22, fragment(2, ANSWER, 1), 1), record(22, fragment(12, vector(2, b"hint"), 2), 2),
         record(22, fragment(14, b"", 3), 3))
-    talk.send(0, record(22, fragment(16, vector(2, b"ue-0001"), 2), 2), record(20, b"\1", 3), record(22, bytes(40), 0, 1))
+    talk.send(0, record(22, fragment(16, vector(2, b"ue-0001"), 2), 2), record(20, b"\1", 3),
+              record(22, bytes(40), 0, 1))
     talk.send(1, record(20, b"\1", 4), record(22, bytes(40), 0, 1)).send(1, record(21, bytes(18), 1, 1))
     assert [m.kind for m in talk.messages] == [
         "dtls.client_hello", "dtls.hello_verify_request", "dtls.client_hello", "dtls.server_hello",

@@ -39,7 +39,8 @@ SHARE = extension(51, vector(2, u16(29) + vector(2, bytes(32))))
 
 
 def client_hello(*extensions, version=0x0303, session=b"", suites=(0x1301, 0xC02F, 0x0A0A, 0xEEEE)):
-    return handshake(1, u16(version) + bytes(range(32)) + vector(1, session) + vector(2, u16(*suites)) + vector(1, b"\0")
+    return handshake(1, u16(version) + bytes(range(32)) + vector(1, session) + vector(2, u16(*suites))
+                     + vector(1, b"\0")
                      + (vector(2, b"".join(extensions)) if extensions else b""))
 
 
@@ -70,7 +71,8 @@ CASES = [   # (octets from the client, octets from the server, [(kind, fields th
         13, vector(1, b"\x01\x40") + vector(2, u16(0x0403)) + vector(2, b"")) + handshake(14, b"")),
      [("tls.server_hello", {}), ("tls.server_key_exchange", {"group": "secp256r1"}),
       ("tls.certificate_request", {"certificate_types": ["rsa_sign", "ecdsa_sign"], "authorities": [],
-                                   "signature_algorithms": ["ecdsa_secp256r1_sha256"]}), ("tls.server_hello_done", {})]),
+                                   "signature_algorithms": ["ecdsa_secp256r1_sha256"]}),
+                                   ("tls.server_hello_done", {})]),
     (record(21, b"\x02\x30"), b"", [("tls.alert", {"level": "fatal", "description": "unknown_ca", "side": "client"})]),
     (b"", record(21, b"\x01\xee"), [("tls.alert", {"level": "warning", "description": "ALERT_238", "side": "server"})]),
     (b"", record(21, bytes(26)), [("tls.encrypted_alert", {"side": "server"})]),
@@ -235,8 +237,10 @@ def test_the_role_is_that_of_the_hello_even_where_the_driver_guessed_otherwise()
 
 
 def test_a_second_client_hello_after_a_retry_is_read_in_clear():
-    stream = Stream().send(0, record(22, HELLO)).send(1, record(22, server_hello(extension(43, u16(0x0304)), random=RETRY))
-                                                      + record(20, b"\1")).send(0, record(20, b"\1") + record(22, HELLO))
+    stream = Stream().send(0, record(22, HELLO)).send(1,
+                                                      record(22, server_hello(extension(43, u16(0x0304)), random=RETRY))
+                                                      + record(20,
+                                                               b"\1")).send(0, record(20, b"\1") + record(22, HELLO))
     assert [m.kind for m in stream.messages].count("tls.client_hello") == 2
 
 

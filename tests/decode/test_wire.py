@@ -81,7 +81,8 @@ def test_a_tape_knows_who_brought_which_octet(pieces, data):
         count = data.draw(st.integers(1, len(tape)))
         frames = sorted(set(brought[taken:taken + count]))
         place = tape.place(count)
-        assert tape.place(count) == place and (len(frames) > 1 or tape.place(count) is place)    # one object for a segment
+        # one object for a segment
+        assert tape.place(count) == place and (len(frames) > 1 or tape.place(count) is place)
         assert place.frames == tuple(FrameRef(0, number) for number in frames) and place.time == 10 * frames[-1]
         assert tape.take(count) == whole[taken:taken + count]
         taken += count

@@ -247,7 +247,8 @@ def records(sent):
     return out
 
 
-@pytest.mark.parametrize("version, suite", [(TLS13, None), (TLS12, "ECDHE-RSA-AES128-GCM-SHA256"), (TLS12, "AES128-SHA"),
+@pytest.mark.parametrize("version, suite", [(TLS13, None), (TLS12, "ECDHE-RSA-AES128-GCM-SHA256"),
+                                            (TLS12, "AES128-SHA"),
                                             (TLS10, "AES128-SHA")])
 def test_a_lost_record_costs_no_other(server, tmp_path, version, suite):
     """The answer takes three records. Its first one is lost, the rest opens, and the stream inside is told of the hole.
@@ -388,7 +389,8 @@ def test_suites_that_libraries_have_dropped(number, seal):
     assert session.open(1, 23, 0x0303, fragment) == (23, b"hello")
 
 
-@pytest.mark.parametrize("number, expected", [(0x1301, ("AES_GCM", 16)), (0xC0A8, ("AES_CCM", 16)), (0x002F, ("AES_CBC", 16)),
+@pytest.mark.parametrize("number, expected", [(0x1301, ("AES_GCM", 16)), (0xC0A8, ("AES_CCM", 16)),
+                                              (0x002F, ("AES_CBC", 16)),
                                               (0xC030, ("AES_GCM", 32)), (0x0A0A, None), (0x00FF, None)])
 def test_suite_table(number, expected):
     from flowcheck.decrypt.tls_suites import suite

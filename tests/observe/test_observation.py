@@ -97,8 +97,10 @@ def test_directories(tmp_path):
 
 
 def test_between_two_recordings_nothing_was_seen(tmp_path):
-    paths = [packets.write(tmp_path / "a.pcap", packets.stamped(whole(), 1000.0)), packets.write(tmp_path / "b.pcap", packets.stamped(packets.lookup(), 2000.0))]
+    paths = [packets.write(tmp_path / "a.pcap", packets.stamped(whole(), 1000.0)),
+             packets.write(tmp_path / "b.pcap", packets.stamped(packets.lookup(), 2000.0))]
     found = observe(paths)
     gap, = found.gaps
     assert gap.start == found.captures[0].last and gap.end == found.captures[1].first and gap.reason == "no capture covers the time from 12:16:41 to 12:33:20 UTC"
-    assert not observe([packets.write(tmp_path / "c.pcap", packets.stamped(whole(), 1000.001)), paths[0]]).gaps, "they overlap"
+    assert not observe([packets.write(tmp_path / "c.pcap", packets.stamped(whole(), 1000.001)),
+                        paths[0]]).gaps, "they overlap"

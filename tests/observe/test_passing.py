@@ -32,7 +32,8 @@ def ip(src, dst, protocol, data, identification=7, fragment=0):
     a, b = ip_address(src), ip_address(dst)
     if a.version == 6:
         return struct.pack("!IHBB", 6 << 28, len(data), protocol, 64) + a.packed + b.packed + data
-    return struct.pack("!BBHHHBBH", 0x45, 0, 20 + len(data), identification, fragment, 64, protocol, 0) + a.packed + b.packed + data
+    return struct.pack("!BBHHHBBH", 0x45, 0, 20 + len(data), identification, fragment, 64, protocol,
+                       0) + a.packed + b.packed + data
 
 
 def udp(src, sport, dst, dport, data):
@@ -40,7 +41,8 @@ def udp(src, sport, dst, dport, data):
 
 
 def tcp(src, sport, dst, dport, seq, ack, flags=0x10, data=b""):
-    return ip(src, dst, 6, struct.pack("!HHIIBBHHH", sport, dport, seq % 2**32, ack % 2**32, 0x50, flags, 9000, 0, 0) + data)
+    return ip(src, dst, 6, struct.pack("!HHIIBBHHH", sport, dport, seq % 2**32, ack % 2**32, 0x50, flags, 9000,
+                                       0, 0) + data)
 
 
 def esp(src, dst, spi, sequence, size=200, carried=True):
@@ -55,7 +57,8 @@ def gtp(inner, flags=0x30, src="10.7.0.1", dst="10.7.0.2"):
 
 LINKS = {"ethernet": (1, lambda p: bytes(12) + (b"\x86\xdd" if p[0] >> 4 == 6 else b"\x08\0") + p),
          "vlan": (1, lambda p: bytes(12) + b"\x81\0\0\x05" + (b"\x86\xdd" if p[0] >> 4 == 6 else b"\x08\0") + p),
-         "two tags": (1, lambda p: bytes(12) + b"\x88\xa8\0\x05\x81\0\0\x06" + (b"\x86\xdd" if p[0] >> 4 == 6 else b"\x08\0") + p),
+         "two tags": (1, lambda p: bytes(12) + b"\x88\xa8\0\x05\x81\0\0\x06"
+                      + (b"\x86\xdd" if p[0] >> 4 == 6 else b"\x08\0") + p),
          "raw": (101, lambda p: p),
          "cooked": (113, lambda p: b"\0\0\0\1\0\6" + bytes(8) + (b"\x86\xdd" if p[0] >> 4 == 6 else b"\x08\0") + p)}
 
@@ -67,12 +70,14 @@ def pcap(frames, link=1, order="<"):
 
 
 def pcapng(frames, link=1, order="<", options=b""):
-    out = [struct.pack(order + "IIIHHqI", 0x0A0D0D0A, 28, 0x1A2B3C4D, 1, 0, -1, 28), struct.pack(order + "IIHHII", 1, 20, link, 0, 0, 20)]
+    out = [struct.pack(order + "IIIHHqI", 0x0A0D0D0A, 28, 0x1A2B3C4D, 1, 0, -1, 28),
+           struct.pack(order + "IIHHII", 1, 20, link, 0, 0, 20)]
     for time, data, original in frames:
         padded = data + bytes(-len(data) % 4)
         size = 32 + len(padded) + len(options)
         ticks = time // 1000
-        out.append(struct.pack(order + "7I", 6, size, 0, ticks >> 32, ticks & 0xFFFFFFFF, len(data), max(original, len(data))) + padded
+        out.append(struct.pack(order + "7I", 6, size, 0, ticks >> 32, ticks & 0xFFFFFFFF, len(data),
+                               max(original, len(data))) + padded
                    + options + struct.pack(order + "I", size))
     return b"".join(out)
 
@@ -87,13 +92,15 @@ WRITERS = {"pcap": pcap, "pcapng": pcapng, "pcapng with flags": with_flags}
 
 # ---------------------------------------------------------------------------------------------------- flows
 
-def download(number, size=400_000, media="application/octet-stream", v6=False, wrap=lambda p: p, chunked=0, start=5_000):
+def download(number, size=400_000, media="application/octet-stream", v6=False, wrap=lambda p: p, chunked=0,
+             start=5_000):
     """A connection that fetches a file, as a list of packets."""
     client, server = (f"2001:db8::{number:x}", "2001:db8::ffff") if v6 else (f"10.1.0.{number}", "10.1.1.1")
     ask = b"GET /image HTTP/1.1\r\nHost: files.example\r\n\r\n"
     body = random.Random(number).randbytes(size)
     if chunked:
-        body = b"".join(b"%x\r\n%s\r\n" % (len(part), part) for part in (body[i:i + chunked] for i in range(0, size, chunked))) + b"0\r\n\r\n"
+        body = b"".join(b"%x\r\n%s\r\n" % (len(part), part)
+                        for part in (body[i:i + chunked] for i in range(0, size, chunked))) + b"0\r\n\r\n"
     length = b"Transfer-Encoding: chunked" if chunked else b"Content-Length: %d" % size
     reply = b"HTTP/1.1 200 OK\r\nContent-Type: %s\r\n%s\r\n\r\n" % (media.encode(), length) + body
     mine, theirs, port = start, 2**32 - 100_000, 33000 + number
@@ -143,7 +150,8 @@ def sealed(number, count=300, carried=True, v6=False, step=1):
 
 def unread(number, count=100, wrap=lambda p: p, v6=False):
     src, dst = (f"2001:db8:2::{number:x}", "2001:db8:2::ffff") if v6 else (f"10.3.0.{number}", "10.3.1.1")
-    return [wrap(udp(*((src, 40000, dst, 40002) if at % 2 else (dst, 40002, src, 40000)), b"\x11" * 60 + bytes([at & 255]))) for at in range(count)]
+    return [wrap(udp(*((src, 40000, dst, 40002) if at % 2 else (dst, 40002, src, 40000)),
+                     b"\x11" * 60 + bytes([at & 255]))) for at in range(count)]
 
 
 def unread_stream(number, count=200):
@@ -153,23 +161,28 @@ def unread_stream(number, count=200):
     for at in range(count):
         talk.append(tcp("10.4.1.1", 9999, "10.4.0.1", port, 1 + 700 * at, 1, 0x10, b"\xaa" * 700))
         talk.append(tcp("10.4.0.1", port, "10.4.1.1", 9999, 1, 1 + 700 * (at + 1)))
-    return [*talk, tcp("10.4.1.1", 9999, "10.4.0.1", port, 1 + 700 * count, 1, 0x11), tcp("10.4.0.1", port, "10.4.1.1", 9999, 1, 2 + 700 * count, 0x11)]
+    return [*talk, tcp("10.4.1.1", 9999, "10.4.0.1", port, 1 + 700 * count, 1, 0x11),
+            tcp("10.4.0.1", port, "10.4.1.1", 9999, 1, 2 + 700 * count, 0x11)]
 
 
 def question(number):
     name = b"\x04host\x07example\0"
-    return udp(f"10.5.0.{number}", 5353, "10.5.1.1", 53, struct.pack("!6H", number, 0x0100, 1, 0, 0, 0) + name + b"\0\1\0\1")
+    return udp(f"10.5.0.{number}", 5353, "10.5.1.1", 53, struct.pack("!6H", number, 0x0100, 1, 0, 0, 0) + name
+               + b"\0\1\0\1")
 
 
 FLOWS = {
     "esp": lambda: sealed(1), "bare esp": lambda: sealed(2, carried=False), "esp, ipv6": lambda: sealed(3, v6=True),
-    "esp of which most is missing": lambda: sealed(4, step=3), "unread": lambda: unread(1), "unread, ipv6": lambda: unread(2, v6=True),
+    "esp of which most is missing": lambda: sealed(4, step=3), "unread": lambda: unread(1),
+    "unread, ipv6": lambda: unread(2, v6=True),
     "gtp": lambda: unread(3, wrap=gtp), "gtp with numbers": lambda: unread(4, wrap=lambda p: gtp(p, 0x32)),
     "gtp, ipv6 inside": lambda: unread(5, v6=True, wrap=gtp),
     "gtp, ipv6 outside": lambda: unread(6, wrap=lambda p: gtp(p, src="2001:db8:7::1", dst="2001:db8:7::2")),
-    "download": lambda: download(1), "download, ipv6": lambda: download(2, v6=True), "download in gtp": lambda: download(3, wrap=gtp),
+    "download": lambda: download(1), "download, ipv6": lambda: download(2, v6=True),
+    "download in gtp": lambda: download(3, wrap=gtp),
     "chunks": lambda: download(4, chunked=150_000), "small chunks": lambda: download(5, chunked=9_000),
-    "a wanted body": lambda: download(6, media="text/xml"), "two on the same ports": lambda: download(7) + download(7, start=90_000_000),
+    "a wanted body": lambda: download(6, media="text/xml"), "two on the same ports": lambda: download(7)
+    + download(7, start=90_000_000),
     "unread stream": lambda: unread_stream(1), "tls": lambda: records(1),
 }
 
@@ -206,7 +219,8 @@ def facts(path, everything=False):
             look_at_everything(patch)
         seen = observation.observe([str(path)])
     infos = [(c.packets, c.first, c.last, c.grade, c.remarks, dict(c.undecoded)) for c in seen.captures]
-    return (infos, seen.messages, seen.opaque, seen.gaps, seen.window), sum({id(t): t.dissector.bypass.scanner.passed for t in taps}.values())
+    return (infos, seen.messages, seen.opaque, seen.gaps,
+            seen.window), sum({id(t): t.dissector.bypass.scanner.passed for t in taps}.values())
 
 
 def compared(tmp_path, content):
@@ -232,7 +246,8 @@ def test_each_kind_of_flow(name, scanner, tmp_path):
 @pytest.mark.parametrize("order", ["<", ">"])
 @pytest.mark.parametrize("kind", WRITERS)
 def test_each_link_and_format(link, order, kind, scanner, tmp_path):
-    packets = mixed([sealed(1, 200), unread(3, 100, gtp), download(1, 200_000), sealed(3, 80, v6=True)], random.Random(1))
+    packets = mixed([sealed(1, 200), unread(3, 100, gtp), download(1, 200_000), sealed(3, 80, v6=True)],
+                    random.Random(1))
     number, framed = LINKS[link]
     frames = [(time, framed(packet), 0) for time, packet in stamped([question(1)] * 256 + packets)]
     assert compared(tmp_path, WRITERS[kind](frames, number, order)) > 0.3 * len(packets)
@@ -284,7 +299,8 @@ def ike_with_the_spi_of(packet):
     header = packet[28:36] + b"\7" * 8
     nonce = struct.pack("!BBH", 0, 0, 36) + b"n" * 32
     ends = [str(ip_address(end)) for end in (packet[12:16], packet[16:20])]
-    return udp(ends[0], 4500, ends[1], 4500, header + struct.pack("!BBBBII", 40, 0x20, 34, 8, 0, 28 + len(nonce)) + nonce)
+    return udp(ends[0], 4500, ends[1], 4500, header + struct.pack("!BBBBII", 40, 0x20, 34, 8, 0, 28 + len(nonce))
+               + nonce)
 
 
 def surprises(packet):
@@ -292,7 +308,8 @@ def surprises(packet):
     protocol, source, target = packet[9], packet[12:16], packet[16:20]
     yield "fragment", packet[:6] + b"\x20\0" + packet[8:], 0
     yield "rest of a fragment", packet[:6] + b"\0\x09" + packet[8:], 0
-    yield "option", b"\x46" + packet[1:2] + struct.pack("!H", len(packet) + 4) + packet[4:20] + b"\1\1\1\0" + packet[20:], 0
+    yield "option", b"\x46" + packet[1:2] + struct.pack("!H",
+                                                        len(packet) + 4) + packet[4:20] + b"\1\1\1\0" + packet[20:], 0
     yield "cut", packet[:60], len(packet)
     yield "cut behind its end", packet, len(packet) + 6
     yield "shorter than it says", packet[:-9], 0
@@ -305,7 +322,8 @@ def surprises(packet):
         yield "header length", packet[:32] + b"\x40" + packet[33:], 0
     elif packet[20:22] == b"\x11\x94":
         yield "ike", ike_with_the_spi_of(packet), 0
-        yield "keepalive", ip(str(ip_address(source)), str(ip_address(target)), 17, struct.pack("!HHHH", 4500, 4500, 9, 0) + b"\xff"), 0
+        yield "keepalive", ip(str(ip_address(source)), str(ip_address(target)), 17,
+                              struct.pack("!HHHH", 4500, 4500, 9, 0) + b"\xff"), 0
 
 
 @pytest.mark.parametrize("name", ["esp", "bare esp", "unread", "download", "unread stream", "gtp", "tls"])

@@ -14,7 +14,8 @@ SECOND = 1_000_000_000
 
 
 def facts(**more):
-    return Facts(**{"index": 0, "packets": 100, "cut": 0, "drops": 0, "truncated": False, "steps": (), "remarks": (), "artefacts": (), "gaps": (),
+    return Facts(**{"index": 0, "packets": 100, "cut": 0, "drops": 0, "truncated": False, "steps": (), "remarks": (),
+                    "artefacts": (), "gaps": (),
                     "messages": (), **more})
 
 
@@ -22,7 +23,8 @@ def facts(**more):
     ({}, "good", ""),
     ({"gaps": [Gap(0, 1, "x")]}, "fair", "1 hole in TCP, ESP or SCTP streams"),
     ({"gaps": [Gap(0, 1, "x")] * 5}, "poor", "5 holes"),
-    ({"cut": 30}, "poor", ""), ({"cut": 3}, "fair", ""), ({"drops": 3}, "fair", ""), ({"drops": 30}, "poor", ""), ({"truncated": True}, "fair", ""),
+    ({"cut": 30}, "poor", ""), ({"cut": 3}, "fair", ""), ({"drops": 3}, "fair", ""), ({"drops": 30}, "poor", ""),
+    ({"truncated": True}, "fair", ""),
     ({"steps": [Step(7, 3_200_000_000, 0)]}, "fair", "the clock of the capture steps back by 3.2 s at frame 7"),
 ])
 def test_the_grade(more, grade, said):
@@ -51,7 +53,8 @@ def attempt(start=10, stop=20):
 
 
 @pytest.mark.parametrize("limit, touches", [
-    (Limit("said", 0), True), (Limit("said", 0, 0, 5 * SECOND), False), (Limit("said", 0, 15 * SECOND, 90 * SECOND), True),
+    (Limit("said", 0), True), (Limit("said", 0, 0, 5 * SECOND), False),
+    (Limit("said", 0, 15 * SECOND, 90 * SECOND), True),
     (Limit("said", 0, 25 * SECOND), False), (Limit("said", 0, hosts=frozenset({"192.0.2.1", "198.51.100.80"})), True),
     (Limit("said", 0, hosts=frozenset({"192.0.2.2"})), False), (Limit("said", 0, own=False), False)])
 def test_a_remark_touches_what_it_is_about(limit, touches):
@@ -61,7 +64,8 @@ def test_a_remark_touches_what_it_is_about(limit, touches):
 
 def test_holes_and_sealed_traffic_of_its_time_are_named():
     from literals import sealed
-    near = timeline(message("x.a", 12), gaps=[Gap(11 * SECOND, 12 * SECOND, "5 octets"), Gap(50 * SECOND, 51 * SECOND, "later")],
+    near = timeline(message("x.a", 12), gaps=[Gap(11 * SECOND, 12 * SECOND, "5 octets"),
+                                              Gap(50 * SECOND, 51 * SECOND, "later")],
                     opaque=[sealed(11, 12), sealed(50, 51)])
     assert touching(attempt(), near, Observation((), (), (), (), None, ())) == (
         "5 octets", "9 ESP packets are sealed: what is in them is not known")

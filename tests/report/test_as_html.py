@@ -57,8 +57,10 @@ def test_the_same_result_gives_the_same_bytes(name, request):
 
 def test_the_first_screen_says_cause_side_frame_and_quality(refused):
     hero = words(parsed(as_html.html(refused)).get_element_by_id("summary"))
-    for text in ("✗ Fail ts32.583-5.1.1", "The SeGW (initial) refused IKE_AUTH", "Who should act the network", "hnb_outer.pcap frames 9, 10, 11",
-                 "00193B-HNB-U21-LF21A000101", "Furthest step reached 2.3", "fair", "frame.number in {9,10,11}", "certificate chain"):
+    for text in ("✗ Fail ts32.583-5.1.1", "The SeGW (initial) refused IKE_AUTH", "Who should act the network",
+                 "hnb_outer.pcap frames 9, 10, 11",
+                 "00193B-HNB-U21-LF21A000101", "Furthest step reached 2.3", "fair", "frame.number in {9,10,11}",
+                 "certificate chain"):
         assert text in hero, text
 
 
@@ -112,7 +114,8 @@ def test_hostile_text_stays_text(hostile):
 def test_hostile_text_of_many_devices_stays_text(hostile, tmp_path):
     attempt, evil = hostile.devices[0].attempts[0], hostile.command
     finding = replace(attempt.findings[0], kind=evil, also=evil, repair=evil, waived=evil, why=evil, filter=evil)
-    saved = replace(finding, severity=evil, waived="", side=evil), replace(attempt.steps[0], state=evil)    # an edited JSON
+    # an edited JSON
+    saved = replace(finding, severity=evil, waived="", side=evil), replace(attempt.steps[0], state=evil)
     open_ = replace(attempt, verdict="inconclusive", limits=(evil,), findings=(finding, saved[0]), steps=(saved[1],))
     device = replace(hostile.devices[0], attempts=(attempt, open_, replace(attempt, verdict="pass")))
     nobody = replace(device, id="unknown", attempts=())
@@ -133,7 +136,8 @@ def test_hostile_text_of_many_devices_stays_text(hostile, tmp_path):
 
 
 def test_what_a_device_lacks_for_service_stands_under_its_bring_up(several):
-    told = ("Second procedure (clause 5.2): nothing of it was seen", "Third <procedure> (clause 5.3): nothing of it was seen")
+    told = ("Second procedure (clause 5.2): nothing of it was seen",
+            "Third <procedure> (clause 5.3): nothing of it was seen")
     device = replace(several.devices[0], lacking=told)
     page = parsed(as_html.html(replace(several, devices=(device,))))
     lacking = page.get_element_by_id("d1-lacking")
@@ -211,16 +215,19 @@ def test_past_the_ceiling_each_device_has_a_file(crowd, tmp_path):
 
 def test_a_device_page_lists_the_unread_traffic_of_its_device(crowd, tmp_path):
     devices = tuple(replace(device, addresses=(f"10.0.0.{n}",)) for n, device in enumerate(crowd.devices[:30]))
-    opaque = tuple(Opaque("esp", T0, T0 + n, Endpoint(f"10.0.0.{n}"), Endpoint("192.0.2.1", 4500), packets=n + 1) for n in range(30))
+    opaque = tuple(Opaque("esp", T0, T0 + n, Endpoint(f"10.0.0.{n}"), Endpoint("192.0.2.1", 4500), packets=n + 1)
+                   for n in range(30))
     written = as_html.write_html(replace(crowd, devices=devices, opaque=opaque), tmp_path / "r.html", ceiling=300_000)
-    hosts = [[words(row[2]) for row in parsed(path.read_text()).xpath("//h3[@id='opaque-h']/following::tbody[1]/tr")] for path in written]
+    hosts = [[words(row[2]) for row in parsed(path.read_text()).xpath("//h3[@id='opaque-h']/following::tbody[1]/tr")]
+             for path in written]
     assert len(hosts[0]) == 30
     assert hosts[1:] == [[f"10.0.0.{n} → 192.0.2.1:4500"] for n in range(30)]
 
 
 def test_one_device_too_large_is_thinned(several, tmp_path):
     attempt = several.devices[0].attempts[1]
-    long = replace(several, devices=(replace(several.devices[0], attempts=(replace(attempt, events=attempt.events * 300),)),))
+    long = replace(several, devices=(replace(several.devices[0],
+                                             attempts=(replace(attempt, events=attempt.events * 300),)),))
     written = as_html.write_html(long, tmp_path / "r.html", ceiling=400_000)
     assert len(written) == 1 and written[0].stat().st_size <= 400_000
     assert "left out here" in written[0].read_text()

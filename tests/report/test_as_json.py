@@ -49,7 +49,8 @@ def test_the_shape_of_the_contract(refused):
     assert attempt["cause"] == "ts32.583-5.1.1/auth-answer/refused:AUTHENTICATION_FAILED"
     assert attempt["steps"][1] == {
         "step": "ask-segw", "cite": "2.1", "state": "seen", "frames": [{"capture": "hnb_outer.pcap", "frame": 3}],
-        "time": "2026-05-01T12:00:00.000000000Z", "reason": None, "title": "asks the outer DNS for the SeGW (initial)", "src": "hnb",
+        "time": "2026-05-01T12:00:00.000000000Z", "reason": None, "title": "asks the outer DNS for the SeGW (initial)",
+        "src": "hnb",
         "dst": "dns_outer", "message": "dns.query"}
     finding = attempt["findings"][0]
     assert {key: finding[key] for key in ("kind", "severity", "step", "cite", "side", "filter")} == {
@@ -67,7 +68,8 @@ def test_captures_of_one_name_are_told_apart(refused):
 
 
 def test_odd_values_become_json():
-    assert as_json.plain({1: float("nan"), "a": b"\x00\xff", "b": {3, 1}, "c": Endpoint("::1", 5), "d": (1, (2,)), "e": object}) == {
+    assert as_json.plain({1: float("nan"), "a": b"\x00\xff", "b": {3, 1}, "c": Endpoint("::1", 5), "d": (1, (2,)),
+                          "e": object}) == {
         "1": "nan", "a": "00ff", "b": [1, 3], "c": "[::1]:5", "d": [1, [2]], "e": "<class 'object'>"}
     assert as_json.plain(FrameRef(0, 3)) == [0, 3]
 
@@ -79,7 +81,8 @@ def test_nesting_is_bounded():
     assert "nested too deep" in json.dumps(as_json.plain(value))
 
 
-@pytest.mark.parametrize("text", ["", "[]", "null", "{}", '{"schema": "flowcheck/result/2"}', '{"schema": "flowcheck/result/1"}',
+@pytest.mark.parametrize("text", ["", "[]", "null", "{}", '{"schema": "flowcheck/result/2"}',
+                                  '{"schema": "flowcheck/result/1"}',
                                   '{"schema": "flowcheck/result/1", "captures": [1], "devices": [], "tool": {}}'])
 def test_what_is_no_result_is_refused(text):
     with pytest.raises(UsageError):

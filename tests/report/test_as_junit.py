@@ -29,8 +29,10 @@ def test_a_case_per_procedure_and_device(several):
 
 def test_the_essence_stands_in_the_text(refused):
     text = ElementTree.fromstring(as_junit.junit(refused)).find(".//failure").text
-    for part in ("FAIL: The SeGW (initial) refused IKE_AUTH", "who should act: the network", "evidence: hnb_outer.pcap frames 9, 10, 11",
-                 "cause: ts32.583-5.1.1/auth-answer/refused:AUTHENTICATION_FAILED", "Wireshark filter: frame.number in {9,10,11}"):
+    for part in ("FAIL: The SeGW (initial) refused IKE_AUTH", "who should act: the network",
+                 "evidence: hnb_outer.pcap frames 9, 10, 11",
+                 "cause: ts32.583-5.1.1/auth-answer/refused:AUTHENTICATION_FAILED",
+                 "Wireshark filter: frame.number in {9,10,11}"):
         assert part in text
 
 

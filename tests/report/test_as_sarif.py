@@ -16,27 +16,39 @@ ALL = ["refused", "several", "hidden", "passed", "hostile", "secret", "empty"]
 @pytest.mark.parametrize("name", ALL)
 def test_structure(name, request):
     log = as_sarif.sarif(request.getfixturevalue(name))
-    assert log["version"] == "2.1.0" and log["$schema"].endswith("sarif-schema-2.1.0.json") and len(log["runs"]) == 1   # 3.13
+    # 3.13
+    assert log["version"] == "2.1.0" and log["$schema"].endswith("sarif-schema-2.1.0.json") and len(log["runs"]) == 1
     run = log["runs"][0]
     rules = run["tool"]["driver"]["rules"]
-    assert len({rule["id"] for rule in rules}) == len(rules)                                                            # 3.49.3
+    # 3.49.3
+    assert len({rule["id"] for rule in rules}) == len(rules)
     assert all(rule["shortDescription"]["text"] for rule in rules)
     for result in run["results"]:
-        assert rules[result["ruleIndex"]]["id"] == result["ruleId"]                                                     # 3.27.6
-        assert result["message"]["text"]                                                                                # 3.27.11
-        assert result["level"] in (("none",) if result["kind"] != "fail" else ("error", "warning", "note"))             # 3.27.9, 3.27.10
-        assert all(re.fullmatch("[0-9a-f]{64}", value) for value in result["partialFingerprints"].values())             # 3.27.17
-        assert all(value["kind"] in ("inSource", "external") for value in result.get("suppressions", ()))               # 3.35.2
-        for location in result["locations"] + [step["location"] for flow in result.get("codeFlows", ()) for thread in flow["threadFlows"]
+        # 3.27.6
+        assert rules[result["ruleIndex"]]["id"] == result["ruleId"]
+        # 3.27.11
+        assert result["message"]["text"]
+        # 3.27.9, 3.27.10
+        assert result["level"] in (("none",) if result["kind"] != "fail" else ("error", "warning", "note"))
+        # 3.27.17
+        assert all(re.fullmatch("[0-9a-f]{64}", value) for value in result["partialFingerprints"].values())
+        # 3.35.2
+        assert all(value["kind"] in ("inSource", "external") for value in result.get("suppressions", ()))
+        for location in result["locations"] + [step["location"] for flow in result.get("codeFlows", ())
+                                               for thread in flow["threadFlows"]
                                                for step in thread["locations"]]:
             place = location["physicalLocation"]
-            assert place["region"]["startLine"] >= 1                                                                    # 3.30.5
+            # 3.30.5
+            assert place["region"]["startLine"] >= 1
             assert run["artifacts"][place["artifactLocation"]["index"]]["location"]["uri"] == place["artifactLocation"]["uri"]
     for artifact in run["artifacts"]:
         uri = artifact["location"]["uri"]
         assert re.fullmatch(r"[A-Za-z0-9._~/%:-]*", uri) and urlsplit(uri).scheme in ("", "file")
-    assert all(re.fullmatch(r"\d{4}-\d\d-\d\dT[\d:.]+Z", i["endTimeUtc"]) for i in run["invocations"] if "endTimeUtc" in i)   # 3.9
-    assert all(isinstance(i["executionSuccessful"], bool) for i in run["invocations"])                                  # 3.20.14
+    # 3.9
+    assert all(re.fullmatch(r"\d{4}-\d\d-\d\dT[\d:.]+Z", i["endTimeUtc"])
+               for i in run["invocations"] if "endTimeUtc" in i)
+    # 3.20.14
+    assert all(isinstance(i["executionSuccessful"], bool) for i in run["invocations"])
     json.loads(as_sarif.dumps(request.getfixturevalue(name)))
 
 
@@ -64,7 +76,8 @@ def test_waived_findings_are_suppressed(several):
 
 def test_fingerprints_do_not_know_frames_or_times(refused):
     attempt = refused.devices[0].attempts[0]
-    later = replace(attempt, started=attempt.started + 1, findings=tuple(replace(f, frames=(FrameRef(0, 99),)) for f in attempt.findings))
+    later = replace(attempt, started=attempt.started + 1,
+                    findings=tuple(replace(f, frames=(FrameRef(0, 99),)) for f in attempt.findings))
     moved = replace(refused, devices=(replace(refused.devices[0], attempts=(later,)),))
     prints = [[r["partialFingerprints"] for r in as_sarif.sarif(one)["runs"][0]["results"]] for one in (refused, moved)]
     assert prints[0] == prints[1] and len({str(p) for p in prints[0]}) == 2

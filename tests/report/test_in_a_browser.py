@@ -18,8 +18,10 @@ def visit(tmp_path):
     """Opens a result's report at an address within it; returns the page as it then stands and what the console said."""
     def visit(result, hash="", **options):
         path = as_html.write_html(result, tmp_path / "report.html", **options)[0]
-        run = subprocess.run([BROWSER, "--headless", "--no-sandbox", "--disable-gpu", "--no-first-run", "--disable-background-networking",
-                              "--enable-logging=stderr", f"--user-data-dir={tmp_path / 'profile'}", "--virtual-time-budget=5000", "--dump-dom",
+        run = subprocess.run([BROWSER, "--headless", "--no-sandbox", "--disable-gpu", "--no-first-run",
+                              "--disable-background-networking",
+                              "--enable-logging=stderr", f"--user-data-dir={tmp_path / 'profile'}",
+                              "--virtual-time-budget=5000", "--dump-dom",
                               f"file://{path}{hash}"], capture_output=True, timeout=120)
         return run.stdout.decode(), re.findall(r"CONSOLE.*", run.stderr.decode(errors="replace"))
     return visit

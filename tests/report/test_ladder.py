@@ -40,8 +40,10 @@ def test_copies_are_folded_into_their_arrow(refused):
 
 def test_a_missing_step_stands_where_it_should_be(refused):
     attempt = attempt_of(refused)
-    steps = tuple(replace(step, state="missing", frames=()) if step.step == "segw-address" else step for step in attempt.steps)
-    rows = ladder.lay_out(replace(attempt, steps=steps, events=tuple(e for e in attempt.events if e.step != "segw-address")))
+    steps = tuple(replace(step, state="missing", frames=()) if step.step == "segw-address" else step
+                  for step in attempt.steps)
+    rows = ladder.lay_out(replace(attempt, steps=steps,
+                                  events=tuple(e for e in attempt.events if e.step != "segw-address")))
     assert [row.step.step if row.step else row.event.step for row in rows] == [
         "ask-segw", "segw-address", "sa-init", "sa-init-answer", "auth", "auth-answer", "ask-hms"]
 
@@ -59,7 +61,8 @@ def test_the_tunnel_is_a_band(several):
 
 def test_uninteresting_runs_are_folded(refused):
     attempt = attempt_of(refused)
-    noise = tuple(Event(attempt.started + n, "ntp.message", "hnb", "10.9.9.9", (FrameRef(0, 100 + n),), (), (), "NTP", {}) for n in range(50))
+    noise = tuple(Event(attempt.started + n, "ntp.message", "hnb", "10.9.9.9", (FrameRef(0, 100 + n),), (), (), "NTP",
+                        {}) for n in range(50))
     rows = ladder.lay_out(replace(attempt, events=attempt.events[:2] + noise + attempt.events[2:]))
     assert [row.folded for row in rows if row.folded] == [(2, 51)]
 
@@ -68,7 +71,8 @@ def test_uninteresting_runs_are_folded(refused):
 @pytest.mark.parametrize("events", [1, 60, 250, 5_000])
 def test_any_size_stays_readable(refused, hosts, events):
     attempt = attempt_of(refused)
-    many = tuple(Event(attempt.started + n, f"x.m{n % 7}", f"h{n % hosts}", f"h{(n + 1) % hosts}", (FrameRef(0, n + 1),), (), (), "m", {},
+    many = tuple(Event(attempt.started + n, f"x.m{n % 7}", f"h{n % hosts}", f"h{(n + 1) % hosts}",
+                       (FrameRef(0, n + 1),), (), (), "m", {},
                        step=f"s{n}", finding=attempt.cause if n % 400 == 399 else None) for n in range(events))
     svg = ElementTree.fromstring(drawn(replace(attempt, events=many, steps=(), roles=())))
     arrows = [a for a in svg.iter("a") if a.get("class").startswith("arrow")]

@@ -39,11 +39,13 @@ def test_masking_twice_changes_nothing(secret):
 
 @pytest.mark.parametrize("fields", [
     {"Username": "00193B-LF21A000101"}, {"CommandKey": "job-7", "ParameterKey": "k"}, {"token": "a1b2", "tokens": 3},
-    {"ParameterKey": "x"}, {"qname": "pass.example"}, {"Password": ""}, {"passed": "yes"}, {"PasswordChangeUseCount": "5"}])
+    {"ParameterKey": "x"}, {"qname": "pass.example"}, {"Password": ""}, {"passed": "yes"},
+    {"PasswordChangeUseCount": "5"}])
 def test_names_that_only_look_secret(fields, refused):
     attempt = refused.devices[0].attempts[0]
     event = replace(attempt.events[0], fields=fields)
-    device = replace(refused.devices[0], attempts=(replace(attempt, events=(event,), diagnosis="LF21A000101 says job-7"),))
+    device = replace(refused.devices[0], attempts=(replace(attempt, events=(event,),
+                                                           diagnosis="LF21A000101 says job-7"),))
     masked = mask.masked_device(device)
     assert masked.attempts[0].diagnosis == "LF21A000101 says job-7"
     if "Username" not in fields:
@@ -54,7 +56,8 @@ def test_names_that_only_look_secret(fields, refused):
     ("<Password>abc</Password>", "<Password>[masked]</Password>"),
     ("<c:ConnectionRequestPassword xsi:type='x'>abc</c:ConnectionRequestPassword>",
      "<c:ConnectionRequestPassword xsi:type='x'>[masked]</c:ConnectionRequestPassword>"),
-    ("<Name>A.Password</Name>\n<Value xsi:type=\"xsd:string\">abc</Value>", "<Name>A.Password</Name>\n<Value xsi:type=\"xsd:string\">[masked]</Value>"),
+    ("<Name>A.Password</Name>\n<Value xsi:type=\"xsd:string\">abc</Value>",
+     "<Name>A.Password</Name>\n<Value xsi:type=\"xsd:string\">[masked]</Value>"),
     ('{"password": "a\\"bc", "x": 1}', '{"password": "[masked]", "x": 1}'),
     ("Authorization: Digest username=\"a\", response=\"b\"", "Authorization: [masked]"),
     ("PASS abc\r\n230 ok", "PASS [masked]\r\n230 ok"),
@@ -71,7 +74,8 @@ def test_secrets_in_prose(before, after):
 
 def test_masking_hostile_text_takes_linear_time(refused):
     attempt = refused.devices[0].attempts[0]
-    for unit in ("password", "<Name>", "<a ", "Password=", "://", "x@", "\"password\" :", "cookie:", "a.", "<Password "):
+    for unit in ("password", "<Name>", "<a ", "Password=", "://", "x@", "\"password\" :", "cookie:", "a.",
+                 "<Password "):
         event = replace(attempt.events[0], fields={"body": unit * (200_000 // len(unit))})
         mask.masked_device(replace(refused.devices[0], attempts=(replace(attempt, events=(event,)),)))
 

@@ -5,8 +5,10 @@ from flowcheck.report.visible import block, line
 
 
 @pytest.mark.parametrize("text, shown", [
-    ("plain ümläut 漢字", "plain ümläut 漢字"), ("a\x00b", "a\\x00b"), ("\u202egnp", "\\u202egnp"), ("a\tb\nc", "a\\tb\\nc"),
-    ("\ud800", "\\ud800"), ("\U000e0041", "\\U000e0041"), ("\ufeff", "\\ufeff"), ("\u200b", "\\u200b"), ("\x9b31m", "\\x9b31m")])
+    ("plain ümläut 漢字", "plain ümläut 漢字"), ("a\x00b", "a\\x00b"), ("\u202egnp", "\\u202egnp"),
+    ("a\tb\nc", "a\\tb\\nc"),
+    ("\ud800", "\\ud800"), ("\U000e0041", "\\U000e0041"), ("\ufeff", "\\ufeff"), ("\u200b", "\\u200b"),
+    ("\x9b31m", "\\x9b31m")])
 def test_what_cannot_be_seen_is_spelt_out(text, shown):
     assert line(text) == shown
 

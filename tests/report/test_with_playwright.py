@@ -128,7 +128,8 @@ def test_dark_is_dark_and_print_is_light_with_everything_open(visit, several):
     background = "getComputedStyle(document.body).backgroundColor"
     assert luminance(page.evaluate(background)) < 0.1
     page.emulate_media(media="print", color_scheme="dark")
-    assert luminance(page.evaluate("(() => { const c = " + background + "; return c === 'rgba(0, 0, 0, 0)' ? 'rgb(255,255,255)' : c })()")) > 0.9
+    assert luminance(page.evaluate("(() => { const c = " + background
+                                   + "; return c === 'rgba(0, 0, 0, 0)' ? 'rgb(255,255,255)' : c })()")) > 0.9
     assert not page.locator("#filters").is_visible()
     assert len(page.pdf()) > 10_000
 
@@ -146,6 +147,7 @@ def test_axe_finds_nothing_serious(kind, scheme, visit, request):
     page = visit(request.getfixturevalue(kind), color_scheme=scheme, bypass_csp=True)
     page.evaluate(AXE.read_text())
     found = page.evaluate("axe.run(document, {resultTypes: ['violations']}).then(r => r.violations)")
-    serious = [(v["id"], v["help"], v["nodes"][0]["html"][:200], v["nodes"][0].get("failureSummary", "")[:300]) for v in found
+    serious = [(v["id"], v["help"], v["nodes"][0]["html"][:200], v["nodes"][0].get("failureSummary", "")[:300])
+               for v in found
                if v["impact"] in ("serious", "critical")]
     assert serious == []

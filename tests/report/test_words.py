@@ -6,15 +6,18 @@ from flowcheck.report import words
 
 
 @pytest.mark.parametrize("role, title", [
-    ("hnb", "HNB"), ("segw_initial", "SeGW (initial)"), ("dns_outer", "DNS (outer)"), ("hnb_gw", "HNB-GW"), ("file_server", "File server"),
+    ("hnb", "HNB"), ("segw_initial", "SeGW (initial)"), ("dns_outer", "DNS (outer)"), ("hnb_gw", "HNB-GW"),
+    ("file_server", "File server"),
     ("mme", "MME"), ("10.0.0.1", "10.0.0.1"), ("2001:db8::1", "2001:db8::1"), ("", ""), ("<b>", "<b>")])
 def test_roles_as_the_ladder_writes_them(role, title):
     assert words.role_title(role) == title
 
 
 @pytest.mark.parametrize("kind, summary, label", [
-    ("cwmp.Inform", "0 BOOTSTRAP, 1 BOOT", "Inform 0 BOOTSTRAP, 1 BOOT"), ("cwmp.Inform", "Inform 1 BOOT", "Inform 1 BOOT"),
-    ("ike.sa_init.request", "IKE_SA_INIT request", "IKE_SA_INIT request"), ("http.response", "200 OK", "http.response 200 OK"),
+    ("cwmp.Inform", "0 BOOTSTRAP, 1 BOOT", "Inform 0 BOOTSTRAP, 1 BOOT"),
+    ("cwmp.Inform", "Inform 1 BOOT", "Inform 1 BOOT"),
+    ("ike.sa_init.request", "IKE_SA_INIT request", "IKE_SA_INIT request"),
+    ("http.response", "200 OK", "http.response 200 OK"),
     ("dns.query", "x.example A", "dns.query x.example A"), ("tcp.fin", "", "tcp.fin")])
 def test_an_arrow_names_its_message(kind, summary, label):
     assert words.named(kind, summary) == label

@@ -10,12 +10,14 @@ from flowcheck.report.whole import write_whole
 
 def options(**given):
     names = dict.fromkeys(("html", "json", "junit", "sarif", "output_dir"))
-    return SimpleNamespace(**{**names, "show_secrets": False, "quiet": True, "verbose": False, "color": "never", **given})
+    return SimpleNamespace(**{**names, "show_secrets": False, "quiet": True, "verbose": False,
+                              "color": "never", **given})
 
 
 def test_everything_into_the_output_directory_under_the_first_capture(refused, tmp_path):
     written = write.reports(refused, options(output_dir=str(tmp_path / "out")))
-    assert [path.name for path in written] == ["hnb_outer.html", "hnb_outer.json", "hnb_outer.junit.xml", "hnb_outer.sarif"]
+    assert [path.name for path in written] == ["hnb_outer.html", "hnb_outer.json", "hnb_outer.junit.xml",
+                                               "hnb_outer.sarif"]
     assert sorted(path.name for path in (tmp_path / "out").iterdir()) == sorted(path.name for path in written)
 
 

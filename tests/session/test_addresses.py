@@ -16,7 +16,8 @@ NO_TUNNEL = Device("hnb", {}, (FIRST, SECOND_ONE))
 def assigned(at, spi, *addresses, kind="REPLY"):
     """An answer to IKE_AUTH that hands out these addresses."""
     attributes = {f"INTERNAL_IP{6 if ':' in a else 4}_ADDRESS": [a] for a in addresses}
-    return message("ike.auth.response", at, "segw", "hnb", spi_i=spi, configuration={"type": kind, "attributes": attributes})
+    return message("ike.auth.response", at, "segw", "hnb", spi_i=spi,
+                   configuration={"type": kind, "attributes": attributes})
 
 
 def sent(at, src, kind="dns.query", **fields):
@@ -24,11 +25,13 @@ def sent(at, src, kind="dns.query", **fields):
 
 
 def inform(at, src, **parameters):
-    return sent(at, src, "cwmp.Inform", ParameterList={name.replace("__", "."): value for name, value in parameters.items()})
+    return sent(at, src, "cwmp.Inform", ParameterList={name.replace("__", "."): value
+                                                       for name, value in parameters.items()})
 
 
 def changes(*messages, device=DEVICE):
-    return [(m.fields["old"], m.fields["new"]) for m in with_changes(messages, device) if m.kind == "device.address_change"]
+    return [(m.fields["old"], m.fields["new"]) for m in with_changes(messages, device)
+            if m.kind == "device.address_change"]
 
 
 @pytest.mark.parametrize("messages", [
@@ -46,10 +49,12 @@ def test_what_is_no_change(messages):
 
 @pytest.mark.parametrize("messages, expected", [
     ((assigned(0, "a", FIRST), assigned(9, "b", SECOND_ONE)), [(FIRST, SECOND_ONE)]),
-    ((assigned(0, "a", FIRST), assigned(9, "b", SECOND_ONE), sent(12, FIRST)), [(FIRST, SECOND_ONE)]),   # make before break
+    # make before break
+    ((assigned(0, "a", FIRST), assigned(9, "b", SECOND_ONE), sent(12, FIRST)), [(FIRST, SECOND_ONE)]),
     ((assigned(0, "a", FIRST), assigned(9, "b", SECOND_ONE), assigned(40, "c", FIRST)),
      [(FIRST, SECOND_ONE), (SECOND_ONE, FIRST)]),
-    ((assigned(0, "a", FIRST, "2001:db8::1"), assigned(9, "b", FIRST, "2001:db8::2")), [("2001:db8::1", "2001:db8::2")]),
+    ((assigned(0, "a", FIRST, "2001:db8::1"), assigned(9, "b", FIRST, "2001:db8::2")),
+     [("2001:db8::1", "2001:db8::2")]),
     ((sent(0, FIRST, layers=("esp", "ip")), sent(9, SECOND_ONE, layers=("esp", "ip"))), [(FIRST, SECOND_ONE)]),
 ])
 def test_what_is_a_change(messages, expected):
@@ -57,7 +62,8 @@ def test_what_is_a_change(messages, expected):
 
 
 def test_ike_and_traffic_tell_of_one_change_once():
-    assert changes(assigned(0, "a", FIRST), sent(1, FIRST), assigned(9, "b", SECOND_ONE), sent(10, SECOND_ONE)) == [(FIRST, SECOND_ONE)]
+    assert changes(assigned(0, "a", FIRST), sent(1, FIRST), assigned(9, "b", SECOND_ONE),
+                   sent(10, SECOND_ONE)) == [(FIRST, SECOND_ONE)]
 
 
 def test_without_ike_only_the_device_itself_can_say_that_its_address_is_inside_a_tunnel():
@@ -86,5 +92,6 @@ def test_the_change_says_who_was_informed_from_the_old_address_and_how_the_new_o
 
 
 def test_it_stands_before_what_the_device_sends_from_the_new_address():
-    kinds = [m.kind for m in with_changes((sent(0, FIRST, layers=("esp",)), sent(9, SECOND_ONE, layers=("esp",))), DEVICE)]
+    kinds = [m.kind for m in with_changes((sent(0, FIRST, layers=("esp",)),
+                                           sent(9, SECOND_ONE, layers=("esp",))), DEVICE)]
     assert kinds == ["dns.query", "device.address_change", "dns.query"]

@@ -139,7 +139,8 @@ def test_a_fault_answers_the_open_request_of_the_other_side():
 def test_connections_of_several_devices_behind_one_address_are_not_taken_for_one_session():
     """A new connection from the NAT goes on with nobody's session, and an Inform in it ends no other device's."""
     def opened(at, serial, stream, exchange=1):
-        request = message("http.request", at, f"nat:{1000 + stream}", "acs", stream=stream, exchange=exchange, method="POST")
+        request = message("http.request", at, f"nat:{1000 + stream}", "acs", stream=stream, exchange=exchange,
+                          method="POST")
         told = message("cwmp.Inform", at, f"nat:{1000 + stream}", "acs", stream=stream, exchange=exchange,
                        DeviceId__SerialNumber=serial, id="1")
         return [request, told]
@@ -147,7 +148,8 @@ def test_connections_of_several_devices_behind_one_address_are_not_taken_for_one
     closed = message("tcp.fin", 2, "nat:1001", "acs", stream=1)
     out = sessions([*opened(1, "S1", 1), closed, *opened(3, "S2", 2)])
     assert {m.fields["DeviceId.SerialNumber"]: m.session for m in out if m.kind == "cwmp.Inform"} == {"S1": 1, "S2": 2}
-    assert not [m for m in out if m.kind == "cwmp.session_end" and m.fields["reason"] == "the device began a new session"]
+    assert not [m for m in out if m.kind == "cwmp.session_end"
+                and m.fields["reason"] == "the device began a new session"]
     goes_on = message("http.request", 4, "nat:1003", "acs", stream=3, exchange=1, method="POST")
     out = sessions([*opened(1, "S1", 1), *opened(1.5, "S2", 2), closed, goes_on])
     assert [m.session for m in out if m.stream == 3] == [None]
@@ -159,7 +161,8 @@ def test_a_session_from_before_the_capture_is_no_second_device():
         return message("http.request", at, "hnb", "acs", stream=stream, exchange=1, method="POST", **more)
 
     before = [posted(0, 1), message("cwmp.GetParameterValuesResponse", 0, "hnb", "acs", stream=1, exchange=1, id="9")]
-    begun = [posted(10, 2), message("cwmp.Inform", 10, "hnb", "acs", stream=2, exchange=1, DeviceId__SerialNumber="S1", id="1"),
+    begun = [posted(10, 2), message("cwmp.Inform", 10, "hnb", "acs", stream=2, exchange=1,
+                                    DeviceId__SerialNumber="S1", id="1"),
              message("tcp.fin", 11, "hnb", "acs", stream=2)]
     out = sessions([*before, *begun, posted(12, 3)])
     assert [m.session for m in out if m.stream == 3] == [next(m.session for m in out if m.kind == "cwmp.Inform")]

@@ -117,7 +117,8 @@ def test_an_acs_that_sends_a_connection_request_is_no_device():
 
 def test_an_inform_without_oui_is_of_the_device_with_that_serial_number():
     def told(at, stream, **oui):
-        return message("cwmp.Inform", at, "hnb", "acs", stream=stream, session=stream, DeviceId__SerialNumber="S1", **oui)
+        return message("cwmp.Inform", at, "hnb", "acs", stream=stream, session=stream,
+                       DeviceId__SerialNumber="S1", **oui)
 
     assert len(devices(told(0, 1, DeviceId__OUI="00193B"), told(9, 2))) == 1
     assert len(devices(told(0, 1, DeviceId__OUI="00193B"), told(9, 2, DeviceId__OUI="001122"))) == 2
@@ -138,6 +139,7 @@ def test_opened_esp_without_its_ike_joins_inside_and_outside():
 
 def test_esp_that_carries_two_devices_is_neither():
     lookup = message("dns.query", 1, "hnb", "dns", stream=9, layers=("eth", "ip", "udp"))
-    found = devices(lookup, inside(2, "hnb", "inner"), inside(2.5, "hnb", "10.0.0.2", spi="0x02"), inform(3, "inner", "S1", 1),
+    found = devices(lookup, inside(2, "hnb", "inner"), inside(2.5, "hnb", "10.0.0.2", spi="0x02"),
+                    inform(3, "inner", "S1", 1),
                     inform(4, "10.0.0.2", "S2", 2))
     assert len(found) == 3

@@ -13,29 +13,34 @@ UDP = ("eth", "ip", "udp")
 
 
 def inform(at, src, serial, stream=1, **more):
-    return message("cwmp.Inform", at, src, "acs", stream=stream, layers=("eth", "ip", "tcp", "http"), DeviceId__OUI="00AA11",
+    return message("cwmp.Inform", at, src, "acs", stream=stream, layers=("eth", "ip", "tcp", "http"),
+                   DeviceId__OUI="00AA11",
                    DeviceId__ProductClass="HNB", DeviceId__SerialNumber=serial, **more)
 
 
 def init(at, src, spi, nonce="n", dst="segw", **more):
-    return message("ike.sa_init.request", at, src, dst, spi_i=spi, spi_r="0" * 16, nonce=nonce, layers=UDP, version="2.0",
+    return message("ike.sa_init.request", at, src, dst, spi_i=spi, spi_r="0" * 16, nonce=nonce, layers=UDP,
+                   version="2.0",
                    initiator=True, response=False, **more)
 
 
 def ike(at, src, spi, spi_r="r1", kind="auth.request", dst="segw:4500", **more):
-    return message(f"ike.{kind}", at, src, dst, spi_i=spi, spi_r=spi_r, layers=UDP, version="2.0", initiator=True, response=False, **more)
+    return message(f"ike.{kind}", at, src, dst, spi_i=spi, spi_r=spi_r, layers=UDP, version="2.0", initiator=True,
+                   response=False, **more)
 
 
 def answer(at, dst, spi, spi_r="r1", kind="auth.response", given=None, **more):
     if given:
         more["configuration"] = {"type": "REPLY", "attributes": {"INTERNAL_IP4_ADDRESS": [given]}}
-    return message(f"ike.{kind}", at, "segw:4500", dst, spi_i=spi, spi_r=spi_r, layers=UDP, version="2.0", response=True, **more)
+    return message(f"ike.{kind}", at, "segw:4500", dst, spi_i=spi, spi_r=spi_r, layers=UDP, version="2.0",
+                   response=True, **more)
 
 
 def tunnel(at, src, spi, spi_r="r1", nonce="n", identity=None, given=None, port=""):
     """An IKE SA, with keys where an identity or an address is told."""
     told = {"id_i": identity} if identity else {}
-    return [init(at, f"{src}{port and ':' + port[0]}", spi, nonce), answer(at + 0.1, f"{src}{port and ':' + port[0]}", spi, spi_r, "sa_init.response"),
+    return [init(at, f"{src}{port and ':' + port[0]}", spi, nonce),
+            answer(at + 0.1, f"{src}{port and ':' + port[0]}", spi, spi_r, "sa_init.response"),
             ike(at + 0.2, f"{src}:{port[1] if port else 4500}", spi, spi_r, **told),
             answer(at + 0.3, f"{src}:{port[1] if port else 4500}", spi, spi_r, given=given)]
 
@@ -45,7 +50,8 @@ def lease(at, address, mac):
 
 
 def spoke(at, mac, address, gratuitous=False):
-    return message("arp.request", at, address, "192.0.2.254", layers=("eth",), sender_mac=mac, sender_ip=address, gratuitous=gratuitous)
+    return message("arp.request", at, address, "192.0.2.254", layers=("eth",), sender_mac=mac, sender_ip=address,
+                   gratuitous=gratuitous)
 
 
 def lookup(at, src, stream=90):
@@ -79,7 +85,8 @@ def test_a_new_outer_address_with_the_same_sa():
 
 def test_a_new_outer_address_by_dhcp():
     mac = "02:00:00:00:00:07"
-    messages = [lease(0, "192.0.2.1", mac), *tunnel(1, "hnb", "a"), lease(500, "192.0.2.2", mac), *tunnel(501, "other", "b", "r2")]
+    messages = [lease(0, "192.0.2.1", mac), *tunnel(1, "hnb", "a"), lease(500, "192.0.2.2", mac),
+                *tunnel(501, "other", "b", "r2")]
     device, = assign(messages).devices
     assert device.identity == {"mac": mac} and device.addresses == ("192.0.2.1", "192.0.2.2")
     assert {len(o) for o in owners(messages)} == {1}, "DHCP's own messages are the client's"
@@ -88,7 +95,8 @@ def test_a_new_outer_address_by_dhcp():
 def test_a_nat_that_rebinds():
     """The SA goes on from another port; another device runs from the same address all the while."""
     messages = [*tunnel(0, "nat", "a", port=("1001", "1002")), *tunnel(1, "nat", "b", "r2", port=("2001", "2002")),
-                ike(200, "nat:3002", "a", kind="informational.request"), ike(201, "nat:2002", "b", "r2", kind="informational.request")]
+                ike(200, "nat:3002", "a", kind="informational.request"),
+                ike(201, "nat:2002", "b", "r2", kind="informational.request")]
     found = owners(messages)
     assert found[:4] == [found[0]] * 4 and found[8] == found[0] and found[9] == found[4] != found[0]
     assert len(assign(messages).devices) == 2
@@ -112,8 +120,10 @@ def test_a_second_tunnel_behind_a_nat_by_its_identity():
 def test_a_rekeyed_sa_behind_a_nat():
     """The new SA has new SPIs and no IKE_SA_INIT: what was negotiated names it, else the port it goes on from."""
     begun = [*tunnel(0, "nat", "a", port=("1001", "1002")), *tunnel(1, "nat", "b", "r2", port=("2001", "2002"))]
-    asked = ike(40, "nat:1002", "a", kind="create_child_sa.request", transaction=7, proposals=[{"protocol": "IKE", "spi": "a2"}])
-    told = answer(40.1, "nat:1002", "a", kind="create_child_sa.response", answers=7, proposals=[{"protocol": "IKE", "spi": "rr"}])
+    asked = ike(40, "nat:1002", "a", kind="create_child_sa.request", transaction=7,
+                proposals=[{"protocol": "IKE", "spi": "a2"}])
+    told = answer(40.1, "nat:1002", "a", kind="create_child_sa.response", answers=7,
+                  proposals=[{"protocol": "IKE", "spi": "rr"}])
     for rekeying in ([asked, told], []):
         found = owners([*begun, *rekeying, ike(41, "nat:1002", "a2", "rr", kind="informational.request")])
         assert found[-1] == found[0] != found[4]
@@ -137,8 +147,10 @@ def test_the_first_packet_inside_tells_the_inner_address_where_ike_hides_it():
         return told
 
     messages = [*tunnel(0, "nat", "a", port=("1001", "1002")), *tunnel(1, "nat", "b", "r2", port=("2001", "2002")),
-                carried(2, 1002, "10.0.0.1"), inform(2, "10.0.0.1", "S1"), carried(3, 2002, "10.0.0.2"), inform(3, "10.0.0.2", "S2", 2),
-                *tunnel(90, "nat", "c", "r3", port=("3001", "3002")), carried(91, 3002, "10.0.0.1"), inform(92, "10.0.0.1", "S3", 3)]
+                carried(2, 1002, "10.0.0.1"), inform(2, "10.0.0.1", "S1"), carried(3, 2002, "10.0.0.2"),
+                inform(3, "10.0.0.2", "S2", 2),
+                *tunnel(90, "nat", "c", "r3", port=("3001", "3002")), carried(91, 3002, "10.0.0.1"),
+                inform(92, "10.0.0.1", "S3", 3)]
     found = owners(messages)
     assert found[:8] == [["00AA11-HNB-S1"]] * 4 + [["00AA11-HNB-S2"]] * 4
     assert found[12:16] == [["00AA11-HNB-S3"]] * 4, "the pool gave the first one's address to a third"
@@ -180,7 +192,8 @@ def test_a_retry_with_a_cookie_or_another_group_is_the_same_sa():
 
 def test_the_gateway_hands_an_inner_address_to_another_device():
     messages = [*tunnel(0, "hnb", "a", identity="hnb1.example", given="10.0.0.1"), lookup(1, "10.0.0.1"),
-                *tunnel(100, "other", "b", "r2", identity="hnb2.example", given="10.0.0.1"), lookup(101, "10.0.0.1", 91)]
+                *tunnel(100, "other", "b", "r2", identity="hnb2.example", given="10.0.0.1"),
+                lookup(101, "10.0.0.1", 91)]
     assert owners(messages) == [["hnb1.example"]] * 5 + [["hnb2.example"]] * 5
     first, second = assign(messages).devices
     handed = next(link for link in first.links if "handed out" in link.why)
@@ -198,7 +211,8 @@ def test_dhcp_leases_an_address_to_another_device():
 
 def test_an_outer_address_used_again_without_dhcp_in_the_capture():
     """Two tunnels from one address whose identities name two devices: they are parted at the silence between them."""
-    messages = [lookup(0, "hnb"), *tunnel(1, "hnb", "a", identity="00AA11-S1.example", given="10.0.0.1"), inform(2, "10.0.0.1", "S1"),
+    messages = [lookup(0, "hnb"), *tunnel(1, "hnb", "a", identity="00AA11-S1.example", given="10.0.0.1"),
+                inform(2, "10.0.0.1", "S1"),
                 lookup(100, "hnb", 91), *tunnel(101, "hnb", "b", "r2", identity="00AA11-S2.example", given="10.0.0.2"),
                 inform(102, "10.0.0.2", "S2", 2)]
     assert owners(messages) == [["00AA11-HNB-S1"]] * 6 + [["00AA11-HNB-S2"]] * 6
@@ -234,7 +248,8 @@ def test_two_names_on_one_link_are_kept_apart_and_say_so():
 
 def test_a_router_s_mac_joins_nobody():
     router = "02:00:00:00:00:01"
-    one_for_all = [spoke(0, router, "192.0.2.1"), inform(1, "hnb", "S1"), spoke(2, router, "192.0.2.2"), inform(3, "other", "S2", 2)]
+    one_for_all = [spoke(0, router, "192.0.2.1"), inform(1, "hnb", "S1"), spoke(2, router, "192.0.2.2"),
+                   inform(3, "other", "S2", 2)]
     assert all("mac" not in device.identity for device in assign(one_for_all).devices)
     assert len(assign(one_for_all).devices) == 2
 
@@ -242,7 +257,8 @@ def test_a_router_s_mac_joins_nobody():
 def test_a_mac_on_the_public_side_of_a_nat_is_the_router_s():
     """NAT_DETECTION_SOURCE_IP tells that the address is not the device's own (RFC 7296 2.23)."""
     def hashed(address, port):
-        return sha1(bytes.fromhex("00" * 7 + "0a" + "00" * 8) + ip_address(address).packed + port.to_bytes(2, "big")).hexdigest()
+        return sha1(bytes.fromhex("00" * 7 + "0a" + "00" * 8) + ip_address(address).packed
+                    + port.to_bytes(2, "big")).hexdigest()
 
     for told, expected in ((hashed("192.0.2.1", 500), "02:00:00:00:00:07"), (hashed("192.168.1.20", 500), None)):
         begun = init(1, "hnb:500", "00" * 7 + "0a", notifies=[{"type": "NAT_DETECTION_SOURCE_IP", "data": told}])
@@ -251,7 +267,8 @@ def test_a_mac_on_the_public_side_of_a_nat_is_the_router_s():
 
 
 def test_an_address_that_two_macs_claim_at_once_is_neither_s():
-    messages = [spoke(0, "02:00:00:00:00:07", "192.0.2.1"), inform(1, "hnb", "S1"), spoke(2, "02:00:00:00:00:08", "192.0.2.1"),
+    messages = [spoke(0, "02:00:00:00:00:07", "192.0.2.1"), inform(1, "hnb", "S1"),
+                spoke(2, "02:00:00:00:00:08", "192.0.2.1"),
                 spoke(3, "02:00:00:00:00:07", "192.0.2.1")]
     device, = assign(messages).devices
     assert "mac" not in device.identity
@@ -260,14 +277,17 @@ def test_an_address_that_two_macs_claim_at_once_is_neither_s():
 # ------------------------------------------------------------------------------------------------ nobody
 
 def answered(at, dst, stream, address):
-    return message("dns.response", at, "dns", dst, stream=stream, layers=UDP, qname="segw.example", qtype="A", id=stream, rcode="NOERROR",
+    return message("dns.response", at, "dns", dst, stream=stream, layers=UDP, qname="segw.example", qtype="A",
+                   id=stream, rcode="NOERROR",
                    answers__address=[address] if address else [])
 
 
 def test_lookups_behind_a_nat_are_whose_tunnel_follows_and_the_others_nobody_s():
     segw = ADDRESSES["segw"]
-    messages = [lookup(0, "nat:6001", 61), answered(0.01, "nat:6001", 61, segw), lookup(0.02, "nat:6002", 62), answered(0.03, "nat:6002", 62, ""),
-                *tunnel(0.1, "nat", "a", port=("1001", "1002")), lookup(0.5, "nat:6003", 63), answered(0.6, "nat:6003", 63, segw),
+    messages = [lookup(0, "nat:6001", 61), answered(0.01, "nat:6001", 61, segw), lookup(0.02, "nat:6002", 62),
+                answered(0.03, "nat:6002", 62, ""),
+                *tunnel(0.1, "nat", "a", port=("1001", "1002")), lookup(0.5, "nat:6003", 63),
+                answered(0.6, "nat:6003", 63, segw),
                 *tunnel(0.7, "nat", "b", "r2", port=("2001", "2002"))]
     lines = {line.device.id: line for line in timelines(messages, (), (), (0, 99 * SECOND), (0,))}
     assert [m.frames[-1].number for m in lines["203.0.113.99:1002"].messages][:2] == [0, 0]
@@ -301,12 +321,14 @@ def test_no_two_devices_have_one_id():
 # ------------------------------------------------------------------------------------------------ certificates, DNS
 
 def shown(at, src, stream, subject, side="client"):
-    return message("tls.certificate", at, src, "acs", stream=stream, layers=("eth", "ip", "tcp", "tls"), side=side, chain=[{"subject_cn": subject}])
+    return message("tls.certificate", at, src, "acs", stream=stream, layers=("eth", "ip", "tcp", "tls"), side=side,
+                   chain=[{"subject_cn": subject}])
 
 
 def test_a_client_certificate_names_a_sealed_connection_behind_a_nat():
     """One connection is opened with keys; the certificate that was shown on it names the others of the device."""
-    hello = [message("tls.client_hello", at, f"nat:{2000 + stream}", "acs", stream=stream, layers=("eth", "ip", "tcp", "tls"))
+    hello = [message("tls.client_hello", at, f"nat:{2000 + stream}", "acs", stream=stream,
+                     layers=("eth", "ip", "tcp", "tls"))
              for at, stream in ((0, 1), (10, 2), (20, 3))]
     messages = [hello[0], shown(0.1, "nat:2001", 1, "00AA11-HNB-S1"), inform(0.2, "nat:2001", "S1", 1), hello[1],
                 shown(10.1, "nat:2002", 2, "00AA11-HNB-S2"), hello[2], shown(20.1, "nat:2003", 3, "00AA11-HNB-S1")]
@@ -321,9 +343,11 @@ def test_a_certificate_of_another_device_makes_the_address_a_shared_one():
     assert owners(messages) == [["00AA11-HNB-S1"], ["00AA11-HNB-S1"]]
 
 
-@pytest.mark.parametrize("subject, side", [("Femto Vendor Device", "client"), ("device.vendor.example", "client"), ("00AA11-HNB-S1", "server")])
+@pytest.mark.parametrize("subject, side", [("Femto Vendor Device", "client"), ("device.vendor.example", "client"),
+                                           ("00AA11-HNB-S1", "server")])
 def test_a_certificate_of_many_and_one_of_a_server_name_nobody(subject, side):
-    messages = [shown(0, "hnb", 1, subject, side), shown(5, "other", 2, subject, side), *tunnel(6, "hnb", "a"), *tunnel(7, "other", "b", "r2")]
+    messages = [shown(0, "hnb", 1, subject, side), shown(5, "other", 2, subject, side), *tunnel(6, "hnb", "a"),
+                *tunnel(7, "other", "b", "r2")]
     assert ids(*messages) == [ADDRESSES["hnb"], ADDRESSES["other"]]
 
 
@@ -334,8 +358,10 @@ def test_an_ike_certificate_names_the_serial_number():
 
 
 def test_a_name_in_the_dns_that_is_an_ike_identity():
-    found = [*tunnel(0, "hnb", "a", identity="hnb7.example"), inform(1, "10.0.0.1", "S1"), inform(1, "10.0.0.2", "S2", 2)]
-    told = message("dns.response", 2, "dns", "acs", layers=UDP, qname="HNB7.example.", qtype="A", id=1, answers__address=["10.0.0.1"])
+    found = [*tunnel(0, "hnb", "a", identity="hnb7.example"), inform(1, "10.0.0.1", "S1"),
+             inform(1, "10.0.0.2", "S2", 2)]
+    told = message("dns.response", 2, "dns", "acs", layers=UDP, qname="HNB7.example.", qtype="A", id=1,
+                   answers__address=["10.0.0.1"])
     assert ids(*found, told) == ["00AA11-HNB-S1", "00AA11-HNB-S2"] and len(ids(*found)) == 3
     told.fields["answers.address"] = ["10.0.0.1", "10.0.0.2"]
     assert len(ids(*found, told)) == 3, "a name of several names none of them"

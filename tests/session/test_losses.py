@@ -17,12 +17,14 @@ def at(tap, kind, seconds, src="hnb", dst="dns", **more):
 
 def both(seconds, src="hnb", dst="dns", nearer=0, shift=0.0, **more):
     """Seen by both taps, by `nearer` a millisecond earlier; the clock of tap 1 is ahead by `shift`."""
-    return {(tap, False): at(tap, "x.m", seconds + (0 if tap == nearer else 0.001) + shift * tap, src, dst, **more) for tap in (0, 1)}
+    return {(tap, False): at(tap, "x.m", seconds + (0 if tap == nearer else 0.001) + shift * tap, src, dst, **more)
+            for tap in (0, 1)}
 
 
 def round_trips(count=3, shift=0.0):
     """Tap 0 is nearer to the device."""
-    return [views for n in range(count) for views in (both(n, shift=shift), both(n + 0.1, "dns", "hnb", 1, shift=shift))]
+    return [views for n in range(count) for views in (both(n, shift=shift),
+                                                      both(n + 0.1, "dns", "hnb", 1, shift=shift))]
 
 
 ALONE = {A: at(0, "x.m", 5)}
@@ -42,7 +44,8 @@ def test_a_message_that_left_and_never_came_by_is_lost(shift):
     ([*round_trips(), ALONE], (Gap(4 * SECOND, 6 * SECOND, "x", capture=1),), WIDE),
     ([*round_trips(), ALONE], (Gap(4 * SECOND, 6 * SECOND, "x", stream=1 << 32 | 7),), WIDE),
     ([*round_trips(), ALONE], (Gap(4 * SECOND, 6 * SECOND, "x"),), WIDE),
-    ([*round_trips(), {B: at(1, "x.m", 5)}], (), WIDE),                         # seen by the farther tap: the nearer one missed it
+    # seen by the farther tap: the nearer one missed it
+    ([*round_trips(), {B: at(1, "x.m", 5)}], (), WIDE),
     ([*round_trips(), {A: at(0, "x.m", 5, "hnb", "acs")}], (), WIDE),           # other hosts
     ([*round_trips(), {(0, True): at(0, "x.m", 5)}], (), WIDE),                 # inside the tunnel of that tap
     ([*round_trips(), ALONE], (), {0: WIDE[0]}),
@@ -65,8 +68,10 @@ steps:
 
 
 def lookup(number, seconds, qname="b.example", taps=(0, 1), answer=True):
-    query = [at(tap, "dns.query", seconds + tap * 0.001, id=number, qname=qname, stream=tap << 32 | number) for tap in taps]
-    reply = [at(tap, "dns.response", seconds + 0.1 - tap * 0.001, "dns", "hnb", id=number, qname=qname, rcode="NOERROR", stream=tap << 32 | number)
+    query = [at(tap, "dns.query", seconds + tap * 0.001, id=number, qname=qname, stream=tap << 32 | number)
+             for tap in taps]
+    reply = [at(tap, "dns.response", seconds + 0.1 - tap * 0.001, "dns", "hnb", id=number, qname=qname, rcode="NOERROR",
+                stream=tap << 32 | number)
              for tap in (0, 1) if answer]
     return query + reply
 
@@ -98,5 +103,6 @@ def test_one_that_both_taps_saw_is_the_servers():
 
 
 def test_what_was_answered_arrived():
-    attempt = verdict_of(*[m for n in range(3) for m in lookup(n, n)], *lookup(9, 3, "a.example", taps=(0,)), *lookup(5, 20))
+    attempt = verdict_of(*[m for n in range(3) for m in lookup(n, n)], *lookup(9, 3, "a.example", taps=(0,)),
+                         *lookup(5, 20))
     assert attempt.verdict == "pass" and judged(ASK, *lookup(1, 3, "a.example", taps=(0,)))[0].verdict == "pass"

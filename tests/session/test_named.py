@@ -15,7 +15,8 @@ def assigned(*messages):
 
 
 def json(kind, at, src, dst, body, path, stream=1, exchange=1):
-    return message(f"json.{kind}", at, src, dst, stream=stream, exchange=exchange, body=body, names=tuple(body), path=path, method="POST")
+    return message(f"json.{kind}", at, src, dst, stream=stream, exchange=exchange, body=body, names=tuple(body),
+                   path=path, method="POST")
 
 
 def http(kind, at, src, dst, stream=1, exchange=1):
@@ -27,7 +28,8 @@ def test_a_gateway_speaks_for_several_and_is_none_itself():
         message("tls.client_hello", 0, "other", "acs", stream=1),
         http("request", 1, "other", "acs"), json("request", 1, "other", "acs", {"privateId": "A1"}, "/provision"),
         http("response", 2, "acs", "other"), json("response", 2, "acs", "other", {"serviceId": "s1"}, "/provision"),
-        http("request", 3, "other", "acs", exchange=2), json("request", 3, "other", "acs", {"privateId": "A2"}, "/provision", exchange=2),
+        http("request", 3, "other", "acs", exchange=2), json("request", 3, "other", "acs", {"privateId": "A2"},
+                                                             "/provision", exchange=2),
         http("response", 4, "acs", "other", exchange=2))
     assert owners == [("A1", "A2"), ("A1",), ("A1",), ("A1",), ("A1",), ("A2",), ("A2",), ("A2",)]
     assert {d.id: d.identity for d in found} == {"A1": {"private_id": "A1"}, "A2": {"private_id": "A2"}}
@@ -48,12 +50,14 @@ def test_servers_that_talk_about_a_machine():
         message("gtpv2.CreateSessionRequest", 2, "gw", "segw", sequence=1, imsi="001010000000001"),
         message("gtpv2.CreateSessionResponse", 3, "segw", "gw", sequence=1, paa="10.45.0.7"),
         message("tcp.syn", 4, "10.45.0.7", "acs", stream=6),
-        json("request", 5, "acs", "acs2", {"m2meId": "001010000000001", "imei": "990000862471854"}, "/register", stream=7),
+        json("request", 5, "acs", "acs2", {"m2meId": "001010000000001", "imei": "990000862471854"},
+             "/register", stream=7),
         json("request", 6, "acs2", "segw", {"pfc": "x"}, "/validate", stream=8),
         message("syncml.message", 7, "10.45.0.7", "acs", stream=9, source="IMEI:990000862471854", target="http://dm"))
     assert set(owners) == {("001010000000001",)}
     device = next(d for d in found if d.id == "001010000000001")
-    assert device.identity == {"imsi": "001010000000001", "imei": "990000862471854"} and device.addresses == ("10.45.0.7",)
+    assert device.identity == {"imsi": "001010000000001",
+                               "imei": "990000862471854"} and device.addresses == ("10.45.0.7",)
 
 
 def test_a_number_used_again_is_another_ue():
@@ -90,7 +94,8 @@ def attach(at, kind, up=True, **more):
 
 
 def test_a_ue_that_is_turned_away_before_it_is_named_goes_by_its_temporary_identity():
-    _, owners, found = assigned(attach(0, "AttachRequest", guti="00101-0001-01-c0000001"), attach(1, "AttachReject", False, cause=17))
+    _, owners, found = assigned(attach(0, "AttachRequest", guti="00101-0001-01-c0000001"),
+                                attach(1, "AttachReject", False, cause=17))
     assert owners == [("00101-0001-01-c0000001",)] * 2 and found[0].identity == {"guti": "00101-0001-01-c0000001"}
 
 

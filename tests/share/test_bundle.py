@@ -36,7 +36,8 @@ def changed(path, **members):
     return path
 
 
-@pytest.mark.parametrize("name", ["5.1.1/segw-refuses-authentication", "5.1.1/spv-fault", "5.1.1/pass-nat-tls", "5.1.2/pass",
+@pytest.mark.parametrize("name", ["5.1.1/segw-refuses-authentication", "5.1.1/spv-fault", "5.1.1/pass-nat-tls",
+                                  "5.1.2/pass",
                                   "5.2.1/hnb-register-reject", "5.1.1/frames-lost"])
 def test_a_bundle_with_secrets_verifies_alone(name, tmp_path, capsys):
     target = made(name, tmp_path, "--include-secrets")
@@ -54,7 +55,8 @@ def test_without_keys_it_says_what_is_missing(tmp_path, capsys):
 
 def test_secrets_are_in_it_only_where_asked_for(tmp_path):
     with zipfile.ZipFile(made("5.1.1/spv-fault", tmp_path)) as archive:
-        assert sorted(archive.namelist()) == ["evidence.pcapng", "manifest.json", "report.html", "result.json", "site.yaml"]
+        assert sorted(archive.namelist()) == ["evidence.pcapng", "manifest.json", "report.html", "result.json",
+                                              "site.yaml"]
         assert json.loads(archive.read("manifest.json"))["secrets_included"] is False
 
 

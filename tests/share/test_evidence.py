@@ -14,9 +14,12 @@ from flowcheck.errors import UsageError
 from flowcheck.share.evidence import frame_comments, outcome, write_evidence
 
 SAMPLES = Path(__file__).parents[2] / "samples" / "ts32.583"
-KINDS = ["5.1.1/pass", "5.1.1/pass-nat-tls", "5.1.1/segw-nxdomain", "5.1.1/segw-silent", "5.1.1/segw-refuses-authentication",
-         "5.1.1/inform-outside-tunnel", "5.1.1/frames-lost", "5.1.1/keys-of-another-run", "5.1.1/spv-fault", "5.1.2/pass",
-         "5.1.2/tls-unknown-ca", "5.1.2/frames-cut-short", "5.2.1/hnb-register-reject", "5.2.1/ends-before-inform-response"]
+KINDS = ["5.1.1/pass", "5.1.1/pass-nat-tls", "5.1.1/segw-nxdomain", "5.1.1/segw-silent",
+         "5.1.1/segw-refuses-authentication",
+         "5.1.1/inform-outside-tunnel", "5.1.1/frames-lost", "5.1.1/keys-of-another-run", "5.1.1/spv-fault",
+         "5.1.2/pass",
+         "5.1.2/tls-unknown-ca", "5.1.2/frames-cut-short", "5.2.1/hnb-register-reject",
+         "5.2.1/ends-before-inform-response"]
 
 
 def judged(captures, keys=(), site=None, ring=None):
@@ -33,7 +36,8 @@ def evidence(name, target, keys=True, **options):
     captures, found, site = parts(name, keys)
     ring = key_ring([str(k) for k in found])
     result, observation = judged(captures, found, site, ring)
-    told = write_evidence(target, result, observation, [str(c) for c in captures], ring, lambda path: judged([path], found, site)[0], **options)
+    told = write_evidence(target, result, observation, [str(c) for c in captures], ring,
+                          lambda path: judged([path], found, site)[0], **options)
     return result, told
 
 
@@ -53,19 +57,22 @@ def test_without_keys_little_of_the_sealed_traffic_is_kept(tmp_path):
     outer = [captures[1]]
     ring = key_ring([])
     result, observation = judged(outer, (), site, ring)
-    told = write_evidence(tmp_path / "e.pcapng", result, observation, [str(outer[0])], ring, lambda path: judged([path], (), site)[0])
+    told = write_evidence(tmp_path / "e.pcapng", result, observation, [str(outer[0])], ring,
+                          lambda path: judged([path], (), site)[0])
     assert told.holds and told.frames < told.of / 2 and result.verdict == "inconclusive"
 
 
 def test_times_bytes_and_interfaces_are_the_original_ones(tmp_path):
     target = tmp_path / "e.pcapng"
     evidence("5.1.1/pass-nat-tls", target)
-    originals = {(f.time, f.data, f.original_length) for path in parts("5.1.1/pass-nat-tls")[0] for f in open_capture(str(path))}
+    originals = {(f.time, f.data, f.original_length) for path in parts("5.1.1/pass-nat-tls")[0]
+                 for f in open_capture(str(path))}
     capture = open_capture(str(target))
     frames = list(capture)
     assert all((f.time, f.data, f.original_length) in originals for f in frames)
     own = [f.data for f in frames if f.interface == 1]
-    assert own == [f.data for f in open_capture(str(parts("5.1.1/pass-nat-tls")[0][0])) if f.interface == 1 and f.data in own]
+    assert own == [f.data for f in open_capture(str(parts("5.1.1/pass-nat-tls")[0][0])) if f.interface == 1
+                   and f.data in own]
     assert len({i.recording for i in capture.interfaces}) == 2 and "nat_public" in {i.name for i in capture.interfaces}
 
 
@@ -91,7 +98,8 @@ def test_tls_secrets_travel_in_the_capture(tmp_path):
 def test_tshark_reads_step_clause_and_verdict(tmp_path):
     target = tmp_path / "e.pcapng"
     evidence("5.1.1/segw-refuses-authentication", target)
-    run = subprocess.run(["tshark", "-r", str(target), "-Y", "frame.comment", "-T", "fields", "-e", "frame.comment"], capture_output=True, text=True, check=True)
+    run = subprocess.run(["tshark", "-r", str(target), "-Y", "frame.comment", "-T", "fields", "-e", "frame.comment"],
+                         capture_output=True, text=True, check=True)
     assert "3GPP TS 32.583 5.1.1" in run.stdout and "FAIL: step 2.3 (auth-answer) refused" in run.stdout
     assert "cause ts32.583-5.1.1/auth-answer/refused:AUTHENTICATION_FAILED" in run.stdout
 
@@ -100,7 +108,8 @@ def test_comments_are_without_secrets():
     captures, found, site = parts("5.1.1/pass")
     result, _ = judged(captures, found, site)
     comments = frame_comments(result)
-    assert comments and not any("Password" in text and "[masked]" not in text for texts in comments.values() for text in texts)
+    assert comments and not any("Password" in text and "[masked]" not in text for texts in comments.values()
+                                for text in texts)
 
 
 def test_standard_input_cannot_be_read_twice(tmp_path):
@@ -112,6 +121,7 @@ def test_standard_input_cannot_be_read_twice(tmp_path):
 def test_the_command_writes_it_and_says_so(tmp_path, capsys):
     captures, found, site = parts("5.1.1/segw-refuses-authentication")
     target = tmp_path / "e.pcapng"
-    assert main(["check", *map(str, captures), "--site", site, "--keys", str(found[0]), "--json", str(tmp_path / "r.json"), "-w", str(target)]) == 1
+    assert main(["check", *map(str, captures), "--site", site, "--keys", str(found[0]), "--json",
+                 str(tmp_path / "r.json"), "-w", str(target)]) == 1
     assert re.search(r"wrote .*e\.pcapng: \d+ of 11 frames", capsys.readouterr().err)
     assert main(["check", str(target), "--site", site, "--keys", str(found[0]), "--json", "-", "--quiet"]) == 1

@@ -21,8 +21,10 @@ def known():
     return pseudonyms
 
 
-TEXTS = ("serial LF21A000101.", "<SerialNumber>LF21A000101</SerialNumber>", "lf21a000101", "http://198.51.100.21:7547/cr",
-         "00193b-lf21a000101.hnb.mnc015.mcc234.pub.3gppnetwork.org", "imsi 234150999999999", "2001:db8:1::53", "00:19:3b:10:00:01",
+TEXTS = ("serial LF21A000101.", "<SerialNumber>LF21A000101</SerialNumber>", "lf21a000101",
+         "http://198.51.100.21:7547/cr",
+         "00193b-lf21a000101.hnb.mnc015.mcc234.pub.3gppnetwork.org", "imsi 234150999999999", "2001:db8:1::53",
+         "00:19:3b:10:00:01",
          "Basic YWNzOnNlY3JldA==", "10.50.0.53 was never heard of")
 
 

@@ -18,9 +18,11 @@ from flowcheck.share.rewrite import Rewriter, _correct, _crc32c, _sum
 
 SAMPLES = Path(__file__).parents[2] / "samples" / "ts32.583"
 KINDS = ["5.1.1/pass", "5.1.1/pass-ipv6", "5.1.1/pass-tr098-parameters", "5.1.1/segw-nxdomain", "5.1.1/segw-silent",
-         "5.1.1/segw-refuses-authentication", "5.1.1/segw-has-no-address", "5.1.1/inform-outside-tunnel", "5.1.1/spv-fault",
+         "5.1.1/segw-refuses-authentication", "5.1.1/segw-has-no-address", "5.1.1/inform-outside-tunnel",
+         "5.1.1/spv-fault",
          "5.2.1/hnb-register-reject"]
-OURS = [rb"LF21A\d+", rb"segw-(?:init|serv)", rb"hms-(?:init|serv)", rb"198\.51\.100", rb"10\.50\.0", b"\xc6\x33\x64\x15", b"\x0a\x32\x00\x0a"]
+OURS = [rb"LF21A\d+", rb"segw-(?:init|serv)", rb"hms-(?:init|serv)", rb"198\.51\.100", rb"10\.50\.0",
+        b"\xc6\x33\x64\x15", b"\x0a\x32\x00\x0a"]
 
 
 def done(name, target, seed="seed"):
@@ -29,7 +31,8 @@ def done(name, target, seed="seed"):
     keys = [str(folder / "keys")] if (folder / "keys").is_dir() else []
     ring, pseudonyms = key_ring(keys), Pseudonyms(seed)
     judge = lambda paths, site: check(paths, site=site, keys=keys, ring=ring)
-    return redact(captures, target, judge, ring, site=str(folder / "site.yaml"), pseudonyms=pseudonyms), captures, keys, pseudonyms
+    return redact(captures, target, judge, ring, site=str(folder / "site.yaml"),
+                  pseudonyms=pseudonyms), captures, keys, pseudonyms
 
 
 @pytest.mark.parametrize("name", KINDS)
@@ -40,7 +43,8 @@ def test_the_verdict_holds_and_nobody_is_named(name, tmp_path):
     assert found.replaced > 5 and found.frames == sum(sum(1 for _ in open_capture(c)) for c in captures)
     content = target.read_bytes()
     assert not [pattern for pattern in OURS if re.search(pattern, content)]
-    opened = "\n".join(str(m.fields) for m in check([str(target)], keys=keys)[1].messages)      # and not with the keys either
+    # and not with the keys either
+    opened = "\n".join(str(m.fields) for m in check([str(target)], keys=keys)[1].messages)
     assert not [pattern for pattern in OURS[:5] if re.search(pattern.decode(), opened)]
 
 
@@ -55,9 +59,11 @@ def test_sizes_and_times_stay(name, tmp_path):
 @pytest.mark.parametrize("name", ["5.1.1/pass", "5.1.1/pass-ipv6", "5.2.1/hnb-register-reject"])
 def test_wireshark_finds_every_checksum_right(name, tmp_path):
     done(name, tmp_path / "r.pcapng")
-    options = [f"-o{p}.{'checksum' if p == 'sctp' else 'check_checksum'}:{'crc32c' if p == 'sctp' else 'TRUE'}" for p in ("ip", "tcp", "udp", "sctp")]
+    options = [f"-o{p}.{'checksum' if p == 'sctp' else 'check_checksum'}:{'crc32c' if p == 'sctp' else 'TRUE'}"
+               for p in ("ip", "tcp", "udp", "sctp")]
     wrong = " or ".join(f"{p}.checksum.status == 0" for p in ("ip", "tcp", "udp", "sctp"))
-    run = subprocess.run(["tshark", "-r", str(tmp_path / "r.pcapng"), *options, "-Y", f"{wrong} or _ws.malformed"], capture_output=True, text=True)
+    run = subprocess.run(["tshark", "-r", str(tmp_path / "r.pcapng"), *options, "-Y", f"{wrong} or _ws.malformed"],
+                         capture_output=True, text=True)
     assert run.returncode == 0 and run.stdout == ""
 
 
@@ -70,7 +76,8 @@ def test_a_changed_verdict_is_told_and_is_an_error(tmp_path, monkeypatch, capsys
     import flowcheck.share.redact as module
     monkeypatch.setattr(module, "redacted_site", lambda pseudonyms, site, folder: site)      # a profile of other hosts
     folder = SAMPLES / "5.1.1" / "segw-nxdomain"
-    assert main(["redact", *map(str, sorted(folder.glob("*.pcap"))), str(tmp_path / "r.pcapng"), "--site", str(folder / "site.yaml")]) in (0, 1)
+    assert main(["redact", *map(str, sorted(folder.glob("*.pcap"))), str(tmp_path / "r.pcapng"), "--site",
+                 str(folder / "site.yaml")]) in (0, 1)
     found, *_ = done("5.1.1/inform-outside-tunnel", tmp_path / "s.pcapng")
     assert not found.same and found.differences
 
@@ -78,7 +85,8 @@ def test_a_changed_verdict_is_told_and_is_an_error(tmp_path, monkeypatch, capsys
 def test_the_command(tmp_path, capsys):
     folder, target, table = SAMPLES / "5.1.1" / "segw-nxdomain", tmp_path / "r.pcapng", tmp_path / "t.json"
     one = sorted(folder.glob("*.pcap"))[-1]
-    assert main(["redact", str(one), str(target), "--site", str(folder / "site.yaml"), "--seed", "s", "--table", str(table)]) == 0
+    assert main(["redact", str(one), str(target), "--site", str(folder / "site.yaml"), "--seed", "s", "--table",
+                 str(table)]) == 0
     assert "the verdict did not change" in capsys.readouterr().out
     assert "segw-init" in table.read_text() and oct(table.stat().st_mode & 0o777) == "0o600"
     assert main(["redact", str(one)]) == 2 or not target.with_suffix(".part").exists()
@@ -128,7 +136,8 @@ def test_reports_carry_the_same_pseudonyms(tmp_path):
     shown = redacted(result, pseudonyms)
     assert outcome(shown).keys() == {pseudonyms.text(d) for d in outcome(result)} and list(outcome(shown).values()) == list(outcome(result).values())
     serial = pseudonyms.of("LF21A000101")
-    for written in (as_html.html(shown), as_json.dumps(shown), as_junit.junit(shown), as_sarif.dumps(shown), text.summary(shown, verbose=True)):
+    for written in (as_html.html(shown), as_json.dumps(shown), as_junit.junit(shown), as_sarif.dumps(shown),
+                    text.summary(shown, verbose=True)):
         assert serial in written
         assert not re.search(r"LF21A\d+|segw-init|hms-init|198\.51\.100\.21|10\.50\.0\.10|samples/", written)
 
@@ -137,8 +146,10 @@ def test_check_redacts_every_output(tmp_path):
     """Reports, evidence and bundle of one run, all with the same pseudonyms."""
     import zipfile
     folder, out = SAMPLES / "5.1.1" / "segw-refuses-authentication", tmp_path / "out"
-    status = main(["check", *map(str, sorted(folder.glob("*.pcap"))), "--site", str(folder / "site.yaml"), "--keys", str(folder / "keys"), "--quiet",
-                   "--redact", "--seed", "s", "--output-dir", str(out), "-w", str(out / "e.pcapng"), "--bundle", str(out / "b.zip"), "--include-secrets"])
+    status = main(["check", *map(str, sorted(folder.glob("*.pcap"))), "--site", str(folder / "site.yaml"), "--keys",
+                   str(folder / "keys"), "--quiet",
+                   "--redact", "--seed", "s", "--output-dir", str(out), "-w", str(out / "e.pcapng"), "--bundle",
+                   str(out / "b.zip"), "--include-secrets"])
     assert status == 1 and not list(out.glob("*hnb*"))
     with zipfile.ZipFile(out / "b.zip") as archive:
         inside = {name: archive.read(name) for name in archive.namelist()}
