@@ -1,10 +1,10 @@
-"""One sentence about an attempt, and one line about a message."""
+"""One sentence about an attempt, one line about a message, and the filter that shows frames."""
 
 from __future__ import annotations
 
 from collections.abc import Mapping, Sequence
 
-from ..model import FAIL, PASS, Device, Finding, Message, StepResult
+from ..model import FAIL, PASS, Device, Finding, FrameRef, Message, StepResult, frames_filter
 from ..rulebook.rule import Rule
 from .parts import device_title
 from .phrases import short
@@ -86,3 +86,12 @@ def _ike(message: Message) -> str:
 
 _STATUS = 16384             # notify types from here on are no errors
 _TOLD = {"cwmp": _cwmp, "ike": _ike}
+
+
+def display_filter(frames: Sequence[FrameRef]) -> str:
+    """A Wireshark filter for the frames; it holds for the capture that most of them are in."""
+    if not frames:
+        return ""
+    captures = [ref.capture for ref in frames]
+    main = max(set(captures), key=lambda c: (captures.count(c), -c))
+    return frames_filter(r.number for r in frames if r.capture == main)

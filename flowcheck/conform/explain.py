@@ -16,15 +16,16 @@ from __future__ import annotations
 
 from collections import defaultdict
 from collections.abc import Callable, Iterable, Mapping, Sequence
+from dataclasses import replace
 from typing import Any
 
-from ..model import Finding, FrameRef, Message, StepResult, frames_filter
+from ..model import Finding, FrameRef, Message, StepResult
 from ..rulebook.rule import Check, Group, Reference, Rule, Step
-from .align import Move, Reading
 from . import codes, phrases
+from .align import Move, Reading
 from .checks import TESTS, Outcome, evaluate, holds_all
 from .conditions import holds
-from .describe import STOPPING
+from .describe import STOPPING, display_filter
 from .fields import get_field
 from .forbidden import breaches
 from .matching import Matcher
@@ -333,7 +334,7 @@ class Explanation:
     def _group_expectations(self, group: Group) -> None:
         if not group.expect:
             return
-        names = [step.step for step in _flat(group)]
+        names = [step.step for step in group.steps()]
         matched = [m for m in self.reading.moves if m.what == "match" and m.step.step in names]
         if not matched:
             return
@@ -355,7 +356,7 @@ class Explanation:
                 elif outcome.holds is False:
                     step = matched[0].step
                     frames = tuple(ref for m in messages for ref in m.frames)
-                    self._expectation(step if not group.cite else step.__class__(**{**_as_dict(step), "cite": cite}),
+                    self._expectation(step if not group.cite else replace(step, cite=cite),
                                       outcome,
                                       frames, messages)
 
@@ -447,15 +448,6 @@ def path_of(message: Message, view: Visibility) -> str | None:
     return "tunnel" if device.outer and ends & set(device.addresses) else None
 
 
-def display_filter(frames: Sequence[FrameRef]) -> str:
-    """A Wireshark filter for the frames; it holds for the capture that most of them are in."""
-    if not frames:
-        return ""
-    captures = [ref.capture for ref in frames]
-    main = max(set(captures), key=lambda c: (captures.count(c), -c))
-    return frames_filter(r.number for r in frames if r.capture == main)
-
-
 def _detail(message: Message, where: Sequence[Check]) -> str:
     """The code by which the message refuses: of several values the one that the pattern asks for."""
     asked = [(name, check) for check in where if isinstance(check.names, tuple) for name in check.names]
@@ -484,15 +476,3 @@ def _groups(items: Iterable[Step | Group]) -> Iterable[Group]:
         if isinstance(item, Group):
             yield item
             yield from _groups(item.items)
-
-
-def _flat(group: Group) -> Iterable[Step]:
-    for item in group.items:
-        if isinstance(item, Step):
-            yield item
-        else:
-            yield from _flat(item)
-
-
-def _as_dict(step: Step) -> dict[str, Any]:
-    return {name: getattr(step, name) for name in step.__dataclass_fields__}
