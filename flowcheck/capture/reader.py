@@ -82,7 +82,7 @@ def open_capture(source: str | Path | BinaryIO, digest: bool = True) -> Capture:
     """
     path = "standard input" if hasattr(source, "read") else str(source)
     try:
-        # noqa: SIM115  closed at its end
+        # closed at its end, by who reads it
         raw = source if hasattr(source, "read") else open(source, "rb", buffering=0)
         return Capture(Source(raw, digest), path)
     except FileNotFoundError:
