@@ -15,6 +15,7 @@ from typing import Any, NamedTuple
 from ..errors import RuleError
 from . import build, meaning, structure
 from .mistakes import Mistakes, did_you_mean, listed
+from .names import Names
 from .rule import Rule, Site
 from .site import known_names
 from .yamltree import List, Map, read
@@ -88,7 +89,7 @@ def read_rules(paths: Sequence[str | Path] | None, mistakes: Mistakes,
         kinds = declared()
     names = known_names(site)
     sources: list[Source] = []
-    meanings: list[meaning.Meaning] = []
+    known: list[Names] = []
     procedures: dict[str, str] = {}
     for file in rule_files(paths):
         path = str(file)
@@ -103,14 +104,14 @@ def read_rules(paths: Sequence[str | Path] | None, mistakes: Mistakes,
         before = len(mistakes)
         if not structure.check(data, "schema.json", path, mistakes):
             continue
-        meanings.append(meaning.check(data, path, kinds, names, mistakes))
+        known.append(meaning.check(data, path, kinds, names, mistakes))
         first = procedures.setdefault(data["procedure"], path)
         if first != path:
             mistakes.add(path, data.keys_at["procedure"],
                          f"procedure '{data['procedure']}' is described in {first} too")
         if len(mistakes) == before:
             sources.append(Source(data, build.rule(data, path, digest)))
-    _device_names(meanings, paths, mistakes)
+    _device_names(known, paths, mistakes)
     return sources
 
 
@@ -125,12 +126,12 @@ def _text(file: Path, mistakes: Mistakes) -> tuple[str | None, str]:
         return None, ""
 
 
-def _device_names(meanings: list[meaning.Meaning], paths: Sequence[str | Path] | None, mistakes: Mistakes) -> None:
+def _device_names(known: list[Names], paths: Sequence[str | Path] | None, mistakes: Mistakes) -> None:
     """Each `$device.x` must be remembered by a step of some rule; those that ship count too."""
-    remembered = {name for one in meanings for name in one.remembered}
-    if paths is not None and any(use[0] not in remembered for one in meanings for use in one.device_uses):
+    remembered = {name for one in known for name in one.remembered}
+    if paths is not None and any(use[0] not in remembered for one in known for use in one.device_uses):
         remembered.update(_remembered_by_default())
-    for one in meanings:
+    for one in known:
         for name, mark, owner in one.device_uses:
             if name not in remembered:
                 guess = did_you_mean(name, remembered) or f"; remembered are {listed(sorted(remembered))}"

@@ -1,4 +1,4 @@
-"""A rule file as typed objects: what the loader makes and conform/ judges by. The words are those of docs/rule-language.md.
+"""A rule file as typed objects: what the loader makes and conform/ judges by, in the words of docs/rule-language.md.
 
 Values that start with `$` are references, kept as `Reference` until a site profile and an attempt give them a meaning.
 """
@@ -59,7 +59,7 @@ class Condition:
 
 @dataclass(frozen=True, slots=True)
 class Row:
-    """Of `row`: an entry that the message reports, in a table of which a row says how entries of its kind are dealt with."""
+    """Of `row`: an entry that the message reports, in a table whose rows say how entries of a kind are dealt with."""
 
     parameters: tuple[str, ...] | Reference          # the entries of the message
     table: Reference                                 # $device.<name>, kept with `each: true`
@@ -70,7 +70,8 @@ class Row:
     since: str                                       # the entries' column that says when it happened
 
     def __str__(self) -> str:
-        return f"an entry of {self.parameters if isinstance(self.parameters, Reference) else ', '.join(self.parameters)}"
+        names = self.parameters
+        return f"an entry of {names if isinstance(names, Reference) else ', '.join(names)}"
 
 
 @dataclass(frozen=True, slots=True)

@@ -131,7 +131,9 @@ def _label(step: Step) -> str:
     if not step.messages or step.wireshark:
         return step.wireshark or ""
     first, *others = step.messages
-    return first if not others else f"{first} or {others[0]}" if len(others) == 1 else f"{first} or {len(others)} others"
+    if len(others) < 2:
+        return " or ".join((first, *others))
+    return f"{first} or {len(others)} others"
 
 
 def _heads(rule: Rule, roles: list[str], columns: dict[str, int], width: int) -> Iterator[str]:
