@@ -17,7 +17,7 @@ from ..rulebook.rule import Group, Rule, Step
 from .align import Reading
 from .conditions import holds
 from .matching import Matcher
-from .silences import Silent, worst
+from .silences import Duty, Silent, worst
 from .visibility import Visibility
 
 PARTIAL = 64                   # beginnings of a forbidden sequence that are followed at a time
@@ -68,7 +68,7 @@ def _judged(item: Step | Group, steps: tuple[Step, ...], place: int, order: Mapp
     clear = ("esp",) if any(_seen_inside(m.message, view) for m in moved) else ()
     if isinstance(item, Step) and item.silence is not None:
         since = max((m.message for m in moved if order[m.step.step] < place), key=_key, default=moved[0].message)
-        silent, doubt = worst(item, since, here, matcher, view, reading.bound, applies, known, clear)
+        silent, doubt = worst(Duty(item, matcher, view, reading.bound, applies, known, clear), since, here)
         return Breach(item, steps, doubt=doubt, silent=silent)
     doubt = ""
     for messages, certain in _occurrences(steps, here, matcher, reading.bound):

@@ -20,13 +20,14 @@ from ..rulebook.rule import Reference, Rule, Site, Step
 from ..rulebook.site import effective
 from ..session import lookups
 from . import attempts as cutting
+from .account import Account
 from .advice import advice, to_look_inside
 from .align import align
 from .automaton import automaton
 from .bindings import taken
 from .describe import diagnosis, summary
 from .elsewhere import Elsewhere
-from .explain import Explanation
+from .explain import explain
 from .facts import History
 from .fields import ABSENT
 from .kinds import Kinds
@@ -152,9 +153,7 @@ def _judge_attempt(rule: Rule, attempt: cutting.Attempt, timeline: Timeline, mat
     reading = align(automaton(rule), messages, matcher, view, attempt.carried)
     if not any(move.what in ("match", "refuse") for move in reading.moves):
         return None, {}, set()
-    told = Explanation(rule, reading, matcher, view)
-    told.run()
-    told.forbid(known)
+    told = explain(rule, reading, matcher, view, known)
     findings = tuple(_waive(f, matcher.scope.site, today) for f in told.findings)
     steps = told.steps()
     errors = [f for f in findings if f.severity == "error" and not f.waived]
@@ -195,7 +194,7 @@ def _waive(finding: Finding, site: Site, today: date | None) -> Finding:
     return finding
 
 
-def _events(rule: Rule, attempt: cutting.Attempt, reading: Any, matcher: Matcher, told: Explanation,
+def _events(rule: Rule, attempt: cutting.Attempt, reading: Any, matcher: Matcher, told: Account,
             findings: Sequence[Finding]) -> tuple[Event, ...]:
     blamed = {ref: f.code for f in reversed(findings) if f.severity != "notice" for ref in f.frames}
     events = []

@@ -5,6 +5,7 @@ from __future__ import annotations
 from collections.abc import Callable, Iterable, Mapping
 
 from ..model import Message
+from ..rulebook.rule import Step
 
 _PROTOCOLS = {"dns": "DNS", "tcp": "TCP", "tls": "TLS", "dtls": "DTLS", "http": "HTTP", "ftp": "FTP", "ssh": "SSH",
               "sctp": "SCTP", "icmp": "ICMP",
@@ -57,6 +58,12 @@ def short(identity: str) -> str:
     """An identity that is a host name, by its first label (TS 23.003 28.2: `<OUI>-<serial>.hnb.femto.…`)."""
     label, _, rest = identity.partition(".")
     return label if "-" in label and rest.count(".") >= 2 and not rest.replace(".", "").isdigit() else identity
+
+
+def asked_for(step: Step) -> str:
+    """What the clause asks for and the message it waits for."""
+    kinds = names(step.messages)
+    return f"{step.title} ({kinds})" if step.title and kinds else step.title or kinds
 
 
 def accepting(kind: str) -> str:

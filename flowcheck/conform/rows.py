@@ -20,7 +20,7 @@ from .fields import parameters
 from .scope import Scope
 
 ANY = frozenset(("", "*"))
-TICK = 2_000_000_000  # ns: times in messages have whole seconds
+TICK = 2_000_000_000       # ns: times in messages have whole seconds
 
 _Rows = Mapping[str, Mapping[str, Any]]
 
@@ -31,24 +31,20 @@ def reported(row: Row, scope: Scope) -> bool:
     names = scope.resolve(row.parameters, {}) if isinstance(row.parameters, Reference) else row.parameters
     if message is None or not isinstance(table, Kept) or not isinstance(names, tuple):
         return False
-    known = {f"{name}.{row.column}": table.since.get(f"{name}.{row.column}") for name in _rows(table.by_name)}
     for entry in _rows(parameters(message.fields, names)).values():
         happened = moment(entry.get(row.since), message)
-        about = {
-            name: fits
-            for name, one in _rows(table.by_name).items()
-            if (fits := _about(one, entry, row.by)) is not False
-        }
-        said = [(table.by_name.get(column), known[column]) for column in (f"{name}.{row.column}" for name in about)]
-        if (
-            happened is not None
-            and any(about.values())
-            and all(
-                since is not None and since + TICK < happened and equals(value, row.values) for value, since in said
-            )
-        ):
+        about = {name: fits for name, one in _rows(table.by_name).items()
+                 if (fits := _about(one, entry, row.by)) is not False}
+        if happened is not None and any(about.values()) and all(
+                _was_so(f"{name}.{row.column}", row, table, happened) for name in about):
             return True
     return False
+
+
+def _was_so(column: str, row: Row, table: Kept, happened: int) -> bool:
+    """Did this place of the table say so, and was that known when the entry happened?"""
+    since = table.since.get(column)
+    return since is not None and since + TICK < happened and equals(table.by_name.get(column), row.values)
 
 
 def _rows(named: Mapping[str, Any]) -> _Rows:

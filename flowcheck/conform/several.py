@@ -17,6 +17,8 @@ from .align import Reading
 from .conditions import holds
 from .matching import Matcher
 
+ANOTHER = "; another host did it"        # what is said beside such a failure
+
 
 def side_by_side(messages: Sequence[Message], rule: Rule, matcher: Matcher) -> Sequence[Message]:
     """The messages with overlapping tries put one after another, each where its first message stands among them."""

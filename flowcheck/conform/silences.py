@@ -9,6 +9,7 @@ time is over, nothing is lost or sealed in between, and the duty holds at both e
 from __future__ import annotations
 
 from collections.abc import Callable, Iterator, Mapping, Sequence
+from dataclasses import dataclass
 from itertools import islice
 from typing import Any, NamedTuple
 
@@ -19,120 +20,97 @@ from .implied import protocol_of
 from .matching import Matcher
 from .visibility import Visibility
 
-SOON = 32  # messages after the beginning of a pause, by which it is known what holds
-Known = Callable[[Message], Mapping[str, Any]]
-Applies = Callable[[Message], bool | None]
+SOON = 32           # messages after the beginning of a pause, by which it is known what holds
+
+
+@dataclass(frozen=True, slots=True)
+class Duty:
+    """The message that may not stay away, in one attempt."""
+
+    step: Step
+    matcher: Matcher
+    view: Visibility
+    bound: Mapping[str, Any]
+    applies: Callable[[Message], bool | None]           # does it hold when this message is sent?
+    known: Callable[[Message], Mapping[str, Any]]       # the facts that hold then
+    clear: tuple[str, ...] = ()                         # layers that were captured in clear as well
 
 
 class Silent(NamedTuple):
-    since: Message  # the last one, or what the time is counted from
-    until: Message  # the one that came after all, or what shows that the sender was alive without it
-    allowed: float  # seconds, without the slack
+    since: Message      # the last one, or what the time is counted from
+    until: Message      # the one that came after all, or what shows that the sender was alive without it
+    allowed: float      # seconds, without the slack
     seconds: float
     came: bool
 
 
-def worst(
-    step: Step,
-    since: Message,
-    here: Sequence[Message],
-    matcher: Matcher,
-    view: Visibility,
-    bound: Mapping[str, Any],
-    applies: Applies,
-    known: Known,
-    clear: tuple[str, ...],
-) -> tuple[Silent | None, str]:
-    """The pause that breaks the step most, one at the end before the others; else why none can be ruled out, if so.
+def worst(duty: Duty, since: Message, here: Sequence[Message]) -> tuple[Silent | None, str]:
+    """The pause that breaks the duty most, one at the end before the others; else why none can be ruled out, if so.
 
-    `here` are the messages among which the step has its place, `clear` the layers that were captured in clear as well.
+    `here` are the messages among which the step has its place.
     """
     found, doubts = [], []
-    for pause in _pauses(step, since, here, matcher, view, bound, applies, known):
-        doubt = _unproven(step, pause, matcher, view, bound, clear)
+    for pause in _pauses(duty, since, here):
+        doubt = _unproven(duty, pause)
         (doubts if doubt else found).append(doubt or pause)
-    return (
-        (min(found, key=lambda pause: (pause.came, -pause.seconds)), "")
-        if found
-        else (None, doubts[0] if doubts else "")
-    )
+    if found:
+        return min(found, key=lambda pause: (pause.came, -pause.seconds)), ""
+    return None, doubts[0] if doubts else ""
 
 
-def _pauses(
-    step: Step,
-    since: Message,
-    here: Sequence[Message],
-    matcher: Matcher,
-    view: Visibility,
-    bound: Mapping[str, Any],
-    applies: Applies,
-    known: Known,
-) -> Iterator[Silent]:
+def _pauses(duty: Duty, since: Message, here: Sequence[Message]) -> Iterator[Silent]:
     """Every pause that is too long."""
     between: list[Message] = []
     for message in here:
         if message.time < since.time or message is since:
             continue
-        came = _may_be(step, message, matcher, bound)
-        if came or _begins_anew(step, message, matcher):
-            if came and (pause := _pause(step, since, [*between, message], matcher, view, applies, known, came=True)):
+        came = _may_be(duty, message)
+        if came or _begins_anew(duty, message):
+            if came and (pause := _pause(duty, since, [*between, message], came=True)):
                 yield pause
             since, between = message, []
         else:
             between.append(message)
-    if pause := _pause(step, since, between, matcher, view, applies, known, came=False):
+    if pause := _pause(duty, since, between, came=False):
         yield pause
 
 
-def _pause(
-    step: Step,
-    since: Message,
-    after: Sequence[Message],
-    matcher: Matcher,
-    view: Visibility,
-    applies: Applies,
-    known: Known,
-    came: bool,
-) -> Silent | None:
+def _pause(duty: Duty, since: Message, after: Sequence[Message], came: bool) -> Silent | None:
     """The pause after `since`, if one of these messages shows that it was too long while the duty held all the time."""
-
-    def allowed(message: Message) -> float:
-        return _number(step.silence.longer_than, matcher, known(message))
-
-    slack = _number(step.silence.slack, matcher, {})
+    silence = duty.step.silence
+    slack = _number(silence.slack, duty, {})
     if not after or after[-1].time - since.time <= slack * 1e9:
         return None
+
+    def allowed(message: Message) -> float:
+        return _number(silence.longer_than, duty, duty.known(message))
+
     first = next((m for m in islice(after, SOON) if allowed(m) > 0), None)  # what is acknowledged holds a moment later
     if first is None:
         return None
     seconds = allowed(first)
     over = first.time + round((seconds + slack) * 1e9)
-    device = view.timeline.device.addresses
+    device = duty.view.timeline.device.addresses
     until = next((m for m in (after[-1:] if came else after) if m.time > over and m.src.address in device), None)
-    if until is None or allowed(until) != seconds or not (applies(first) and applies(until)):
+    if until is None or allowed(until) != seconds or not (duty.applies(first) and duty.applies(until)):
         return None
     return Silent(since, until, seconds, (until.time - since.time) / 1e9, came)
 
 
-def _unproven(
-    step: Step, pause: Silent, matcher: Matcher, view: Visibility, bound: Mapping[str, Any], clear: tuple[str, ...]
-) -> str:
+def _unproven(duty: Duty, pause: Silent) -> str:
     """Why the message may have come all the same, out of sight; empty where it did not."""
-    timeline, start, end = view.timeline, pause.since.time, pause.until.time
+    step, view, start, end = duty.step, duty.view, pause.since.time, pause.until.time
+    timeline = view.timeline
     if step.messages[0] in timeline.unseen:
         return timeline.unseen[step.messages[0]]
-    if lost := view.lost_between(start, end) or view.sealed(step, start, end, clear):
+    if lost := view.lost_between(start, end) or view.sealed(step, start, end, duty.clear):
         return lost
     if timeline.nobodys and protocol_of(step) in timeline.nobodys:
         return "other devices share the address, and nothing says whose messages are whose"
-    peer = matcher.scope.host(step.dst or step.src or "", bound).addresses
-    ends = set(timeline.device.addresses)
-    taps = {
-        ref.capture
-        for m in timeline.messages
-        if {m.src.address, m.dst.address} & ends and {m.src.address, m.dst.address} & peer
-        for ref in (*m.frames, *m.copies)
-    }
+    peer = duty.matcher.scope.host(step.dst or step.src or "", duty.bound).addresses
+    own = frozenset(timeline.device.addresses)
+    taps = {ref.capture for m in timeline.messages if own & {m.src.address, m.dst.address}
+            and peer & {m.src.address, m.dst.address} for ref in (*m.frames, *m.copies)}
     early = {ref.capture for m in timeline.messages if m.time <= start for ref in (*m.frames, *m.copies)}
     late = {ref.capture for ref in (*pause.until.frames, *pause.until.copies)}
     if not taps & early & late:
@@ -140,22 +118,20 @@ def _unproven(
     return ""
 
 
-def _may_be(step: Step, message: Message, matcher: Matcher, bound: Mapping[str, Any]) -> bool:
-    return message.kind in step.messages and matcher.fits(step, message, bound) is not False
+def _may_be(duty: Duty, message: Message) -> bool:
+    return message.kind in duty.step.messages and duty.matcher.fits(duty.step, message, duty.bound) is not False
 
 
-def _begins_anew(step: Step, message: Message, matcher: Matcher) -> bool:
-    return any(
-        message.kind in one.messages and (message.incomplete or matcher.pattern(one, message))
-        for one in step.silence.unless
-    )
+def _begins_anew(duty: Duty, message: Message) -> bool:
+    return any(message.kind in one.messages and (message.incomplete or duty.matcher.pattern(one, message))
+               for one in duty.step.silence.unless)
 
 
-def _number(value: float | Reference, matcher: Matcher, remembered: Mapping[str, Any]) -> float:
+def _number(value: float | Reference, duty: Duty, remembered: Mapping[str, Any]) -> float:
     """Seconds; the most of several values, 0 where one of them is no number, or none is known."""
     if isinstance(value, Reference):
-        scope = matcher.scope.but(remembered=remembered) if value.path[0] == "device" else matcher.scope
-        value = scope.resolve(value, {})
+        scope = duty.matcher.scope
+        value = (scope.but(remembered=remembered) if value.path[0] == "device" else scope).resolve(value, {})
     try:
         return 0.0 if value is ABSENT else max(float(one) for one in listed(value))
     except (TypeError, ValueError):
