@@ -6,7 +6,7 @@
 from __future__ import annotations
 
 import hashlib
-from collections.abc import Mapping, Sequence
+from collections.abc import Callable, Mapping, Sequence
 from dataclasses import replace
 from datetime import datetime, timezone
 from typing import Any
@@ -15,8 +15,9 @@ from . import __version__
 from .conform.bringup import lacking
 from .conform.elsewhere import Elsewhere
 from .conform.judge import judge
+from .conform.memory import Memory
 from .errors import UsageError
-from .model import UNKNOWN, DeviceResult, Result
+from .model import UNKNOWN, DeviceResult, Result, Timeline
 from .observe.limits import tap_names, touching, with_losses
 from .observe.observation import Observation, observe
 from .rulebook.loader import load_rules
@@ -47,25 +48,22 @@ def check(captures: Sequence[str], *, rules: Sequence[str] = (), site: str | Non
 
 def judged(observation: Observation, book: Sequence[Rule], profile: Any, procedures: Sequence[str] = (),
            command: str = "",
-           keys: Sequence[str] = ()) -> Result:
-    """The verdicts of an observation that has been read already; `keys` are for rule steps that ask Wireshark."""
+           keys: Sequence[str] = (), found: Sequence[Timeline] | None = None,
+           memory: Callable[[Timeline], Memory] | None = None) -> Result:
+    """The verdicts of an observation that has been read already; `keys` are for rule steps that ask Wireshark.
+
+    `found` are its timelines where the caller has joined them; `memory` makes of each what is known of its verdicts.
+    """
     today = datetime.now(timezone.utc)
     devices = []
-    messages, unseen = observation.messages, {}
-    if any(step.wireshark for rule in book for step in rule.steps()):
-        from .wireshark import steps
-        more, unseen = steps.messages([info.path for info in observation.captures], book, keys)
-        messages = tuple(sorted((*messages, *more), key=lambda m: (m.time, m.frames[-1])))
-    found = timelines(messages, observation.opaque, observation.gaps, observation.window, observation.taps,
-                      profile.fields, profile.bindings, observation.windows)
+    if found is None:
+        found = joined(observation, book, profile, keys)
     elsewhere = Elsewhere(found)
-    taps = tap_names(observation)
     for timeline in found:
-        timeline = replace(timeline, unseen=unseen, taps=taps)
         if timeline.device.id == UNKNOWN:
             devices.append(DeviceResult(UNKNOWN, {}, tuple(nobody.hosts(timeline)), (), nobody.sentences(timeline)))
             continue
-        attempts = judge(book, profile, timeline, procedures, today.date(), elsewhere)
+        attempts = judge(book, profile, timeline, procedures, today.date(), elsewhere, memory and memory(timeline))
         attempts = tuple(replace(attempt, limits=touching(attempt, timeline, observation)) for attempt in attempts)
         device = timeline.device
         if attempts or device.identity:
@@ -75,6 +73,23 @@ def judged(observation: Observation, book: Sequence[Rule], profile: Any, procedu
     tool = {"version": __version__, "rules": f"sha256:{digest}", "site": profile.name}
     return Result(with_losses(observation, found), tuple(devices), tool, command, int(today.timestamp() * 1e9),
                   observation.opaque)
+
+
+def joined(observation: Observation, book: Sequence[Rule], profile: Any, keys: Sequence[str] = ()) -> list[Timeline]:
+    """The timelines of an observation, with what Wireshark sees for the steps of these rules that ask it."""
+    messages, unseen = observation.messages, {}
+    if asks_wireshark(book):
+        from .wireshark import steps
+        more, unseen = steps.messages([info.path for info in observation.captures], book, keys)
+        messages = tuple(sorted((*messages, *more), key=lambda m: (m.time, m.frames[-1])))
+    found = timelines(messages, observation.opaque, observation.gaps, observation.window, observation.taps,
+                      profile.fields, profile.bindings, observation.windows)
+    taps = tap_names(observation)
+    return [replace(timeline, unseen=unseen, taps=taps) for timeline in found]
+
+
+def asks_wireshark(book: Sequence[Rule]) -> bool:
+    return any(step.wireshark for rule in book for step in rule.steps())
 
 
 def key_ring(paths: Sequence[str]) -> Any:

@@ -26,7 +26,9 @@ class Kept(tuple[Any, ...]):
     since: Mapping[str, int]
 
 
-class _Entry(NamedTuple):
+class Entry(NamedTuple):
+    """One value of a fact."""
+
     time: int
     frame: FrameRef | None           # the one that completed the message or its answer
     value: Any                       # ABSENT once it is forgotten
@@ -36,11 +38,11 @@ class History:
     """All facts of one device, by name, each as the series of its values."""
 
     def __init__(self) -> None:
-        self._entries: dict[str, list[_Entry]] = {}
+        self._entries: dict[str, list[Entry]] = {}
 
-    def learn(self, rule: Rule, messages: Kinds, matcher: Matcher) -> bool:
-        """Adds what the rule's facts find among the messages. Was there anything?"""
-        before = sum(map(len, self._entries.values()))
+    def learn(self, rule: Rule, messages: Kinds, matcher: Matcher) -> list[tuple[str, Entry]]:
+        """Adds what the rule's facts find among the messages, and returns it."""
+        found: list[tuple[str, Entry]] = []
         for fact in rule.facts:
             for shown, message in _established(fact, messages, matcher):
                 frame = shown.frames[-1] if shown.frames else None
@@ -48,15 +50,17 @@ class History:
                     value = parameter_values(binding, message, matcher.scope) if binding.each \
                         else taken(binding, message, matcher.scope, {})
                     if value is not ABSENT:
-                        self._add(binding.name, _Entry(shown.time, frame, value))
-                for name in fact.forget:
-                    self._add(name, _Entry(shown.time, frame, ABSENT))
-        return sum(map(len, self._entries.values())) > before
+                        found.append((binding.name, Entry(shown.time, frame, value)))
+                found += [(name, Entry(shown.time, frame, ABSENT)) for name in fact.forget]
+        self.add(found)
+        return found
 
-    def _add(self, name: str, entry: _Entry) -> None:
-        series = self._entries.setdefault(name, [])
-        series.append(entry)
-        series.sort(key=lambda e: (e.time, e.frame or ()))
+    def add(self, found: Iterable[tuple[str, Entry]]) -> None:
+        """Adds what is known already; of two at the same time the later one added holds."""
+        for name, entry in found:
+            series = self._entries.setdefault(name, [])
+            series.append(entry)
+            series.sort(key=lambda e: (e.time, e.frame or ()))
 
     def at(self, message: Message) -> dict[str, Any]:
         """What is known when the message begins. One that was begun before is no breach of what became known meanwhile."""
@@ -89,13 +93,13 @@ def _established(fact: Fact, messages: Kinds, matcher: Matcher) -> Iterable[tupl
             yield message, asked.pop(message.answers)
 
 
-def _begun_before(message: Message, entry: _Entry) -> bool:
+def _begun_before(message: Message, entry: Entry) -> bool:
     """In the frames of one capture an order is plain, whatever the times of completion say."""
     return entry.frame is not None and any(ref.capture == entry.frame.capture and ref.number <= entry.frame.number
                                            for ref in message.frames)
 
 
-def _merged(series: list[_Entry]) -> Any:
+def _merged(series: list[Entry]) -> Any:
     """The last value; values kept for each parameter are joined, up to where they were forgotten."""
     if not series or not isinstance(series[-1].value, Mapping):
         return series[-1].value if series else ABSENT

@@ -32,6 +32,7 @@ from .facts import History
 from .fields import ABSENT
 from .kinds import Kinds
 from .matching import Matcher
+from .memory import NOTHING, Left, Memory, Said
 from .parts import role_at
 from .roles import find as find_roles, is_another, is_meant, unproven
 from .scope import Scope
@@ -40,11 +41,11 @@ from .visibility import Visibility
 
 def judge(rules: Sequence[Rule], site: Site, timeline: Timeline, expected: Iterable[str] = (),
           today: date | None = None,
-          elsewhere: Elsewhere | None = None) -> tuple[AttemptResult, ...]:
+          elsewhere: Elsewhere | None = None, memory: Memory | None = None) -> tuple[AttemptResult, ...]:
     """The attempts of every procedure on this timeline, in order of time.
 
     `expected` names procedures that have to be there: their absence is a finding. Waivers of the site profile end after
-    `today`.
+    `today`. What `memory` has of a rule is taken from there.
     """
     timeline = replace(timeline, messages=tuple(lookups.fold(timeline.messages)))
     inform = next((m for m in timeline.messages if m.kind == "cwmp.Inform"), None)
@@ -63,39 +64,63 @@ def judge(rules: Sequence[Rule], site: Site, timeline: Timeline, expected: Itera
     def roles_of(rule: Rule) -> tuple[Scope, tuple[str, ...]]:
         return find_roles(rule, site, timeline.device, messages, {**history.ever(), **remembered}, resolved, names)
 
-    for rule in in_order(rules):
+    def said_by(rule: Rule) -> Said:
+        """Judges one rule. What it leaves behind is known from then on."""
         begins = messages.any_of(cutting.beginnings(rule))
         if not rule.facts and (not begins or is_another(rule, site, timeline.device, messages)):
-            continue
+            return NOTHING
         scope, assumed = roles_of(rule)
-        if rule.facts and history.learn(rule, messages, Matcher(rule, scope)):
+        facts = history.learn(rule, messages, Matcher(rule, scope)) if rule.facts else []
+        if facts:
             scope, assumed = roles_of(rule)
         scope = is_meant(rule, scope, messages) if begins else None
         if scope is None or not _can_open(rule, scope):
-            continue
+            return (), Left(facts=facts)
         assumed = (*assumed, *unproven(rule, scope))
         scope = scope.but(remembered=remembered, expected=frozenset(expected), elsewhere=elsewhere)
         matcher = Matcher(rule, scope)
         # what an earlier procedure of the chain is made of cannot be the next one as well
         free, gone = timeline, taken.get(rule.procedure)
         if gone:
-            free = replace(timeline, messages=tuple(m for m in timeline.messages if id(m) not in gone))
+            free = replace(timeline, messages=tuple(m for place, m in enumerate(timeline.messages) if place not in gone))
 
         def known(message: Message) -> dict[str, Any]:
             return {**history.at(message), **remembered}
 
+        own: dict[str, Any] = {}
+        results, used = [], set()
         for attempt in cutting.attempts(rule, free, matcher, known):
             then = scope.but(remembered=known(attempt.messages[0]))
-            result, left, used = _judge_attempt(rule, attempt, free, Matcher(rule, then), assumed, known, today)
+            result, left, matched = _judge_attempt(rule, attempt, free, Matcher(rule, then), assumed, known, today)
             if result is not None:
+                own.update(left)
                 remembered.update(left)
                 results.append(result)
-                for following in rule.then:
-                    taken.setdefault(following, set()).update(used)
+                used |= matched
+        places = [place for place, m in enumerate(timeline.messages) if id(m) in used] if rule.then else []
+        _take(rule, places, taken)
+        return results, Left(own, facts, places)
+
+    for rule in in_order(rules):
+        said = memory.recall(rule) if memory is not None else None
+        if said is None:
+            said = said_by(rule)
+            if memory is not None:
+                memory.note(rule, said)
+        else:
+            remembered.update(said[1].remembered)
+            history.add(said[1].facts)
+            _take(rule, said[1].used, taken)
+        results += said[0]
     found = {result.procedure for result in results}
     results += [_not_started(rule, timeline) for rule in rules if rule.procedure in expected
                 and rule.procedure not in found]
     return tuple(sorted(results, key=lambda r: (r.started, r.procedure)))
+
+
+def _take(rule: Rule, places: Iterable[int], taken: dict[str, set[int]]) -> None:
+    for following in rule.then if places else ():
+        taken.setdefault(following, set()).update(places)
 
 
 def in_order(rules: Sequence[Rule]) -> Sequence[Rule]:
