@@ -1,4 +1,4 @@
-"""The types that travel from a capture to a verdict. Imports nothing of ours but `sealed`.
+"""The types that travel from a capture to a verdict. Imports nothing of ours but `frames` and `sealed`.
 
     Frame -> Packet -> (Tape) -> Message -> Timeline -> Attempt -> Finding -> Result
 
@@ -10,12 +10,13 @@ those made for every message or step `sealed` ones.
 
 from __future__ import annotations
 
-from collections.abc import Iterable, Mapping
+from collections.abc import Mapping
 from dataclasses import dataclass, field
 from functools import lru_cache
 from sys import intern
 from typing import Any, NamedTuple, Protocol, Self
 
+from .frames import FrameRef, Frames, compact, frames_filter
 from .sealed import sealed
 
 
@@ -35,25 +36,6 @@ class Frame(NamedTuple):
     data: bytes
     original_length: int   # octets on the wire; more than len(data) where the capture cut the packet
     interface: int = 0     # index within the file (pcapng); 0 in a pcap
-
-
-class FrameRef(NamedTuple):
-    """Where a byte can be looked up: which capture of the observation, and the frame number in it."""
-
-    capture: int
-    number: int
-
-
-def frames_filter(numbers: Iterable[int]) -> str:
-    """The Wireshark display filter that selects exactly these frames of one capture; empty for none."""
-    parts: list[list[int]] = []
-    for number in sorted(set(numbers)):
-        if parts and number == parts[-1][-1] + 1:
-            parts[-1].append(number)
-        else:
-            parts.append([number])
-    shown = [",".join(map(str, run)) if len(run) < 4 else f"{run[0]}..{run[-1]}" for run in parts]
-    return "frame.number in {%s}" % ",".join(shown) if shown else ""
 
 
 class Endpoint(NamedTuple):
@@ -109,7 +91,7 @@ class Context:
     def message(self, kind: str, fields: Mapping[str, Any], problems: tuple[Problem, ...] = (), *,
                 incomplete: bool = False) -> Message:
         """A Message of these bytes. `incomplete` marks one whose end the capture does not hold."""
-        return Message(intern(kind), self.time, self.frames, self.src, self.dst, self.stream, self.layers, fields,
+        return Message(intern(kind), self.time, compact(self.frames), self.src, self.dst, self.stream, self.layers, fields,
                        self.exchange, None, None, (), 0, tuple(problems), incomplete)
 
     def within(self, layer: str, **changes: Any) -> Context:
@@ -125,7 +107,7 @@ class Message:
 
     kind: str
     time: int
-    frames: tuple[FrameRef, ...]
+    frames: Frames                        # a tuple, or a FrameRun of very many
     src: Endpoint
     dst: Endpoint
     stream: int = 0

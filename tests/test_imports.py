@@ -1,6 +1,6 @@
 """Who may import whom, and that asking for help loads nothing heavy.
 
-`model` (but for `sealed`), `errors` and `documents` import nothing of ours. Stages see the types and what comes before them: conform/
+`model` (but for `frames` and `sealed`), `errors` and `documents` import nothing of ours. Stages see the types and what comes before them: conform/
 judges messages and never bytes, report/ sees results only. Modules not named here (cli, check ...) see everything.
 """
 
@@ -15,7 +15,7 @@ import flowcheck
 
 PACKAGE = Path(flowcheck.__file__).parent
 MAY_IMPORT = {
-    "sealed": set(), "model": {"sealed"}, "errors": set(), "documents": set(),
+    "frames": set(), "sealed": set(), "model": {"frames", "sealed"}, "errors": set(), "documents": set(),
     "capture": {"errors", "model"}, "decode": {"errors", "model"}, "decrypt": {"errors", "model"},
     "observe": {"capture", "decode", "errors", "model", "session.clocks"},
     "observe.recognition": {"decode"},
