@@ -103,6 +103,10 @@ class Conversation:
             yield from self._emit_cut_head(here, side)
         else:
             read_available(here)
+            if here.plan == "close" and here.tape.closed:       # what says that the body is whole (RFC 9112 6.3)
+                time, frame = here.tape.closed
+                here.time = max(here.time, time)
+                here.frames.append(frame)
             yield from self._emit(here, incomplete=here.plan != "close" or here.missing > 0)
 
     # ------------------------------------------------------------------------------------------------ heads

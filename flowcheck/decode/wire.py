@@ -116,14 +116,15 @@ class Tape:
     """Unread in-order bytes of one direction of a stream, each knowing the frame that brought it.
 
     `context` describes the stream: its endpoints are those of this direction; time and frames are filled in by
-    `take` and `place` for the very bytes asked for.
+    `take` and `place` for the very bytes asked for. `closed` says when and with which frame the sender ended them.
     """
 
-    __slots__ = ("data", "context", "_marks", "_base", "_place")
+    __slots__ = ("data", "context", "closed", "_marks", "_base", "_place")
 
     def __init__(self, context: Context):
         self.data = bytearray()
         self.context = self._place = context
+        self.closed: tuple[int, FrameRef] | None = None
         self._marks: list[tuple[int, tuple[FrameRef, ...], int]] = []   # (absolute end offset, frames, time)
         self._base = 0                                                  # absolute offset of data[0]
 

@@ -10,6 +10,7 @@ from __future__ import annotations
 
 from collections import Counter
 from collections.abc import Callable, Iterable, Sequence
+from types import ModuleType
 from typing import Any
 
 from .. import decode
@@ -116,6 +117,8 @@ class Streams:
     def _ended(self, event: Finished | Reset) -> None:
         stream = self._streams.get(event.connection.id)
         if stream is not None:
+            if stream.tapes and isinstance(event, Finished):
+                stream.tapes[event.side].closed = event.time, event.ref
             for side in (0, 1) if isinstance(event, Reset) else (event.side,):
                 self._end_side(stream, side)
         self._tell(event, "tcp.reset" if isinstance(event, Reset) else "tcp.fin")
@@ -181,18 +184,17 @@ class Streams:
             shadow = stream.shadows[side]
             shadow.append(data, ref, time, earlier)
             stream.held += stream.data_connection.feed(side, shadow)
-        if stream.conversation is None:
-            if not self._settle(stream, side) and not self._begins_tls(stream, side, data):
-                return
+        if stream.conversation is not None:
+            self._feed(stream, side)
+        elif self._settle(stream, side, len(data)):
             for other in (0, 1):
                 self._feed(stream, other)
-        else:
-            self._feed(stream, side)
 
-    def _settle(self, stream: _Stream, side: int) -> bool:
-        """Decides, if the first bytes allow it, which protocol this stream speaks."""
+    def _settle(self, stream: _Stream, side: int, fresh: int) -> bool:
+        """Decides, if the first bytes allow it, which protocol this stream speaks; `fresh` octets of them just came."""
         tape = stream.tapes[side]
-        module = self._recogniser.stream(bytes(tape.data[:HEAD]), stream.ports)
+        module = (self._recogniser.stream(bytes(tape.data[:HEAD]), stream.ports)
+                  or self._begun_tls(stream, side, len(tape) - fresh))
         if module is not None:
             stream.conversation = module.Conversation(stream.context)
             return True
@@ -203,16 +205,14 @@ class Streams:
             self._give_up(stream)
         return False
 
-    def _begins_tls(self, stream: _Stream, side: int, data: bytes) -> bool:
-        """TLS may begin behind words of a protocol nobody here reads (STARTTLS of SMTP, MySQL, LDAP)."""
-        module = decode.decoder("tls")
-        if stream.given_up or data[:1] != b"\x16" or not module.likely(data[:HEAD], stream.ports):
-            return False
-        stream.conversation = module.Conversation(stream.context)
-        stream.tapes[side].skip(len(stream.tapes[side]) - len(data))
-        other = stream.tapes[1 - side]
+    def _begun_tls(self, stream: _Stream, side: int, at: int) -> ModuleType | None:
+        """TLS may begin behind words of a protocol nobody here reads (STARTTLS of SMTP, MySQL, LDAP; SOCKS)."""
+        tape, other, tls = stream.tapes[side], stream.tapes[1 - side], decode.decoder("tls")
+        if tape.data[at:at + 1] != b"\x16" or not tls.likely(bytes(tape.data[at:at + HEAD]), stream.ports):
+            return None
+        tape.skip(at)
         other.skip(len(other))
-        return True
+        return tls
 
     def _give_up(self, stream: _Stream) -> None:
         stream.given_up = stream.data_connection is None
@@ -225,10 +225,10 @@ class Streams:
 
     def _feed(self, stream: _Stream, side: int) -> None:
         tape = stream.tapes[side]
-        while tape.data:
-            before, speaker = len(tape), stream.conversation
+        while tape.data and (stream.conversation is not None or self._settle(stream, side, len(tape))):
+            speaker = stream.conversation
             self._take(speaker.feed(side, tape), stream)
-            if stream.conversation is speaker or len(tape) == before and stream.conversation is None:
+            if stream.conversation is speaker:
                 break
         if len(tape) > TAPE_LIMIT:
             size = len(tape)
@@ -275,7 +275,8 @@ class Streams:
             elif kind is Skip:
                 self._skip(stream, item)
             elif kind is Switch:
-                stream.conversation = decode.decoder(item.protocol).Conversation(stream.context) if item.protocol else None
+                module = decode.decoder(item.protocol) if item.protocol else None
+                stream.conversation = module.Conversation(stream.context) if module else None
                 stream.skip = [0, 0]
             else:
                 self._found(item)

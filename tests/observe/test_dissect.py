@@ -138,3 +138,48 @@ def test_syn_and_fin_are_messages():
         Ether() / IP(src=packets.HNB, dst=packets.ACS) / TCP(sport=1, dport=2, flags="S", seq=1),
         Ether() / IP(src=packets.ACS, dst=packets.HNB) / TCP(sport=2, dport=1, flags="RA", seq=0, ack=2)])
     assert "tcp.refused" in [m.kind for m in dissected(refused)[0]]
+
+
+UPGRADE = (b"GET /socket HTTP/1.1\r\nHost: acs.example\r\nUpgrade: websocket\r\n\r\n",
+           b"HTTP/1.1 101 Switching Protocols\r\nUpgrade: websocket\r\n\r\n")
+CONNECT = (b"CONNECT hms.example:443 HTTP/1.1\r\nHost: hms.example:443\r\n\r\n", b"HTTP/1.1 200 OK\r\n\r\n")
+HELLO = bytes.fromhex("16030100310100002d0303" + "5a" * 32 + "000002002f01000002ff00")
+SERVER_HELLO = bytes.fromhex("160301002a020000260301" + "a5" * 32 + "00002f00")
+
+
+@pytest.mark.parametrize("behind", [b"\x81\x05hello", b"", bytes(5000)])
+@pytest.mark.parametrize("early", [b"", b"\x81\x85....hello"])
+def test_what_follows_an_upgrade_is_not_read_as_http(behind, early):
+    """Bytes of the new protocol may come in the segment of the answer, or be there before it (RFC 9110 7.8)."""
+    ask, told = UPGRADE
+    made = packets.conversation((True, ask + early), (False, told + behind), (True, b"\x88\x80...."),
+                                (False, b"\x88\x00"), segment=9000)
+    assert kinds(packets.stamped(made)) == ["http.request", "http.response"]
+
+
+@pytest.mark.parametrize("together", [True, False])
+def test_what_a_proxy_was_asked_to_connect_to_is_recognised_anew(together):
+    ask, told = CONNECT
+    turns = [(True, ask), (False, told), (True, HELLO)] if not together else [(True, ask + HELLO), (False, told)]
+    made = packets.conversation(*turns, (False, b"\x15\x03\x01\x00\x02\x02\x28"))
+    found = kinds(packets.stamped(made), protocols=("http", "tls"))
+    assert sorted(found) == ["http.request", "http.response", "tls.alert", "tls.client_hello"]
+
+
+def test_tls_begins_behind_words_nobody_reads_even_after_a_hole():
+    greeting, granted = b"\x04\x01\x01\xbb\xc0\x00\x02\x01user\x00", b"\x00\x5a\x01\xbb\xc0\x00\x02\x01"     # SOCKS 4
+    made = packets.conversation((True, greeting), (False, granted), (True, HELLO), (False, SERVER_HELLO), dport=1080)
+    assert kinds(packets.stamped(made), protocols=("tls",)) == ["tls.client_hello", "tls.server_hello"]
+    del made[7]                                                  # the client's hello
+    assert kinds(packets.stamped(made), protocols=("tls",)) == ["tls.server_hello"]
+
+
+def test_a_body_that_ends_with_the_stream_is_completed_by_the_fin():
+    made = packets.stamped(packets.conversation((True, b"GET / HTTP/1.0\r\nHost: a\r\n\r\n"),
+                                                (False, b"HTTP/1.0 200 OK\r\n\r\nall there is")))
+    messages, _ = dissected(made)
+    answer = next(m for m in messages if m.kind == "http.response")
+    fin = next(m for m in messages if m.kind == "tcp.fin" and m.src.address == packets.ACS)
+    assert answer.frames[-1] == fin.frames[-1] and answer.time == fin.time and len(answer.frames) == 2
+    cut, _ = dissected(made[:-3])
+    assert [len(m.frames) for m in cut if m.kind == "http.response"] == [1]
