@@ -8,6 +8,7 @@ segment far from everything expected. Where the handshake was not captured the l
 from __future__ import annotations
 
 from collections.abc import Callable, Iterable, Iterator
+from functools import partial
 from struct import Struct
 
 from ..model import Endpoint, FrameRef, Packet
@@ -32,38 +33,38 @@ _SWEEP = 30 * _SECOND
 _MOST_CONNECTIONS = 50_000
 
 InOrder = Callable[[Connection, int, bytes, FrameRef, int], None]      # the fields of Data
+Ref = Callable[[int], FrameRef]           # of a frame number of Packet.frames
 _Way = tuple[Connection, Half, Half]      # a connection as one direction sees it: its own half first
 
 
 class Connections:
     """All TCP connections of one observation."""
 
-    def __init__(self, bytes_in_order: InOrder | None = None) -> None:
+    def __init__(self, bytes_in_order: InOrder | None = None, ref: Ref = partial(FrameRef, 0)) -> None:
         """`bytes_in_order` takes what continues a stream without further ado, in place of a Data event."""
-        self._in_order = bytes_in_order
+        self._in_order, self._ref = bytes_in_order, ref
         self._ways: dict[tuple, _Way] = {}   # by direction, each with its own key
         self._open: dict[int, Connection] = {}
         self._waiting: dict[int, Connection] = {}                       # those with a hole
         self._count = 0
         self._swept = 0
 
-    def segment(self, packet: Packet, refs: tuple[FrameRef, ...]) -> Iterable[Event]:
+    def segment(self, packet: Packet) -> Iterable[Event]:
         """What this segment brings: usually its own bytes, sometimes others that were waiting for it."""
-        data = packet.data
+        time, frames, _, layers, src, dst, _, data, missing, _ = packet
         if len(data) < _HEADER_READ:
             return ()
         ports, seq, ack, offset, flags = _HEADER(data)
         header = (offset >> 4) << 2
-        size = len(data) + packet.missing - header
+        size = len(data) + missing - header
         if header < 20 or size < 0:
             return ()
-        way = self._ways.get((packet.src, packet.dst, ports, packet.layers)) or self._alias(packet, ports)
+        way = self._ways.get((src, dst, ports, layers)) or self._alias(packet, ports)
         if way is not None and not flags & _SPECIAL:
             connection, mine, other = way
-            if connection.calm and seq == mine.next & MASK and not packet.missing \
-                    and (other.next - ack) & MASK < HALF_RANGE:
+            if connection.calm and seq == mine.next & MASK and not missing and (other.next - ack) & MASK < HALF_RANGE:
                 connection.packets += 1
-                connection.last = packet.time
+                connection.last = time
                 if not size:
                     return ()
                 mine.bytes += size
@@ -72,10 +73,10 @@ class Connections:
                     return ()
                 mine.tail = payload = data[header:]
                 if self._in_order is None:
-                    return (Data(connection, mine.side, payload, refs[-1], packet.time),)
-                self._in_order(connection, mine.side, payload, refs[-1], packet.time)
+                    return (Data(connection, mine.side, payload, self._ref(frames[-1]), time),)
+                self._in_order(connection, mine.side, payload, self._ref(frames[-1]), time)
                 return ()
-        return self._uncommon(packet, refs[-1], way, ports, seq, ack, flags, data[header:], size)
+        return self._uncommon(packet, self._ref(frames[-1]), way, ports, seq, ack, flags, data[header:], size)
 
     def expire(self, now: int) -> Iterator[Event]:
         """Give up holes nobody will fill any more, and forget connections long silent. Cheap enough to call often."""

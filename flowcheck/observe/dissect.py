@@ -13,7 +13,7 @@ from __future__ import annotations
 from collections import Counter
 from collections.abc import Callable, Iterable
 from functools import lru_cache
-from struct import unpack_from
+from struct import Struct
 from types import ModuleType
 from typing import Any
 
@@ -28,8 +28,10 @@ TRIES = 8                   # datagrams, before a flow is given up
 EXPIRE_EVERY = 0xFFF        # packets between two looks for silent connections
 NESTING = 16                # Payloads within Payloads; deeper ones are an attack
 TAP_SHIFT = 32
+_UDP = Struct("!HHH").unpack_from    # ports, length
 _REINJECTED = {"ip", "eth", "ppp"}
 _endpoint = lru_cache(maxsize=1 << 14)(Endpoint)     # those of a flow are made once
+_new = tuple.__new__        # of a named tuple: its own __new__ costs three times as much
 _PROTOCOL_NAMES = {1: "icmp", 6: "tcp", 17: "udp", 50: "esp", 51: "ah", 58: "icmpv6", 132: "sctp"}
 
 
@@ -64,7 +66,7 @@ class Dissector:
     def frame(self, frame: Frame, capture: int = 0) -> None:
         """The next frame. `capture` is the index of its file in the observation."""
         if capture:
-            frame = frame._replace(number=frame.number | capture << CAPTURE_SHIFT)
+            frame = _new(Frame, (frame.number | capture << CAPTURE_SHIFT, *frame[1:]))
         for packet in self.network.packets(frame):
             self._packet(packet)
         self._count += 1
@@ -95,10 +97,10 @@ class Dissector:
 
     def _packet(self, packet: Packet) -> None:
         protocol = packet.protocol
-        if protocol == 17:
+        if protocol == 6:
+            self._streams.segment(packet)
+        elif protocol == 17:
             self._udp(packet)
-        elif protocol == 6:
-            self._streams.segment(packet, _refs(packet.frames))
         elif protocol in self._recogniser.by_protocol:
             # an SCTP association may use several addresses (RFC 9260 6.4), so its decoder sees the traffic of all hosts
             key = (protocol,) if protocol == 132 else (protocol, *sorted((packet.src, packet.dst)))
@@ -114,13 +116,12 @@ class Dissector:
             self.undecoded[f"ip/{protocol}" if protocol < 0x10000 else f"ethertype/0x{protocol - 0x10000:04x}"] += 1
 
     def _udp(self, packet: Packet) -> None:
-        data = packet.data
+        time, frames, _, layers, src, dst, _, data, missing, _ = packet
         if len(data) < 8:
             self.undecoded["udp/cut"] += 1
             return
-        sport, dport, length, _ = unpack_from(">HHHH", data)
-        src, dst = packet.src, packet.dst
-        key = (src, sport, dst, dport) if (src, sport) <= (dst, dport) else (dst, dport, src, sport)
+        sport, dport, length = _UDP(data)
+        key = (src, sport, dst, dport) if src < dst or src == dst and sport <= dport else (dst, dport, src, sport)
         flow = self._flows.get(key)
         if flow is None:
             flow = self._flows[key] = _Flow(self._identifier(), self._recogniser.forced("udp", (sport, dport)))
@@ -129,7 +130,7 @@ class Dissector:
             if flow.passing is None:
                 flow.passing = Unread(self.bypass, flow.label)
                 self._unread.append(flow.passing)
-            flow.passing.open(packet.layers, src, dst, data[:4])
+            flow.passing.open(layers, src, dst, data[:4])
             return
         payload = data[8:length] if 8 <= length < len(data) else data[8:]
         if flow.module is None:
@@ -141,22 +142,24 @@ class Dissector:
                 self.undecoded[flow.label] += 1
                 return
             flow.tries = 0
-        missing = packet.missing if length == 0 else max(0, length - len(data))
-        context = Context(packet.time, _refs(packet.frames), _endpoint(src, sport), _endpoint(dst, dport),
-                          (*packet.layers, "udp"), flow.id, missing, secrets=self._secrets)
+        if length:
+            missing = max(0, length - len(data))
+        context = Context(time, _refs(frames), _endpoint(src, sport), _endpoint(dst, dport), (*layers, "udp"), flow.id,
+                          missing, secrets=self._secrets)
         self._datagram(flow, payload, context)
-        if hasattr(flow.module, "TUNNEL"):
+        if _offered(flow.module, "TUNNEL"):
             if flow.passing is None:
                 flow.passing = Tunnel(self.bypass)
-            flow.passing.open(packet.layers, src, dst, data[:4])
+            flow.passing.open(layers, src, dst, data[:4])
 
     def _datagram(self, flow: _Flow, data: bytes, context: Context) -> None:
         state = flow.state
         if state is None:
-            if not hasattr(flow.module, "Flow"):
+            make = _offered(flow.module, "Flow")
+            if make is None:
                 self._take(flow.module.decode(data, context))
                 return
-            state = flow.state = flow.module.Flow(context)
+            state = flow.state = make(context)
             if hasattr(state, "steady") and not self._secrets:        # keys could open what comes
                 flow.passing = Sealed(self.bypass, state)
         passing = flow.passing
@@ -171,11 +174,14 @@ class Dissector:
     # ------------------------------------------------------------------------------------------ what decoders give
 
     def _take(self, items: Iterable[Any] | None) -> None:
+        takers = self._takers
         for item in items or ():
-            self._found(item)
+            taker = takers.get(type(item))         # Inner and Switch have a meaning in streams only
+            if taker is not None:
+                taker(item)
 
     def _found(self, item: Any) -> None:
-        taker = self._takers.get(type(item))       # Inner and Switch have a meaning in streams only
+        taker = self._takers.get(type(item))
         if taker is not None:
             taker(item)
 
@@ -204,14 +210,15 @@ class Dissector:
             module = self._recogniser.datagram(data, (context.src.port or 0, context.dst.port or 0))
         if module is None:
             return
-        if hasattr(module, "Flow"):
+        make, read = _offered(module, "Flow"), _offered(module, "decode")
+        if make is not None:
             key = (context.stream, module.__name__)
             state = self._inner_flows.get(key)
             if state is None:
-                state = self._inner_flows[key] = module.Flow(context)
+                state = self._inner_flows[key] = make(context)
             self._take(state.datagram(data, context))
-        elif hasattr(module, "decode"):
-            self._take(module.decode(data, context))
+        elif read is not None:
+            self._take(read(data, context))
 
     def _identifier(self) -> int:
         self._next_id += 1
@@ -226,6 +233,12 @@ class _Flow:
     def __init__(self, identifier: int, module: ModuleType | None = None):
         self.id, self.module, self.state, self.tries, self.label = identifier, module, None, 0, ""
         self.passing: Any = None         # what becomes of its packets that pass by: Unread, Sealed, Tunnel
+
+
+@lru_cache(maxsize=None)             # a module answers slowly where it has none
+def _offered(module: ModuleType, name: str) -> Any:
+    """What a decoder has of the optional names; None where it lacks it."""
+    return getattr(module, name, None)
 
 
 def _refs(numbers: tuple[int, ...]) -> tuple[FrameRef, ...]:

@@ -220,7 +220,7 @@ def _packets(frames: Sequence[Frame]) -> list[tuple[Frame, Packet]]:
 
 def _read(file: _File, tap: _Tap, keys: Any, progress: Any) -> _Span:
     packets = known = 0
-    first = last = None
+    first = last = file.head.time if file.head is not None else None
     steps: list[Step] = []
     due = _PROGRESS
     dissect, index, scanner = tap.dissector.frame, file.index, tap.dissector.bypass.scanner
@@ -230,6 +230,7 @@ def _read(file: _File, tap: _Tap, keys: Any, progress: Any) -> _Span:
         frames = _on_one_clock(frames, tap)
     elif not file.apart:
         file.capture.scanner = scanner
+    scanner.latest = last or 0
     for frame in frames:
         if keys is not None and len(file.capture.secrets) > known:
             for kind, secret in file.capture.secrets[known:]:
@@ -240,15 +241,12 @@ def _read(file: _File, tap: _Tap, keys: Any, progress: Any) -> _Span:
         if scanner.passed > passed:                  # some went by since the last frame, in order
             packets += scanner.passed - passed
             passed, last = scanner.passed, scanner.latest
-        if first is None:
-            first = last = time
-        elif time > last:
-            last = time
-        else:
+        if time > last:
+            scanner.latest = last = time
+        elif time < last:
             first = min(first, time)
             if time < last - CLOCK_STEP:
                 _clock_steps_back(steps, frame, last)
-        scanner.latest = last
         dissect(frame, index)
         if progress is not None and packets >= due:
             due = packets + _PROGRESS

@@ -19,17 +19,18 @@ _MASK = 0xFFFFFFFF
 _TCP, _UDP, _ESP = 6, 17, 50
 CAPTURE_SHIFT = 40          # frame numbers inside a tap carry the capture's index above this bit
 _NUMBER = (1 << CAPTURE_SHIFT) - 1
+_new = tuple.__new__        # of a named tuple: its own __new__ costs three times as much
 
 
 def ref(number: int) -> FrameRef:
-    return FrameRef(number >> CAPTURE_SHIFT, number & _NUMBER)
+    return _new(FrameRef, (number >> CAPTURE_SHIFT, number & _NUMBER))
 
 
 def refs(numbers: list[int]) -> list[FrameRef]:
     """The same of many frames in order, which mostly are of one capture."""
     if not numbers or numbers[0] >> CAPTURE_SHIFT != numbers[-1] >> CAPTURE_SHIFT:
         return [ref(number) for number in numbers]
-    capture, new, kind = numbers[0] >> CAPTURE_SHIFT, tuple.__new__, FrameRef
+    capture, new, kind = numbers[0] >> CAPTURE_SHIFT, _new, FrameRef
     base = capture << CAPTURE_SHIFT
     return [new(kind, (capture, number - base)) for number in numbers]
 

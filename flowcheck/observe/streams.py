@@ -18,7 +18,7 @@ from ..capture.bypass import Bypass
 from ..capture.tcp import Connection, Connections, Data, Finished, Handshake, Lost, Opened, Reset, way_key
 from ..decode.wire import Tape
 from ..model import Context, Expect, FrameRef, Gap, Inner, Message, Packet, Secrets, Skip, Switch
-from .passing import Stretch
+from .passing import Stretch, ref
 from .recognition import Recogniser
 
 TRIES = 32                  # segments of a stream seen from the middle, before it is given up
@@ -33,7 +33,7 @@ class Streams:
                  found: Callable[[Any], None], gaps: list[Gap], undecoded: Counter[str], bypass: Bypass):
         self._recogniser, self._secrets, self._identifier = recogniser, secrets, identifier
         self._found, self._gaps, self._undecoded, self._bypass = found, gaps, undecoded, bypass
-        self._connections = Connections(self._bytes)
+        self._connections = Connections(self._bytes, ref)
         self._streams: dict[int, _Stream] = {}
         self._expected: dict[tuple[str, int | None], Expect] = {}
         self._passing: dict[tuple, _Stream] = {}             # by direction, those of which octets pass by
@@ -42,11 +42,11 @@ class Streams:
             Data: lambda event: self._bytes(*event), Opened: self._opened, Handshake: self._handshake, Lost: self._hole,
             Finished: self._ended, Reset: self._ended}
 
-    def segment(self, packet: Packet, refs: tuple[FrameRef, ...]) -> None:
+    def segment(self, packet: Packet) -> None:
         passing = self._passing.get(way_key(packet)) if self._passing else None
         if passing is not None:
             self._settle_passing(passing)
-        for event in self._connections.segment(packet, refs):
+        for event in self._connections.segment(packet):
             self._events[type(event)](event)
         if passing is not None:
             self._aim(passing)

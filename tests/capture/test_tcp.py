@@ -25,7 +25,7 @@ def run(segments, finish=True):
     for number, segment in enumerate(segments, 1):
         if not isinstance(segment, Packet):
             segment = packet(number, *segment)
-        events += connections.segment(segment, (FrameRef(0, number),))
+        events += connections.segment(segment)
     return events + list(connections.finish()) if finish else events
 
 
@@ -58,7 +58,7 @@ def test_bytes_in_order_can_go_straight_to_who_wants_them():
     taken = []
     connections = Connections(lambda *fields: taken.append(Data(*fields)))
     for segment in segments:
-        for event in connections.segment(segment, (FrameRef(0, segment.time),)):
+        for event in connections.segment(segment):
             taken += [event] if isinstance(event, Data) else []
     events = run(segments)
     assert [data[1:] for data in taken] == [event[1:] for event in events if isinstance(event, Data)]
@@ -253,7 +253,7 @@ def test_a_hole_holds_back_a_bounded_amount():
     segments = HANDSHAKE + [("c", 2001 + 1000 * i, 5001, ACK, bytes(1000)) for i in range(3000)]
     connections, lost = Connections(), 0
     for number, segment in enumerate(segments, 1):
-        for event in connections.segment(packet(number, *segment), (FrameRef(0, number),)):
+        for event in connections.segment(packet(number, *segment)):
             lost += isinstance(event, Lost)
             assert event.connection.halves[0].held <= (1 << 20) + 2000
     assert lost == 1
@@ -273,9 +273,9 @@ def test_dropped_connection_is_only_counted():
     segments = [packet(i, *s) for i, s in enumerate(HANDSHAKE + [("c", 1001, 5001, ACK, b"abc"),
                                                                  ("c", 1010, 5001, ACK, b"xyz"),
                                                                  ("c", 1013, 5001, FIN | ACK, b"")], 1)]
-    opened, *_ = [e for s in segments[:3] for e in connections.segment(s, (FrameRef(0, 1),))]
+    opened, *_ = [e for s in segments[:3] for e in connections.segment(s)]
     opened.connection.dropped = True
-    events = [e for s in segments[3:] for e in connections.segment(s, (FrameRef(0, 9),))]
+    events = [e for s in segments[3:] for e in connections.segment(s)]
     assert names(events + list(connections.finish())) == ["Finished"]
     assert opened.connection.bytes == (6, 0) and not opened.connection.halves[0].held
 
@@ -283,10 +283,10 @@ def test_dropped_connection_is_only_counted():
 def test_idle_connections_are_forgotten():
     connections = Connections()
     for number, segment in enumerate(HANDSHAKE + [("c", 1004, 5001, ACK, b"def")], 1):
-        list(connections.segment(packet(number, *segment), (FrameRef(0, number),)))
+        list(connections.segment(packet(number, *segment)))
     assert names(connections.expire(130 * 10**9)) == ["Lost", "Data"]
     assert list(connections.expire(5 * 3600 * 10**9)) == []
-    assert isinstance(list(connections.segment(packet(9, "c", 1007, 5001, ACK, b"x"), (FrameRef(0, 9),)))[0], Opened)
+    assert isinstance(list(connections.segment(packet(9, "c", 1007, 5001, ACK, b"x")))[0], Opened)
 
 
 @settings(max_examples=60, deadline=None)
