@@ -10,8 +10,8 @@ recognises is counted and then costs next to nothing.
 
 from __future__ import annotations
 
-from collections import Counter
-from collections.abc import Callable, Iterable
+from collections import Counter, deque
+from collections.abc import Callable, Iterable, Sequence
 from functools import lru_cache
 from struct import Struct
 from types import ModuleType
@@ -36,15 +36,20 @@ _PROTOCOL_NAMES = {1: "icmp", 6: "tcp", 17: "udp", 50: "esp", 51: "ah", 58: "icm
 
 
 class Dissector:
-    """All state of one tap. Feed it the frames of its files in order, then call `finish` once; `messages` grows meanwhile."""
+    """All state of one tap. Feed it the frames of its files in order, then call `finish` once; `messages` grows meanwhile.
+
+    `opening` are the packets of its first frames, where somebody has read them already with `network`.
+    """
 
     def __init__(self, secrets: Secrets | None = None, decode_as: dict[tuple[str, int], str] | None = None,
-                 tap: int = 0):
+                 tap: int = 0, network: Network | None = None, opening: Sequence[Sequence[Packet]] = ()):
         self.messages: list[Message] = []
         self.opaque: list[Opaque] = []
         self.gaps: list[Gap] = []
         self.undecoded: Counter[str] = Counter()
-        self.network = Network()
+        self.network = network or Network()
+        self._opening = deque(opening)
+        self._packets = self._known if opening else self.network.packets
         self.bypass = Bypass()
         self._scanner = self.bypass.scanner
         self._secrets = secrets
@@ -65,9 +70,7 @@ class Dissector:
 
     def frame(self, frame: Frame, capture: int = 0) -> None:
         """The next frame. `capture` is the index of its file in the observation."""
-        if capture:
-            frame = _new(Frame, (frame.number | capture << CAPTURE_SHIFT, *frame[1:]))
-        for packet in self.network.packets(frame):
+        for packet in self._packets(numbered(frame, capture) if capture else frame):
             self._packet(packet)
         self._count += 1
         scanner = self._scanner
@@ -75,6 +78,13 @@ class Dissector:
         scanner.limit = scanner.passed + EXPIRE_EVERY - upto
         if not upto:
             self._streams.expire(frame.time)
+
+    def _known(self, frame: Frame) -> Sequence[Packet]:
+        """The packets of a frame of the opening."""
+        packets = self._opening.popleft()
+        if not self._opening:
+            self._packets = self.network.packets
+        return packets
 
     def settle(self) -> None:
         """Counts what passed by so far, as far as that is nobody's but the dissector's."""
@@ -223,6 +233,11 @@ class Dissector:
     def _identifier(self) -> int:
         self._next_id += 1
         return self._next_id - 1
+
+
+def numbered(frame: Frame, capture: int) -> Frame:
+    """The same with a number that tells also of which capture of the observation it is."""
+    return _new(Frame, (frame.number | capture << CAPTURE_SHIFT, *frame[1:])) if capture else frame
 
 
 class _Flow:

@@ -20,10 +20,10 @@ from ..capture.artefacts import Artefact, artefacts
 from ..capture.network import Network
 from ..capture.reader import open_capture
 from ..errors import CaptureError
-from ..model import CaptureInfo, Frame, Gap, Limit, Message, Opaque, Packet
+from ..model import CaptureInfo, Frame, Gap, Limit, Message, Opaque
 from ..session.clocks import Correction, corrected_gap, corrected_message, corrected_opaque
 from ..session.clocks import corrections as estimate
-from .dissect import CAPTURE_SHIFT, Dissector
+from .dissect import CAPTURE_SHIFT, Dissector, numbered
 from .quality import Facts, Step, graded
 
 ROTATION_SLACK = 1_000_000          # ns: how far packets of a rotated file may lie before the last of the one before
@@ -194,8 +194,11 @@ def _tap_for(file: _File, taps: list[_Tap], keys: Any, decode_as: Any) -> _Tap:
     A rotated file goes on where another ended, among the same hosts. A file whose first packets another one holds too,
     or that shows quite other hosts, is a tap of its own, even if its clock puts it behind.
     """
-    pairs = _packets(file.opening)
-    head, hosts = file.head, {address for _, packet in pairs for address in (packet.src, packet.dst)}
+    network, head = Network(), file.head
+    opening = [network.packets(numbered(frame, file.index)) for frame in file.opening]
+    pairs = [(frame, packet) for frame, packets in zip(file.opening, opening) for packet in packets
+             if packet.protocol < 0x10000]
+    hosts = {address for _, packet in pairs for address in (packet.src, packet.dst)}
     file.artefacts = artefacts(pairs)
     marks = {hash(frame.data[-MARK:]) for frame in file.opening if len(frame.data) >= MARKED}
     if head is not None and not file.apart:
@@ -207,15 +210,16 @@ def _tap_for(file: _File, taps: list[_Tap], keys: Any, decode_as: Any) -> _Tap:
             tap = max(continued, key=lambda t: t.last)
             tap.hosts |= hosts
             return tap
-    tap = _Tap(Dissector(keys, decode_as, len(taps)), head.link if head else -1, len(taps), opening=marks, hosts=hosts)
+    read = (network, opening) if not _unset(file) else ()           # else they get other times
+    tap = _Tap(Dissector(keys, decode_as, len(taps), *read), head.link if head else -1, len(taps), opening=marks,
+               hosts=hosts)
     taps.append(tap)
     return tap
 
 
-def _packets(frames: Sequence[Frame]) -> list[tuple[Frame, Packet]]:
-    """The IP packets of these frames."""
-    network = Network()
-    return [(frame, packet) for frame in frames for packet in network.packets(frame) if packet.protocol < 0x10000]
+def _unset(file: _File) -> bool:
+    """Was the clock not set when the file began?"""
+    return file.head is not None and file.head.time < UNSET
 
 
 def _read(file: _File, tap: _Tap, keys: Any, progress: Any) -> _Span:
@@ -226,7 +230,7 @@ def _read(file: _File, tap: _Tap, keys: Any, progress: Any) -> _Span:
     dissect, index, scanner = tap.dissector.frame, file.index, tap.dissector.bypass.scanner
     scanner.base, passed = index << CAPTURE_SHIFT, scanner.passed
     frames = chain(file.opening, file.frames)
-    if file.head is not None and file.head.time < UNSET:
+    if _unset(file):
         frames = _on_one_clock(frames, tap)
     elif not file.apart:
         file.capture.scanner = scanner
