@@ -104,6 +104,9 @@ class Dissector:
             self._take(inner.end())
         self._flows.clear()
         self._inner_flows.clear()
+        # what leads back here would keep all messages until the next search for cycles
+        self._takers.clear()
+        del self._streams, self._packets
 
     def _packet(self, packet: Packet) -> None:
         protocol = packet.protocol

@@ -79,6 +79,8 @@ class Streams:
         for stream in list(self._streams.values()):
             self._close(stream)
         self._streams.clear()
+        self._events.clear()
+        del self._connections
 
     # ------------------------------------------------------------------------------------------ what happens to
     # connections
