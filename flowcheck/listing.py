@@ -20,7 +20,8 @@ from .session.transactions import pair
 def listing(paths: list[str], options: Any, keys: Any, decode_as: Any, progress: Any) -> int:
     """Prints the messages; what was seen and not decoded is counted on standard error. Returns the exit status."""
     span = _span(options.between)
-    observation = observe(paths, keys, decode_as, progress, digest=False)
+    with progress as shown:
+        observation = observe(paths, keys, decode_as, shown, digest=False)
     messages: Iterable[Message] = [*observation.messages, *_session_ends(observation.messages)]
     messages = sorted(messages, key=lambda m: (m.time, m.frames[-1]))
     messages = [m for m in messages if _wanted(m, options.kind, span)]
@@ -110,7 +111,7 @@ def _of_device(messages: list[Message], wanted: str, observation: Any) -> list[M
 def _tell(observation: Any) -> None:
     for info in observation.captures:
         for remark in info.remarks:
-            print(f"flowcheck: {info.path}: {remark}", file=sys.stderr)
+            print(f"flowcheck: {visible_line(info.path)}: {visible_line(remark)}", file=sys.stderr)
     total: Counter[str] = Counter()
     for info in observation.captures:
         total.update(info.undecoded)

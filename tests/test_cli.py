@@ -173,3 +173,110 @@ def test_help_and_version_load_nothing_heavy():
             f"print([m for m in {heavy} if m in sys.modules])")
     done = subprocess.run([sys.executable, "-c", code], capture_output=True, text=True, cwd=ROOT, timeout=60)
     assert done.stdout.splitlines()[-1] == "[]", done.stdout
+
+
+# ---------------------------------------------------------------------------------------------------- any order, any name
+
+def test_files_and_options_stand_in_any_order(tmp_path, capsys):
+    first, second, *rest = sample(PASSING)
+    assert main(["check", first, "--json", str(tmp_path / "r.json"), second, *rest, "-q"]) == 0
+    assert len(json.loads((tmp_path / "r.json").read_text())["captures"]) == 2
+    assert main(["decode", "-q", str(FAILING), "--kind", "dns", first, "--format", "jsonl"]) == 0
+    assert main(["check", "--", "-x.pcap"]) == 3
+
+
+@pytest.mark.parametrize(("arguments", "words"), [
+    (["check", "--jsn", "x"], "did you mean --json?"), (["chek"], "invalid choice: 'chek'"),
+    (["batch", "--jobs", "x"], "flowcheck batch --help")])
+def test_a_wrong_option_is_one_line(arguments, words, capsys):
+    with pytest.raises(SystemExit) as stop:
+        main(arguments)
+    said = capsys.readouterr().err
+    assert stop.value.code == 2 and words in said and said.count("\n") == 1
+
+
+@pytest.mark.parametrize("arguments", [["rules", "list"], ["rules", "lint"], ["explain", "pass"], ["doctor"]])
+def test_every_command_takes_the_shared_output_options(arguments, capsys):
+    assert main([*arguments, "-q", "-v", "--color", "never"]) == 0
+
+
+@pytest.mark.parametrize(("command", "status"), [
+    (["check", str(FAILING), "--json", "-", *RULES], 1), (["check", str(FAILING), "--html", "-", *RULES], 1)])
+def test_who_stops_reading_does_not_change_the_verdict(command, status):
+    """A report larger than a pipe, of which one octet is read."""
+    run = subprocess.Popen([sys.executable, "-m", "flowcheck", *command, "-q"], stdout=subprocess.PIPE,
+                           stderr=subprocess.PIPE, cwd=ROOT)
+    run.stdout.close()
+    assert run.stderr.read() == b"" and run.wait(60) == status
+    run.stderr.close()
+
+
+@pytest.mark.parametrize("command", [["check", str(FAILING), "--json", "-"], ["decode", str(FAILING)], ["rules", "list"]])
+def test_a_full_disk_is_said_and_never_a_verdict(command):
+    with open("/dev/full", "w") as full:
+        done = subprocess.run([sys.executable, "-m", "flowcheck", *command], stdout=full, stderr=subprocess.PIPE, cwd=ROOT,
+                              timeout=60)
+    assert done.returncode == 2 and b"flowcheck: standard output: No space left" in done.stderr
+    assert b"Traceback" not in done.stderr
+
+
+def test_a_fault_of_its_own_is_no_deviation(monkeypatch, capsys):
+    def broken(*_, **__):
+        raise ZeroDivisionError
+    monkeypatch.setattr("flowcheck.check.check", broken)
+    assert check(str(FAILING)) == 3
+    assert "ZeroDivisionError" in (said := capsys.readouterr().err) and "a fault of flowcheck" in said
+
+
+def test_names_of_files_can_hold_anything(tmp_path):
+    """Octets that are no UTF-8 and escape sequences: a file's name moves no terminal and stops no command."""
+    odd = tmp_path / "caf\udce9\x1b[31m\nb.pcap"
+    odd.write_bytes(FAILING.read_bytes())
+    for arguments in (["check", str(odd), "--output-dir", str(tmp_path / "out"), *RULES], ["decode", str(odd), "-v"],
+                      ["check", str(odd), "--json", "-", "-q", *RULES], ["devices", str(odd), "--json"],
+                      ["check", str(odd) + "x"]):
+        done = run(*arguments)
+        assert b"Traceback" not in done.stderr and b"\x1b" not in done.stdout + done.stderr, arguments
+        done.stdout.decode("utf-8")
+    assert json.loads(run("decode", str(odd), "--format", "jsonl").stdout.splitlines()[0])["capture"] == str(odd)
+
+
+def test_standard_output_is_utf_8_wherever_it_is_a_file():
+    done = subprocess.run([sys.executable, "-m", "flowcheck", "check", str(FAILING), "--html", "-", "-q", *RULES],
+                          capture_output=True, cwd=ROOT, timeout=60,
+                          env={"LC_ALL": "POSIX", "PYTHONUTF8": "0", "PYTHONCOERCECLOCALE": "0", "PATH": ""})
+    assert "✗" in done.stdout.decode("utf-8") and done.returncode == 1
+
+
+# ---------------------------------------------------------------------------------------------------- folders, outputs
+
+def test_in_a_folder_what_is_no_capture_is_left_out_and_named(capsys):
+    site = ["--site", str(PASSING / "site.yaml"), "--keys", str(PASSING / "keys")]
+    assert main(["check", str(PASSING), "--recursive", *site, "--json", "-", *RULES]) == 0
+    out, err = capsys.readouterr()
+    assert {capture["name"] for capture in json.loads(out)["captures"]} == {p.name for p in PASSING.glob("*.pcap*")}
+    assert "4 files are no captures and are left out" in err and "esp_sa" in err
+    assert main(["check", str(PASSING / "keys"), "--recursive"]) == 3
+
+
+def test_a_damaged_capture_in_a_folder_is_not_left_out(tmp_path, capsys):
+    (tmp_path / "a.pcap").write_bytes(FAILING.read_bytes())
+    (tmp_path / "b.pcap").write_bytes(b"no capture at all")
+    assert check(str(tmp_path), "--recursive") == 3 and "b.pcap" in capsys.readouterr().err
+
+
+@pytest.mark.parametrize("option", ["--json", "--html", "-w", "--bundle"])
+def test_what_cannot_be_written_is_said_before_the_work(option, tmp_path, monkeypatch, capsys):
+    monkeypatch.setattr("flowcheck.check.check", lambda *_, **__: pytest.fail("the captures were read"))
+    (tmp_path / "file").touch()
+    for target in (tmp_path, tmp_path / "file" / "x"):
+        assert main(["check", str(FAILING), option, str(target)]) == 2
+    assert "cannot be written" in capsys.readouterr().err
+
+
+def test_evidence_goes_to_standard_output(tmp_path):
+    done = run("check", str(FAILING), "--json", str(tmp_path / "r.json"), "-w", "-", *RULES)
+    assert done.returncode == 1 and b"FAIL" in done.stderr
+    again = run("check", "-", "--json", "-", "-q", *RULES, stdin=done.stdout)
+    assert again.returncode == 1 and json.loads(again.stdout)["captures"][0]["format"] == "pcapng"
+    assert run("check", str(FAILING), "--json", "-", "-w", "-").returncode == 2

@@ -16,14 +16,8 @@ from dataclasses import dataclass, field
 from pathlib import Path
 from typing import Any
 
+from ..capture.likely import looks_like_a_capture, named_like_a_capture
 from ..errors import CaptureError, UsageError
-
-SUFFIXES = (".pcap", ".pcapng", ".cap", ".dmp", ".trc")       # read even where the content does not look like a capture
-_MAGIC = (b"\xa1\xb2\xc3\xd4", b"\xd4\xc3\xb2\xa1", b"\xa1\xb2\x3c\x4d", b"\x4d\x3c\xb2\xa1", b"\xa1\xb2\xcd\x34",
-          b"\x34\xcd\xb2\xa1",
-          b"\x0a\x0d\x0d\x0a")
-_COMPRESSED = (b"\x1f\x8b", b"\x28\xb5\x2f\xfd", b"\xfd7zX", b"BZh", b"\x04\x22\x4d\x18")
-_COMPRESSED_SUFFIXES = (".gz", ".zst", ".xz", ".bz2", ".lz4")
 
 
 @dataclass(frozen=True, slots=True)
@@ -116,25 +110,10 @@ def _below(folder: str, others: list[str]) -> Iterator[Input]:
         for name in sorted(names):
             path = os.path.join(root, name)
             if not name.startswith(".") and os.path.isfile(path):
-                if _looks_like_a_capture(path):
+                if looks_like_a_capture(path):
                     yield _local(path)
                 else:
                     others.append(path)
-
-
-def _looks_like_a_capture(path: str) -> bool:
-    low = path.lower()
-    if low.endswith(SUFFIXES):
-        return True
-    try:
-        with open(path, "rb", buffering=0) as file:
-            head = file.read(6)
-    except OSError:
-        return True                      # what cannot be read becomes a row that says so
-    if head.startswith(_COMPRESSED):
-        stem = low.removesuffix(next((s for s in _COMPRESSED_SUFFIXES if low.endswith(s)), ""))
-        return stem.endswith(SUFFIXES) or "." not in os.path.basename(stem)
-    return head.startswith(_MAGIC)
 
 
 def _remote(path: str, others: list[str]) -> Iterator[Input]:
@@ -157,8 +136,7 @@ def _remote(path: str, others: list[str]) -> Iterator[Input]:
     single = len(rows) == 1 and not path.endswith("/")
     for info in sorted(rows, key=lambda info: info["name"]):
         url = f"{scheme}://{info['name'].removeprefix(scheme + '://')}"
-        stem = url.lower().removesuffix(next((s for s in _COMPRESSED_SUFFIXES if url.lower().endswith(s)), ""))
-        if single or stem.endswith(SUFFIXES):
+        if single or named_like_a_capture(url):
             stamp = str(info.get("ETag") or info.get("etag") or info.get("mtime") or info.get("LastModified") or "")
             yield Input(url, int(info.get("size") or 0), stamp)
         else:

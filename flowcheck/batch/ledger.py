@@ -101,10 +101,12 @@ class Ledger:
 
     def known_digests(self) -> dict[str, tuple[int, str, str]]:
         """Path -> size, stamp and SHA-256 when it was last read."""
-        return {path: (size, stamp, digest) for path, size, stamp, digest in self._db.execute("SELECT * FROM files")}
+        return {_named(path): (size, stamp, digest)
+                for path, size, stamp, digest in self._db.execute("SELECT * FROM files")}
 
     def note_file(self, one: Input, digest: str) -> None:
-        self._db.execute("INSERT OR REPLACE INTO files VALUES (?, ?, ?, ?)", (one.path, one.size, one.stamp, digest))
+        self._db.execute("INSERT OR REPLACE INTO files VALUES (?, ?, ?, ?)",
+                         (_stored(one.path), one.size, one.stamp, digest))
 
     # ---------------------------------------------------------------------------------------------- work
 
@@ -115,7 +117,8 @@ class Ledger:
 
     def current(self) -> dict[str, tuple[str, str, str]]:
         """Name -> key, paths and tags of every observation, as stored."""
-        return {name: (key, paths, tags) for name, key, paths, tags in self._db.execute("SELECT name, key, paths, tags FROM observations")}
+        query = "SELECT name, key, paths, tags FROM observations"
+        return {_named(name): (key, paths, tags) for name, key, paths, tags in self._db.execute(query)}
 
     def note_recipe(self, recipe: Any, now: str) -> None:
         self._db.execute("INSERT OR IGNORE INTO recipes VALUES (?, ?, ?, ?, ?, ?, ?)", (recipe.digest, *recipe, now))
@@ -130,7 +133,7 @@ class Ledger:
                     self.note_file(one, digest)
             self._db.execute("INSERT OR REPLACE INTO work VALUES (?, ?, ?, ?, ?, ?, ?, ?, ?, ?)",
                              (outcome["key"], outcome["content"], recipe.digest, recipe.decoding, outcome["status"],
-                              outcome["reason"],
+                              outcome["reason"].encode("utf-8", "backslashreplace").decode(),
                               outcome["verdict"], outcome["seconds"], now, blob))
             self.point(asked, outcome["key"], outcome["report"])
             self._db.execute("COMMIT")
@@ -144,7 +147,7 @@ class Ledger:
             row = self._db.execute("SELECT report FROM observations WHERE key = ? AND report != ''", (key,)).fetchone()
             report = row[0] if row else ""
         self._db.execute("INSERT OR REPLACE INTO observations VALUES (?, ?, ?, ?, ?, 1)",
-                         (asked.name, json.dumps([one.path for one in asked.inputs]), json.dumps(asked.tags),
+                         (_stored(asked.name), json.dumps([one.path for one in asked.inputs]), json.dumps(asked.tags),
                           key, report))
 
     # ---------------------------------------------------------------------------------------------- reading it back
@@ -162,6 +165,7 @@ class Ledger:
         query = ("SELECT name, paths, tags, observations.key, report, status, reason, verdict, rows "
                  "FROM observations JOIN work USING (key) ORDER BY name")
         for name, paths, tags, key, report, status, reason, verdict, rows in self._db.execute(query):
+            name = _named(name)
             if wanted is None or name in wanted:
                 yield Entry(name, json.loads(paths), json.loads(tags), key, report, status, reason, verdict,
                             json.loads(zlib.decompress(rows)))
@@ -169,8 +173,21 @@ class Ledger:
     def outcomes(self) -> dict[str, tuple[str, str | None]]:
         """Name -> status and verdict."""
         query = "SELECT name, status, verdict FROM observations JOIN work USING (key)"
-        return {name: (status, verdict) for name, status, verdict in self._db.execute(query)}
+        return {_named(name): (status, verdict) for name, status, verdict in self._db.execute(query)}
 
     def contents(self) -> dict[str, str]:
         """Name -> digest of contents."""
-        return dict(self._db.execute("SELECT name, content FROM observations JOIN work USING (key) WHERE status = 'done'"))
+        query = "SELECT name, content FROM observations JOIN work USING (key) WHERE status = 'done'"
+        return {_named(name): content for name, content in self._db.execute(query)}
+
+
+# ---------------------------------------------------------------------------------------------------- names
+
+def _stored(name: str) -> str | bytes:
+    """SQLite's text is UTF-8; the name of a file that is not is kept as its octets."""
+    octets = name.encode("utf-8", "surrogateescape")
+    return name if octets.isascii() or octets.decode("utf-8", "replace") == name else octets
+
+
+def _named(stored: str | bytes) -> str:
+    return stored if isinstance(stored, str) else stored.decode("utf-8", "surrogateescape")

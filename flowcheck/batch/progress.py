@@ -8,6 +8,8 @@ from collections import Counter
 from time import monotonic
 from typing import Any, TextIO
 
+from ..report.visible import line
+
 _LINE_EVERY = 10.0         # seconds between plain lines
 _BAR_EVERY = 0.1
 
@@ -68,7 +70,7 @@ class Progress:
             self.out.flush()
 
     def _say(self, text: str) -> None:
-        print(f"flowcheck: {text}", file=self.out, flush=True)
+        print(f"flowcheck: {line(text)}", file=self.out, flush=True)
 
 
 def _clock(seconds: float) -> str:

@@ -35,7 +35,7 @@ def write(entries: Iterable[Entry], folder: Path) -> None:
     for name in NAMES:
         _csv(folder / f"{name}.csv", columns[name], tables[name])
         _parquet(folder / f"{name}.parquet", columns[name], tables[name])
-    _moved(folder / "index.html", lambda path: path.write_text(page(columns, tables, reports), encoding="utf-8"))
+    _moved(folder / "index.html", lambda path: path.write_text(page(columns, tables, reports), "utf-8", "backslashreplace"))
 
 
 def gather(entries: Iterable[Entry]) -> tuple[dict[str, tuple[str, ...]], dict[str, list[list[Any]]], dict[str, str]]:

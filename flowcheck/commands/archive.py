@@ -18,6 +18,7 @@ def arguments(parser: argparse.ArgumentParser) -> None:
     query.add_argument("folder", nargs="?", default="batch", metavar="DIR",
                        help="output directory of `flowcheck batch` (default: batch)")
     query.add_argument("--format", choices=("table", "csv", "json"), default="table")
+    common.output_options(query)
 
 
 def run(options: argparse.Namespace) -> int:

@@ -68,9 +68,7 @@ def run(options: argparse.Namespace) -> int:
                          else f"{folder}: holds no archive to judge again"
                          if options.recheck else "no capture named; give files, folders, globs or URLs")
     if others and not options.quiet:
-        names = ", ".join(others[:3] if not options.verbose else others)
-        print(f"flowcheck: {len(others)} files are no captures and are left out: {names}{' ...' if len(others) > 3 and not options.verbose else ''}",
-              file=sys.stderr)
+        common.tell_left_out(others, options.verbose)
     settings = _settings(options, folder)
     summary = batch.run(wanted, settings, _runner(options, settings), Progress(options.quiet, options.verbose),
                         options.retry)
@@ -108,11 +106,12 @@ def _runner(options: argparse.Namespace, settings: Any) -> Any:
 
 def _say(summary: Any, folder: Path) -> None:
     from collections import Counter
+    from ..report.words import plural
     words = Counter(verdict or "nothing to judge" if status == "done" else status
                     for status, verdict in summary.outcomes.values())
     shown = ", ".join(f"{count} {word}" for word, count in words.most_common())
-    print(f"{len(summary.outcomes)} observations: {shown}\n{summary.done} done in {summary.seconds:.1f} s, {summary.kept} known already; "
-          f"see {folder / 'index.html'}")
+    print(f"{plural(len(summary.outcomes), 'observation')}: {shown}\n"
+          f"{summary.done} done in {summary.seconds:.1f} s, {summary.kept} known already; see {folder / 'index.html'}")
 
 
 def _status(outcomes: dict[str, tuple[str, str | None]], options: argparse.Namespace, folder: Path) -> int:

@@ -48,11 +48,12 @@ def created(text: str) -> int:
 def run(options: argparse.Namespace) -> int:
     from ..check import check, key_ring
     paths = common.captures(options)
+    common.writable(options, paths)
     ring = key_ring(options.keys)
-    result, observation = check(paths, rules=options.rules, site=options.site, keys=options.keys, ring=ring,
-                                procedures=options.procedure, decode_as=common.decode_as(options),
-                                command=common.command_line(), progress=common.progress(options),
-                                clocks=common.clocks(options))
+    with common.progress(options) as progress:
+        result, observation = check(paths, rules=options.rules, site=options.site, keys=options.keys, ring=ring,
+                                    procedures=options.procedure, decode_as=common.decode_as(options),
+                                    command=common.command_line(), progress=progress, clocks=common.clocks(options))
     if options.created is not None:
         result = replace(result, created=options.created)
     from ..report import write

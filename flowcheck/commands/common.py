@@ -5,7 +5,8 @@ from __future__ import annotations
 import argparse
 import os
 import sys
-from collections.abc import Sequence
+from collections.abc import Iterator, Sequence
+from contextlib import contextmanager
 from pathlib import Path
 from typing import Any
 
@@ -36,7 +37,7 @@ def rule_options(parser: argparse.ArgumentParser) -> None:
 
 
 def output_options(parser: argparse.ArgumentParser) -> None:
-    parser.add_argument("--quiet", action="store_true", help="no summary and no progress")
+    parser.add_argument("-q", "--quiet", action="store_true", help="no summary and no progress")
     parser.add_argument("-v", "--verbose", action="store_true", help="say more on standard error")
     parser.add_argument("--color", choices=("auto", "always", "never"), default="auto")
 
@@ -45,12 +46,56 @@ def output_options(parser: argparse.ArgumentParser) -> None:
 
 def captures(options: argparse.Namespace) -> list[str]:
     from ..observe.observation import expand
-    paths = expand([*options.captures, *options.read], options.recursive)
+    others: list[str] = []
+    paths = expand([*options.captures, *options.read], options.recursive, others)
+    if others and not options.quiet:
+        tell_left_out(others, options.verbose)
     if not paths:
         raise UsageError("no capture named; give one or more files, or - for standard input")
     if paths.count("-") > 1:
         raise UsageError("standard input (-) can be read once only")
     return paths
+
+
+def tell_left_out(others: Sequence[str], verbose: bool) -> None:
+    """Says which files of a folder are no captures: a few of them, or all."""
+    from ..report.visible import line
+    shown = others if verbose else others[:3]
+    names = ", ".join(line(name, 200) for name in shown) + " ..." * (len(shown) < len(others))
+    what = "1 file is no capture and is" if len(others) == 1 else f"{len(others)} files are no captures and are"
+    print(f"flowcheck: {what} left out: {names}", file=sys.stderr)
+
+
+def writable(options: argparse.Namespace, read: Sequence[str]) -> None:
+    """Raises UsageError for outputs that cannot be, before the work is done that they are to hold."""
+    named = {f"--{name}": getattr(options, name) for name in ("html", "json", "junit", "sarif", "bundle")}
+    targets = {option: target for option, target in {**named, "-w": options.evidence}.items() if target}
+    if list(targets.values()).count("-") > 1:
+        raise UsageError("only one output can go to standard output")
+    if targets.get("--bundle") == "-":
+        raise UsageError("--bundle needs a file: a zip archive is not written in one pass")
+    if targets.get("-w") == "-" and sys.stdout.isatty():
+        raise UsageError("-w -: standard output is a terminal; a capture goes into a file or a pipe")
+    if "-" in read and not {"-w", "--bundle"}.isdisjoint(targets):
+        raise UsageError("-w and --bundle read the captures twice, and standard input can be read once only; give files")
+    for option, target in targets.items():
+        if target != "-" and (reason := _unwritable(target)):
+            raise UsageError(f"{option} {target}: cannot be written: {reason}")
+    folder = options.output_dir or ("" if targets.keys() & {"--html", "--json", "--junit", "--sarif"} else "reports")
+    if folder and (reason := _unwritable(os.path.join(folder, "report"))):
+        raise UsageError(f"--output-dir {folder}: cannot be written: {reason}")
+
+
+def _unwritable(target: str) -> str:
+    """Why this file cannot be written; empty where it can be, its folders made where they are missing."""
+    if os.path.isdir(target):
+        return "is a directory"
+    folder = os.path.dirname(os.path.abspath(target))
+    while not os.path.exists(folder):
+        folder = os.path.dirname(folder)
+    if not os.path.isdir(folder):
+        return f"{folder} is not a directory"
+    return "" if os.access(folder, os.W_OK) else f"{folder} may not be written to"
 
 
 def keys(options: argparse.Namespace) -> Any:
@@ -108,16 +153,23 @@ def command_line() -> str:
     return shlex.join(["flowcheck", *sys.argv[1:]])
 
 
-def progress(options: argparse.Namespace) -> Any:
-    """A line on standard error that counts packets; only on a terminal, only for work that takes long."""
+@contextmanager
+def progress(options: argparse.Namespace) -> Iterator[Any]:
+    """A line on standard error that counts packets; only on a terminal, only for work that takes long, gone afterwards."""
     if options.quiet or not sys.stderr.isatty():
-        return None
+        yield None
+        return
+    from shutil import get_terminal_size
     from time import monotonic
-    begun = monotonic()
+    from ..report.visible import line
+    begun, width = monotonic(), get_terminal_size().columns - 1
 
     def show(path: str, packets: int) -> None:
         took = monotonic() - begun
         if took > 1:
-            text = f"\r{os.path.basename(path)}: {packets:,} packets, {packets / took:,.0f}/s "
-            print(text, end="", file=sys.stderr, flush=True)
-    return show
+            text = f"{line(os.path.basename(path), 60)}: {packets:,} packets, {packets / took:,.0f}/s"
+            print(f"\r\x1b[K{text[:width]}", end="", file=sys.stderr, flush=True)
+    try:
+        yield show
+    finally:
+        print("\r\x1b[K", end="", file=sys.stderr, flush=True)

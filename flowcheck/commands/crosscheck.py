@@ -27,8 +27,8 @@ def run(options: argparse.Namespace) -> int:
     paths = common.captures(options)
     shown, disagreements = [], 0
     for path in paths:
-        observation = observe([path], common.keys(options), common.decode_as(options), common.progress(options),
-                              digest=False)
+        with common.progress(options) as progress:
+            observation = observe([path], common.keys(options), common.decode_as(options), progress, digest=False)
         found = wireshark.crosscheck(path, observation, keys=options.keys)
         disagreements += len(found.disagreements)
         shown.append({"capture": path, "agreed": dict(sorted(found.agreed.items())), "remarks": list(found.remarks),

@@ -24,8 +24,9 @@ def arguments(parser: argparse.ArgumentParser) -> None:
 def run(options: argparse.Namespace) -> int:
     from ..observe.observation import observe
     from ..session.timeline import timelines
-    observation = observe(common.captures(options), common.keys(options), common.decode_as(options),
-                          common.progress(options), digest=False)
+    with common.progress(options) as progress:
+        observation = observe(common.captures(options), common.keys(options), common.decode_as(options), progress,
+                              digest=False)
     found = timelines(observation.messages, observation.opaque, observation.gaps, observation.window, observation.taps)
     names = [info.path for info in observation.captures]
     devices = [_device(timeline, names) for timeline in found if timeline.device.id != UNKNOWN]

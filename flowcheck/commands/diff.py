@@ -52,7 +52,8 @@ def _result(path: str, site: str | None, options: argparse.Namespace) -> Any:
         captures = common.told_apart([path])[0] if Path(path).is_dir() else [path]
         if not captures:
             raise UsageError(f"{path}: no capture in this folder")
-        saved, _ = check(captures, rules=options.rules, site=site, keys=options.keys, progress=common.progress(options))
+        with common.progress(options) as progress:
+            saved, _ = check(captures, rules=options.rules, site=site, keys=options.keys, progress=progress)
     return saved if options.show_secrets else masked(saved)
 
 

@@ -56,6 +56,7 @@ def arguments(parser: argparse.ArgumentParser) -> None:
     parser.add_argument("--json", action="store_true", help="a JSON object instead of lines")
     parser.add_argument("--rules", action="append", default=[], metavar="PATH",
                         help="rules to look at (default: those that ship)")
+    common.output_options(parser)
 
 
 def run(options: argparse.Namespace) -> int:

@@ -14,6 +14,7 @@ def arguments(parser: argparse.ArgumentParser) -> None:
                         help="procedure/step/kind[:detail], or a procedure, a step, a kind of finding, a state, "
                              "a verdict")
     common.rule_options(parser)
+    common.output_options(parser)
 
 
 def run(options: argparse.Namespace) -> int:

@@ -23,7 +23,8 @@ def run(options: argparse.Namespace) -> int:
     from ..report.visible import line
     captures, files = common.told_apart(options.files)
     ring, lines, wrong = _load(files)
-    locks = _locks(captures, ring, common.progress(options)) if captures else []
+    with common.progress(options) as progress:
+        locks = _locks(captures, ring, progress) if captures else []
     for path, text in lines:
         own = [lock for lock in locks if lock.origin == path]
         nothing = captures and not own and path in _sources(ring)

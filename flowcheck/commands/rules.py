@@ -43,6 +43,7 @@ def arguments(parser: argparse.ArgumentParser) -> None:
             action.add_argument("files", nargs="*", metavar="FILE")
         if name not in ("schema", "new"):
             action.add_argument("--rules", action="append", default=[], metavar="PATH")
+        common.output_options(action)
         action.set_defaults(action=name)
 
 

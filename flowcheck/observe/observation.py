@@ -17,6 +17,7 @@ from pathlib import Path
 from typing import Any, NamedTuple
 
 from ..capture.artefacts import Artefact, artefacts
+from ..capture.likely import looks_like_a_capture
 from ..capture.network import Network
 from ..capture.reader import open_capture
 from ..errors import CaptureError
@@ -311,14 +312,23 @@ def _info(file: _File, facts: _Span, undecoded: Counter[str], tap: _Tap,
                        dict(undecoded.most_common(50)), capture.format, capture.truncated), limits
 
 
-def expand(paths: Iterable[str], recursive: bool) -> list[str]:
-    """The files meant by the command line: a directory is its files where `recursive`, an error where not."""
+def expand(paths: Iterable[str], recursive: bool, others: list[str] | None = None) -> list[str]:
+    """The files meant by the command line: a directory is its captures where `recursive`, an error where not.
+
+    Files of a directory that are no captures are added to `others`. Raises CaptureError for one without captures.
+    """
     found: list[str] = []
+    others = [] if others is None else others
     for path in paths:
         if path != "-" and Path(path).is_dir():
             if not recursive:
                 raise CaptureError(f"{path}: is a directory; name its captures, or add --recursive")
-            found += [str(p) for p in sorted(Path(path).rglob("*")) if p.is_file() and not p.name.startswith(".")]
+            files = [str(p) for p in sorted(Path(path).rglob("*")) if p.is_file() and not p.name.startswith(".")]
+            captures = [file for file in files if looks_like_a_capture(file)]
+            if not captures:
+                raise CaptureError(f"{path}: no capture in this directory")
+            found += captures
+            others += sorted(set(files).difference(captures))
         else:
             found.append(path)
     return found

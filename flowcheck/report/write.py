@@ -11,6 +11,7 @@ from typing import Any
 from ..errors import UsageError
 from ..model import Result
 from .mask import masked
+from .visible import line
 from .whole import write_whole
 
 DEFAULT_DIRECTORY = "reports"
@@ -35,7 +36,7 @@ def reports(result: Result, options: Any) -> list[Path]:
     for name, target in wanted.items():
         written += _write(name, shown, target)
     if not options.quiet:
-        _summary(shown, written, "-" in wanted.values(), options)
+        _summary(shown, written, "-" in (*wanted.values(), getattr(options, "evidence", None)), options)
     return written
 
 
@@ -46,7 +47,11 @@ def _stem(result: Result) -> str:
 
 def _write(name: str, result: Result, target: str) -> list[Path]:
     if target == "-":
-        sys.stdout.writelines(_chunks(name)(result, show_secrets=True))
+        try:
+            sys.stdout.writelines(_chunks(name)(result, show_secrets=True))
+            sys.stdout.flush()
+        except BrokenPipeError:                          # who read it had enough; the verdict is the same
+            drop_output()
         return []
     path = Path(target)
     try:
@@ -58,6 +63,11 @@ def _write(name: str, result: Result, target: str) -> list[Path]:
     except OSError as error:
         raise UsageError(f"{target}: cannot be written: {error.strerror}") from error
     return [path]
+
+
+def drop_output() -> None:
+    """Nobody reads standard output any more, or it is full: what is still written to it goes nowhere."""
+    os.dup2(os.open(os.devnull, os.O_WRONLY), sys.stdout.fileno())
 
 
 def _chunks(name: str) -> Callable[..., Iterable[str]]:
@@ -77,7 +87,8 @@ def _chunks(name: str) -> Callable[..., Iterable[str]]:
 def _summary(result: Result, written: list[Path], taken: bool, options: Any) -> None:
     from .text import summary
     out = sys.stderr if taken else sys.stdout
-    colour = options.color == "always" or options.color == "auto" and out.isatty() and "NO_COLOR" not in os.environ
+    plain = os.environ.get("NO_COLOR") or os.environ.get("TERM") == "dumb"           # no-color.org
+    colour = options.color == "always" or options.color == "auto" and out.isatty() and not plain
     out.write(summary(result, color=colour, verbose=options.verbose, show_secrets=True))
     for path in written:
-        print(f"wrote {path}", file=sys.stderr)
+        print(f"wrote {line(path)}", file=sys.stderr)

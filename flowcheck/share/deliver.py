@@ -5,12 +5,14 @@ from __future__ import annotations
 import sys
 from collections.abc import Sequence
 from pathlib import Path
+from shutil import copyfileobj
 from tempfile import TemporaryDirectory
 from typing import Any
 
 from ..errors import UsageError
 from ..model import Result
 from ..observe.observation import Observation
+from ..report import visible
 from .evidence import Evidence, write_evidence
 from .pseudonyms import Pseudonyms
 
@@ -31,12 +33,9 @@ def deliver(result: Result, shown: Result, observation: Observation, paths: Sequ
 
     `shown` is the result as the reports have it. Raises UsageError where redacting would change the verdict.
     """
-    for name, target in (("-w", options.evidence), ("--bundle", options.bundle)):
-        if target == "-":
-            raise UsageError(f"{name} needs a file: the capture is judged again before it is handed on")
     with TemporaryDirectory(prefix="flowcheck-") as name:
         folder = Path(name)
-        capture = Path(options.evidence) if options.evidence else folder / "evidence.pcapng"
+        capture = Path(options.evidence) if options.evidence not in (None, "-") else folder / "evidence.pcapng"
         original = folder / "original.pcapng" if pseudonyms else capture
         judge = _judge(options)
         written = write_evidence(original, result, observation, paths, ring,
@@ -45,7 +44,12 @@ def deliver(result: Result, shown: Result, observation: Observation, paths: Sequ
         site = options.site
         if pseudonyms:
             site = _redacted(written, original, capture, ring, options, pseudonyms, folder)
-        if options.evidence:
+        if options.evidence == "-":                          # a file first, because it is judged again before it goes out
+            _say(options, f"wrote standard output: {written}",
+                 *(f"not handed on: {key.name}; name a file with -w for keys of IPsec" for key in written.keys))
+            with open(capture, "rb") as file:
+                copyfileobj(file, sys.stdout.buffer)
+        elif options.evidence:
             _say(options, f"wrote {capture}: {written}",
                  *(f"wrote {capture.with_name(capture.name + '.keys') / key.name}" for key in written.keys))
         if options.bundle:
@@ -68,7 +72,7 @@ def _redacted(written: Evidence, original: Path, capture: Path, ring: Any, optio
                          + "; ".join(found.differences))
     for path in written.keys:
         path.write_text(pseudonyms.text(path.read_text(encoding="ascii")), encoding="ascii")
-    if options.evidence and written.keys:
+    if options.evidence not in (None, "-") and written.keys:
         beside = capture.with_name(capture.name + ".keys")
         beside.mkdir(exist_ok=True)
         for path in written.keys:
@@ -94,4 +98,4 @@ def _judge(options: Any, ring: Any = None) -> Any:
 def _say(options: Any, *lines: str) -> None:
     if not options.quiet:
         for line in lines:
-            print(line, file=sys.stderr)
+            print(visible.line(line), file=sys.stderr)

@@ -42,7 +42,7 @@ def test_the_tables_hold_a_row_for_everything(archive, batch, tmp_path):
                       "ts32.583-5.1.2/server-hello/refused:protocol_version"}
     findings = table(out, "findings")
     assert list(findings[0]) == FINDINGS and all(row["path"] in captures for row in findings)
-    assert "1 files are no captures" in done.stderr and "notes.txt" in done.stderr
+    assert "1 file is no capture" in done.stderr and "notes.txt" in done.stderr
     assert len(list((out / "reports").glob("*.html"))) == 3
     page = (out / "index.html").read_text()
     assert "secured/refused:unknown_ca" in page and "<svg" in page and "reports/" in page

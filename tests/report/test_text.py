@@ -1,3 +1,5 @@
+from dataclasses import replace
+
 import pytest
 
 from flowcheck.report import text
@@ -41,3 +43,11 @@ def test_nothing_from_the_wire_moves_the_terminal(hostile, verbose):
     assert "\\x1b[31m" in text.summary(hostile) and "\\u202e" in out
     assert max(map(len, out.splitlines())) < 2_000
     out.encode()
+
+
+def test_what_many_did_alike_is_told_once(refused):
+    many = replace(refused, devices=refused.devices * 50)
+    lines = text.summary(many).splitlines()
+    assert len(lines) < 12 and "and 47 more like these: ts32.583-5.1.1/auth-answer/refused" in lines[6]
+    assert lines[-1] == "50 attempts of 50 devices: 50 fail"
+    assert len(text.summary(many, verbose=True).splitlines()) > 150

@@ -64,3 +64,15 @@ def test_a_file_that_cannot_be_finished_leaves_the_old_one(tmp_path):
     assert path.read_text() == "as it was" and list(tmp_path.iterdir()) == [path]
     write_whole(path, [b"the ", b"new one"])
     assert path.read_text() == "the new one" and list(tmp_path.iterdir()) == [path]
+
+
+@pytest.mark.parametrize(("environment", "coloured"), [
+    ({}, True), ({"NO_COLOR": ""}, True), ({"NO_COLOR": "1"}, False), ({"TERM": "dumb"}, False)])
+def test_colour_on_a_terminal_that_wants_it(refused, tmp_path, capsys, monkeypatch, environment, coloured):
+    for name in ("NO_COLOR", "TERM"):
+        monkeypatch.delenv(name, raising=False)
+    for name, value in environment.items():
+        monkeypatch.setenv(name, value)
+    monkeypatch.setattr("sys.stdout.isatty", lambda: True)
+    write.reports(refused, options(json=str(tmp_path / "r.json"), quiet=False, color="auto"))
+    assert ("\x1b[31m" in capsys.readouterr().out) is coloured
