@@ -165,7 +165,8 @@ def acknowledge(half: Half, ack: int, time: int) -> None:
         half.next, half.sure = START + ack, False
         return
     position = unwrap(ack, half.next)
-    if position - half.next > HALF_RANGE >> 1:
+    # a peer that still has an older connection on these ports answers a SYN with its numbers (RFC 9293 3.5.1)
+    if position - half.next > (HALF_RANGE >> 1 if half.bytes or half.isn is None else FAR):
         return
     if half.acked <= half.next < position:
         half.acked_at, half.waited = time, 0

@@ -3,13 +3,13 @@
 Where fragments overlap with different content the datagram is ambiguous: systems differ in what they keep, and RFC 5722
 forbids it for IPv6. Rather than tell one reading as a fact, such a datagram is given up and counted. Copies, and overlaps
 that agree, do no harm. A fragment that the snap length cut fills its place, but only the octets in front of the first
-one cut away are handed on; the rest is stated as missing.
+one cut away are handed on; the rest is stated as missing. So a first fragment that is cut waits for no other.
 """
 
 from __future__ import annotations
 
 from bisect import bisect_right, insort
-from collections.abc import Hashable
+from collections.abc import Hashable, Iterable
 from dataclasses import dataclass, field
 from typing import NamedTuple
 
@@ -41,6 +41,7 @@ class _Datagram:
     held: int = 0
     first: int = 0
     spoilt: bool = False
+    told: bool = False           # its first fragment was cut, and handed on: the others bring nothing
 
 
 class Fragments:
@@ -56,22 +57,28 @@ class Fragments:
     @property
     def incomplete(self) -> int:
         """Datagrams of which a fragment is missing, those still waited for included."""
-        return self._lost + sum(not datagram.spoilt for datagram in self._waiting.values())
+        return self._lost + sum(not (datagram.spoilt or datagram.told) for datagram in self._waiting.values())
 
     def add(self, key: Hashable, time: int, frames: tuple[int, ...], start: int, more: bool, data: bytes, missing: int,
             note: int) -> Joined | None:
         """Takes one fragment: `data` at octet `start`, `missing` further octets cut by the capture. The datagram, if whole."""
         datagram = self._waiting.get(key)
-        if datagram is None and (start, hash(data)) in self._done.get(key, ()):
+        over = datagram is None or datagram.told
+        if over and (start, hash(data)) in self._done.get(key, ()):
             return None
-        if datagram is None or abs(time - datagram.time) > TIMEOUT:
+        if datagram is None or abs(time - datagram.time) > TIMEOUT or start == 0 and over:
             self._make_room(time)
             self._give_up(key)
             datagram = self._waiting[key] = _Datagram(time)
         end = start + len(data) + missing
         last_end = datagram.end if more else end
-        if datagram.spoilt:
+        if datagram.spoilt or datagram.told:
             return None
+        if start == 0 and missing:
+            self._held -= datagram.held
+            datagram.told, datagram.held, datagram.pieces = True, 0, []
+            self._remember(key, ((start, hash(data)),))
+            return Joined(data, frames, note, missing)
         if (end > _LARGEST or end == start or len(datagram.pieces) >= _MOST_PIECES or datagram.end not in (-1, last_end)
                 or last_end >= 0 and max(end, datagram.pieces[-1][1] if datagram.pieces else 0) > last_end):
             return self._spoil(datagram)
@@ -93,9 +100,7 @@ class Fragments:
     def _join(self, key: Hashable, datagram: _Datagram) -> Joined:
         del self._waiting[key]
         self._held -= datagram.held
-        if len(self._done) >= _REMEMBERED:
-            del self._done[next(iter(self._done))]
-        self._done[key] = frozenset((start, hash(data)) for start, _, data in datagram.pieces)
+        self._remember(key, ((start, hash(data)) for start, _, data in datagram.pieces))
         parts, size = [], 0
         for start, end, data in datagram.pieces:
             parts.append(data)
@@ -103,6 +108,12 @@ class Fragments:
             if len(data) < end - start:
                 break
         return Joined(b"".join(parts), tuple(datagram.frames), datagram.first, datagram.end - size)
+
+    def _remember(self, key: Hashable, pieces: Iterable[tuple[int, int]]) -> None:
+        """What was handed on, so that its late copies are not taken for a new datagram."""
+        if len(self._done) >= _REMEMBERED:
+            del self._done[next(iter(self._done))]
+        self._done[key] = frozenset(pieces)
 
     def _spoil(self, datagram: _Datagram) -> None:
         """Keeps the entry, so that its other fragments are not taken for a new datagram, and lets go of the octets."""
@@ -114,7 +125,7 @@ class Fragments:
         datagram = self._waiting.pop(key, None)
         if datagram is not None:
             self._held -= datagram.held
-            self._lost += not datagram.spoilt
+            self._lost += not (datagram.spoilt or datagram.told)
 
     def _make_room(self, time: int) -> None:
         """Gives up the oldest where they are too old, too many or too large; the dictionary is in order of arrival."""

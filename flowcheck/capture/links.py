@@ -225,6 +225,48 @@ def _prism(data: bytes, at: int) -> _Step:
     return "wlan", data, at + size
 
 
+# ------------------------------------------------------------------------------------------------ of capture programs
+
+def _ppi(data: bytes, at: int) -> _Step:
+    """LINKTYPE_PPI: version, flags, length of the whole header, link type; little-endian."""
+    size, link = int.from_bytes(data[at + 2:at + 4], "little"), int.from_bytes(data[at + 4:at + 8], "little")
+    return _linked(link, data, at + max(8, size))
+
+
+def _pktap(data: bytes, at: int) -> _Step:
+    """LINKTYPE_PKTAP, little-endian: length of the header, kind of record, link type of the packet behind it."""
+    size, kind, link = (int.from_bytes(data[at + part:at + part + 4], "little") for part in (0, 4, 8))
+    return _linked(link, data, at + size) if kind == 1 and size >= 12 else ("pktap record", data, at)
+
+
+def _nflog(data: bytes, at: int) -> _Step:
+    """LINKTYPE_NFLOG: address family, version, resource; then attributes in the host's byte order, one a packet (9)."""
+    family, at = data[at], at + 4
+    order = "little" if data[at + 3] == 0 else "big"        # no type is as large as 256
+    while at + 4 <= len(data):
+        size, kind = (int.from_bytes(data[part:part + 2], order) for part in (at, at + 2))
+        if kind == 9:
+            return _FAMILIES.get(family, f"address family {family}"), data[:at + size], at + 4
+        at += max(4, size + 3 & ~3)
+    return "nflog without a packet", data, at
+
+
+def _frame_relay(data: bytes, at: int) -> _Step:
+    """RFC 2427 4: an address that ends with a set bit, unnumbered information, then who follows (NLPID)."""
+    while not data[at] & 1:
+        at += 1
+    if data[at + 1] != 0x03:
+        return _u16(data, at + 1)[0], data, at + 3          # Cisco's: an EtherType
+    at += 3 if data[at + 2] == 0 else 2                     # a pad octet
+    if data[at] == 0x80:
+        return _u16(data, at + 4)[0], data, at + 6          # SNAP
+    return {0xCC: IPV4, 0x8E: IPV6, 0xCF: "ppp"}.get(data[at], f"nlpid 0x{data[at]:02x}"), data, at + 1
+
+
+def _linked(link: int, data: bytes, at: int) -> _Step:
+    return LINKS.get(link, f"link {link}"), data, at
+
+
 # ------------------------------------------------------------------------------------------------ tables
 
 def _skip(size: int, kind: Kind) -> Callable[[bytes, int], _Step]:
@@ -248,13 +290,15 @@ LAYERS: dict[Kind, tuple[str, Callable[[bytes, int], _Step]]] = {
     "prism": ("", _prism),
     "firewire": ("eth", _typed(18)), "chdlc": ("", _typed(4)), "netanalyzer": ("", _skip(4, "eth")),
     "netanalyzer transparent": ("", _skip(12, "eth")), "mpacket": ("", _skip(8, "eth")),
+    0x8909: ("", _typed(8)),                              # Cisco MetaData: a security group tag
+    "ppi": ("", _ppi), "pktap": ("", _pktap), "nflog": ("nflog", _nflog), "frame relay": ("", _frame_relay),
 }
 
 # LINKTYPE_ value -> the layer that such frames begin with
 LINKS: dict[int, Kind] = {
     0: "null", ETHERNET: "eth", 9: "ppp", 12: "raw", 14: "raw", 50: "hdlc", 51: "pppoe", 100: "llc", 101: "raw",
-    104: "chdlc",
-    105: "wlan", 108: "null", 109: "enc", 113: "sll", 119: "prism", 127: "radiotap", 138: "firewire", 163: "prism",
-    166: "direction ppp", 204: "direction ppp", 219: 0x8847, 228: "raw", 229: "raw", 240: "netanalyzer",
-    241: "netanalyzer transparent", 274: "mpacket", 276: "sll2",
+    104: "chdlc", 105: "wlan", 107: "frame relay", 108: "null", 109: "enc", 113: "sll", 119: "prism", 127: "radiotap",
+    138: "firewire", 163: "prism", 166: "direction ppp", 192: "ppi", 204: "direction ppp", 219: 0x8847, 228: "raw",
+    229: "raw", 239: "nflog", 240: "netanalyzer", 241: "netanalyzer transparent", 258: "pktap", 274: "mpacket",
+    276: "sll2",
 }

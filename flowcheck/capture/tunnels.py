@@ -40,6 +40,8 @@ def _gre(data: bytes) -> _Entry:
         return "eth", at + 8 * bool(flags & 0x1000), "gre"
     if kind == 0x22EB:                             # ERSPAN type III: 12 octets, 8 more where the last bit says so
         return "eth", at + (20 if len(data) >= at + 12 and data[at + 11] & 1 else 12), "gre"
+    if kind >> 8 in (0x82, 0x83):                  # Aruba: an IEEE 802.11 frame
+        return "wlan", at, "gre"
     return kind, at, "gre"
 
 

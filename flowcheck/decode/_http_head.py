@@ -23,7 +23,7 @@ _BEGUN_REQUEST = re.compile(rb"(?:" + b"|".join(m.encode() for m in _METHODS)
                             + rb") (?:/|\*|https?://|[\w.-]+:\d)[^\x00-\x1f\x7f]*\r?\Z")
 _BEGUN_RESPONSE = re.compile(rb"HTTP/1\.\d \d{3}(?: [^\x00-\x08\x0a-\x1f]*)?\r?\Z")
 _NAME = re.compile(rb"[!#$%&'*+.^_`|~0-9A-Za-z-]+")
-_HEX = re.compile(rb"[0-9A-Fa-f]{1,15}\Z")
+_HEX = re.compile(rb"0*[0-9A-Fa-f]{1,15}\Z")
 _ENVELOPE = re.compile(rb"(?:\xef\xbb\xbf)?\s*(?:<\?.{0,300}?\?>\s*)?(?:<!--.{0,2000}?-->\s*){0,4}"
                        rb"<(?:[A-Za-z_][\w.-]{0,60}:)?Envelope[\s/>]", re.DOTALL)
 _STARTS = tuple(m.encode() + b" " for m in _METHODS) + (b"HTTP/1.",)

@@ -36,7 +36,8 @@ def likely(head: bytes, ports: tuple[int, int]) -> bool:
     if not PORTS.isdisjoint(ports):
         if len(head) < 12:
             return len(head) >= 2 and int.from_bytes(head[:2], "big") >= 12      # a length sent before its message
-        return _header_fits(head, 0) or int.from_bytes(head[:2], "big") >= 12 and _header_fits(head, 2)
+        return (_header_fits(head, 0) or int.from_bytes(head[:2], "big") >= 12 and _header_fits(head, 2)
+                or _reads_well(head))
     if not _NETBIOS.isdisjoint(ports):
         return False
     if _whole_message(head):
@@ -49,6 +50,12 @@ def _header_fits(head: bytes, offset: int) -> bool:
     """A known opcode, and the reserved bit clear (RFC 1035 4.1.1)."""
     flags = int.from_bytes(head[offset + 2:offset + 4], "big")
     return flags >> 11 & 15 in records.OPCODES and not flags & 0x40
+
+
+def _reads_well(data: bytes) -> bool:
+    """A question and all that follows it, with nothing over: then the reserved bit may be set."""
+    fields, problems, short = _parse(data)
+    return bool(fields["questions"]) and not problems and short is None
 
 
 def _whole_message(data: bytes) -> bool:

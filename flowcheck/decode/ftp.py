@@ -47,7 +47,10 @@ def likely(head: bytes, ports: tuple[int, ...] = ()) -> bool:
         word, argument = command.group(1).upper().decode("ascii"), command.group(2)
         if at_home:
             return word in _COMMANDS
-        # POP3 and IRC have a USER too: IRC's has four arguments, POP3 its port
+        # POP3 and IRC have a USER too: IRC's has four arguments or a NICK behind it, POP3 its port
+        behind = _COMMAND.match(head, command.end())
+        if len(head) > command.end() and not (behind and behind.group(1).upper().decode("ascii") in _COMMANDS):
+            return False
         plain = argument is not None and b" :" not in argument and 110 not in ports
         return word == "AUTH" and plain and argument.upper() in (b"TLS", b"SSL", b"TLS-C", b"TLS-P") \
             or word in ("USER", "PBSZ", "PROT") and plain and b" " not in argument.strip() \
@@ -105,7 +108,7 @@ class Conversation:
         command, argument = word.decode("ascii", "replace").upper(), _text(rest)
         problems = () if re.fullmatch(rb"[A-Za-z]{3,8}", word) else (Problem(0, "not an FTP command"),)
         if problems:
-            command, argument = command[:64], argument[:256]
+            command, argument = command[:512], argument[:512]
         yield context.message("ftp.command", {"command": command, "argument": argument}, problems)
         if problems:
             return

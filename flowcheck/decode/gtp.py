@@ -1,4 +1,5 @@
-"""GTP version 1: control plane (3GPP TS 29.060), user plane (TS 29.281) and GTP' (TS 32.295).
+"""GTP version 1: control plane (3GPP TS 29.060), user plane (TS 29.281) and GTP' (TS 32.295); the header of version 0
+(GSM 09.60).
 
 A G-PDU is no message: the packet it carries goes back to be decoded like any other.
 """
@@ -107,6 +108,8 @@ def likely(head: bytes, ports: tuple[int, ...] = ()) -> bool:
     kind, length = head[1], unpack_from(">H", head, 2)[0]
     if _is_prime(head, ports):
         return 0 < kind <= 7 or kind in (240, 241)
+    if _is_version_0(head, ports):
+        return (kind in TYPES or kind == G_PDU) and len(head) >= 20 and length + 20 >= len(head)
     if len(head) < 8 or head[0] & 0xF8 != 0x30:
         return False
     if kind not in TYPES and kind != G_PDU:
@@ -129,7 +132,11 @@ def likely(head: bytes, ports: tuple[int, ...] = ()) -> bool:
 def decode(data: bytes, context: Context) -> Iterator[Message | Payload]:
     if not data:
         return
-    prime = _is_prime(data, (context.src.port, context.dst.port))
+    ports = (context.src.port, context.dst.port)
+    prime = _is_prime(data, ports)
+    if _is_version_0(data, ports):
+        yield from _version_0(data, context)
+        return
     if data[0] >> 5 == 2 and not prime:
         yield Payload("gtpv2", data, context)
         return
@@ -175,6 +182,26 @@ def _header(data: bytes) -> tuple[Cursor, int | None]:
         if not data[0] & 2:
             sequence = None
     return cursor, sequence
+
+
+def _is_version_0(head: bytes, ports: tuple[int | None, ...]) -> bool:
+    """GSM 09.60 6: version 0, protocol type 1; both planes have the port that GTP' took over."""
+    return head[0] & 0xF0 == 0x10 and _CHARGING in ports
+
+
+def _version_0(data: bytes, context: Context) -> Iterator[Message | Payload]:
+    """Twenty octets of header, the last eight of them the tunnel: an IMSI and, in the upper half of the last, an NSAPI."""
+    if len(data) < 20:
+        return
+    kind, length, sequence = unpack_from(">BHH", data, 1)
+    if kind == G_PDU:
+        if data[20:21] and data[20] >> 4 in (4, 6):
+            yield Payload("ip", data[20:20 + length], context.within("gtp"))
+        return
+    fields: dict[str, Any] = {"message_type": kind, "sequence": sequence}
+    if any(data[12:20]):
+        fields["imsi"] = digits(data[12:19] + bytes([data[19] | 0xF0]))
+    yield context.message(f"gtp.{TYPES.get(kind, 'unknown')}", fields, incomplete=context.missing > 0)
 
 
 def _is_prime(head: bytes, ports: tuple[int | None, ...]) -> bool:

@@ -49,7 +49,10 @@ def likely(head: bytes, ports: tuple[int, int]) -> bool:
 
 
 def _header_fits(data: bytes, offset: int) -> bool:
-    return len(data) >= offset + 28 and data[offset + 17] >> 4 in (1, 2, 3) and any(data[offset:offset + 8])
+    """A version there is, and an initiator's SPI, or else the right length."""
+    if len(data) < offset + 28 or data[offset + 17] >> 4 not in (1, 2, 3):
+        return False
+    return any(data[offset:offset + 8]) or int.from_bytes(data[offset + 24:offset + 28], "big") == len(data) - offset
 
 
 def _plausible_esp(data: bytes, behind_nat: bool) -> bool:
@@ -94,9 +97,10 @@ class Flow:
         self._esp = esp.Flow(context, carried=True)
 
     def datagram(self, data: bytes, context: Context) -> Iterable[Message | Payload]:
-        if data[:4] == _MARKER and len(data) >= 32:
+        ports = (context.src.port, context.dst.port)
+        if data[:4] == _MARKER and len(data) >= 32 and (4500 in ports or not _header_fits(data, 0)):
             return (message(data[4:], context, self._parts),)
-        if len(data) < 28 or 500 not in (context.src.port, context.dst.port) and not _exact(data, 0):
+        if len(data) < 28 or 500 not in ports and not _exact(data, 0):
             return self._esp.datagram(data, context) if len(data) >= 8 else iter(())
         return (message(data, context, self._parts),)
 
@@ -123,6 +127,8 @@ def message(data: bytes, context: Context, parts: dict[tuple, dict[int, tuple[in
         "spi_i": spi_i.hex(), "spi_r": spi_r.hex(), "message_id": ident, "initiator": flags & _INITIATOR != 0,
         "response": response, "payloads": [], "notifies": [], "notify": [], "length": length}
     end = min(length, len(data))
+    if not any(spi_i):
+        problems.append(Problem(0, "the initiator's SPI is zero (RFC 7296 3.1)"))
     if length > len(data) + context.missing or length < 28:
         problems.append(Problem(24, f"length {length} in a message of {len(data) + context.missing} octets"))
     elif length < len(data):

@@ -169,8 +169,11 @@ def _optional(cursor: Cursor) -> dict[int, bytes]:
 
 
 def _subsystem(address: bytes) -> int:
-    """Subsystem number of a party address (Q.713 3.4), 0 where it has none."""
-    if not address or not address[0] & 2:
-        return 0
-    at = 3 if address[0] & 1 else 1
-    return address[at] if at < len(address) else 0
+    """Subsystem number of a party address (Q.713 3.4), 0 where it has none.
+
+    The bit Q.713 reserves for national use marks the coding of ANSI T1.112.3 3.4, where the number precedes the point
+    code and the two indicators change places.
+    """
+    indicator = address[0] if address else 0
+    present, at = (indicator & 1, 1) if indicator & 0x80 else (indicator & 2, 3 if indicator & 1 else 1)
+    return address[at] if present and at < len(address) else 0

@@ -19,7 +19,7 @@ WINDOW = 2_000_000_000      # ns between two sightings; also what the clocks of 
 # kinds with an identifier of their own: a DNS or IKE message id, an initial sequence number, a random, a device's name
 UNMISTAKABLE = ("dns.", "ike.", "tcp.syn", "tls.client_hello", "tls.server_hello", "dtls.client_hello", "coap.request",
                 "sctp.init")
-TUNNELS = frozenset(("esp", "gtp", "gre", "l2tp", "vxlan"))
+TUNNELS = frozenset(("esp", "gtp", "gre", "l2tp", "vxlan", "geneve", "teredo"))
 
 
 @dataclass(slots=True)

@@ -55,6 +55,8 @@ GRE = struct.pack("!HHII", 0x3000, 0x0800, 1, 2) + ip4()
 GRE_CHECKSUM = struct.pack("!HHI", 0x8000, 0x86DD, 0) + ip6()
 PPTP = struct.pack("!HHHHII", 0x3081, 0x880B, 40, 1, 2, 3) + b"\xff\x03\x00\x21" + ip4()
 AH = struct.pack("!BBHII", 17, 4, 0, 1, 1) + bytes(12) + UDP
+NFLOG_LITTLE = b"\x05\0\x0a\0\0" + bytes(3) + struct.pack("<HH", 4 + len(ip4()), 9)      # a prefix, padded; the packet
+NFLOG_BIG = b"\0\x05\0\x0a\0" + bytes(3) + struct.pack(">HH", 4 + len(ip6()), 9)
 V4, V6 = "ip", "ipv6"
 
 FRAMES = [
@@ -94,6 +96,14 @@ FRAMES = [
     (1, eth(0x0800, ip4(PPTP, 47)), ("eth", V4, "gre", "ppp", V4)),
     (1, eth(0x0800, ip4(b"\0\0\x65\x58" + eth(0x0800, ip4()), 47)), ("eth", V4, "gre", "eth", V4)),
     (1, eth(0x0800, ip4(b"\x10\0\x88\xbe\0\0\0\1" + ERSPAN, 47)), ("eth", V4, "gre", "eth", V4)),
+    (1, eth(0x0800, ip4(b"\0\0\x82\x00" + WLAN + SNAP + ip4(), 47)), ("eth", V4, "gre", "wlan", V4)),
+    (1, eth(0x8909, b"\x01\x01\0\x01\0\x07\x08\0" + ip4()), ("eth", V4)),
+    (107, b"\x18\x41\x03\xcc" + ip4(), (V4,)), (107, b"\x18\x40\x01\x03\0\x80\0\0\0\x86\xdd" + ip6(), (V6,)),
+    (107, b"\x18\x41\x08\0" + ip4(), (V4,)),
+    (192, b"\0\0\x0c\0\x69\0\0\0" + b"PPI." + WLAN + SNAP + ip4(), ("wlan", V4)),
+    (239, b"\x02\0\0\x05" + NFLOG_LITTLE + ip4(), ("nflog", V4)),
+    (239, b"\x0a\0\0\x05" + NFLOG_BIG + ip6(), ("nflog", V6)),
+    (258, b"\x10\0\0\0\x01\0\0\0\x01\0\0\0en0\0" + eth(0x0800, ip4()), ("eth", V4)),
     (1, eth(0x0800, ip4(AH, 51)), ("eth", V4, "ah")), (1, eth(0x86DD, ip6(AH, 51)), ("eth", V6, "ah")),
     (1, eth(0x86DD, ip6(b"\x3c\0" + bytes(6) + b"\x2b\0" + bytes(6) + b"\x11\1" + bytes(14) + UDP, 0)), ("eth", V6)),
     (1, eth(0x86DD, ip6(b"\x11\0" + b"\xc2\x04" + struct.pack("!I", 8 + len(UDP)) + UDP, 0, length=0)), ("eth", V6)),
@@ -263,6 +273,17 @@ def test_a_fragment_cut_by_the_snap_length_leaves_only_what_is_in_front_of_it():
     frames[2] = (frames[2][:14 + 20 + 100], len(frames[2]))
     (packet,), _ = feed(frames)
     assert packet.data == LONG[:1700] and packet.missing == len(LONG) - 1700
+
+
+def test_a_first_fragment_that_is_cut_waits_for_no_other():
+    whole, *others = fragments4()
+    cut = (whole[:14 + 20 + 100], len(whole))
+    for frames in ([cut], [cut, cut, *others], [others[0], cut, others[1]]):
+        (packet,), network = feed(frames)
+        assert packet.data == LONG[:100] and packet.missing == len(whole) - 14 - 20 - 100 and len(packet.frames) == 1
+        assert network.remarks == [], "nothing is missing that could have helped"
+    again = (whole[:14 + 20] + LONG[-100:], len(whole))
+    assert [packet.data for packet in feed([cut, others[0], again])[0]] == [LONG[:100], LONG[-100:]]
 
 
 def test_waiting_for_fragments_is_bounded():

@@ -323,3 +323,13 @@ def test_noise_gives_consistent_events(segments):
 def test_noise_in_the_header(octets, missing):
     for event in run([Packet(1, (1,), 0, ("eth", "ip"), "192.0.2.1", "192.0.2.2", 6, octets, missing)] * 3):
         assert not isinstance(event, Lost) or event.size > 0
+
+
+def test_an_older_connection_at_the_server_answers_the_first_syn_and_hides_nothing_of_the_next():
+    """RFC 9293 3.5.1: its acknowledgement is refused with a RST, then the SYN is sent again and taken."""
+    old_seq, old_ack = S0 + 700_000_000, C0 + 800_000_000
+    events = run([("c", C0, 0, SYN, b""), ("s", old_seq, old_ack, ACK, b""), ("c", old_ack, 0, RST, b""),
+                  *HANDSHAKE, ("c", C0 + 1, S0 + 1, ACK, b"ask"), *[("s", S0 + 1, C0 + 4, ACK, b"")] * 12,
+                  ("s", S0 + 1, C0 + 4, ACK, b"answer"), ("c", C0 + 4, S0 + 7, ACK, b"")])
+    assert (stream(events, 0), stream(events, 1)) == (b"ask", b"answer")
+    assert not any(isinstance(event, (Lost, Reset)) for event in events)

@@ -186,6 +186,13 @@ def test_likely():
     assert not dns.likely(QUERY, (137, 137))
 
 
+def test_the_reserved_bit_hides_no_query_on_a_port_of_dns():
+    """RFC 1035 4.1.1 wants it zero; servers answer all the same."""
+    marked = QUERY[:3] + bytes([QUERY[3] | 0x40]) + QUERY[4:]
+    assert dns.likely(marked, (40000, 53)) and not dns.likely(marked, (40000, 9999))
+    assert not dns.likely(marked + b"more", (40000, 53)) and not dns.likely(marked[:12] + bytes(40), (40000, 53))
+
+
 @settings(max_examples=150, deadline=None)
 @given(st.binary(max_size=300), st.integers(0, 11))
 def test_noise(noise, keep):

@@ -150,6 +150,7 @@ LIKELY = [(b"220 (vsFTPd 3.0.5)\r\n", (21, 4000), True), (b"220 HMS file server 
           (b"220 FTP ready\r\n", (2121, 4000), True),
           (b"220 mail ESMTP\r\n", (25, 4000), False), (b"220 hello\r\n", (2121, 4000), False),
           (b"USER pm\r\n", (2121, 4000), True),
+          (b"USER pm\r\nPASS x\r\n", (2121, 4000), True), (b"USER x\nNICK x\n", (6667, 4000), False),
           (b"USER x 0 * :real\r\n", (6667, 4000), False), (b"USER x\r\n", (110, 4000), False),
           (b"GET / HTTP/1.1\r\n", (21, 4000), False),
           (b"SIZE /README\r\n", (21, 4000), True), (b"SIZE /README\r\n", (99, 4000), False),

@@ -126,6 +126,23 @@ def test_gtp_prime():
     assert found.kind == "gtp.DataRecordTransferRequest" and found.fields == {"message_type": 240, "sequence": 11}
 
 
+def test_version_0():
+    """GSM 09.60 6: the tunnel identifier is an IMSI and, in its last half octet, the NSAPI."""
+    header = struct.Struct(">BBHHHB3x8s")
+    tunnel = IMSI[:7] + b"\x54"
+    where = Context(1, CONTEXT.frames, Endpoint("192.0.2.1", 3386), Endpoint("192.0.2.2", 3386), ("eth", "ip", "udp"))
+    create = header.pack(0x1E, 16, 2, 7, 0, 255, tunnel) + b"\x0e\x01"
+    assert gtp.likely(create, (3386, 3386)) and not gtp.likely(create, (2123, 2123))
+    [found] = gtp.decode(create, where)
+    assert (found.kind, found.fields) == ("gtp.CreatePDPContextRequest",
+                                          {"message_type": 16, "sequence": 7, "imsi": "999999000000474"})
+    echo = header.pack(0x1E, 1, 0, 8, 0, 255, bytes(8))
+    assert [m.fields for m in gtp.decode(echo, where)] == [{"message_type": 1, "sequence": 8}]
+    [inner] = gtp.decode(header.pack(0x1E, 255, 4, 9, 0, 255, tunnel) + b"E123behind", where)
+    assert (inner.protocol, inner.data, inner.context.layers[-1]) == ("ip", b"E123", "gtp")
+    assert not any(list(gtp.decode(create[:size], where)) for size in range(20))
+
+
 def test_piggybacked_messages():
     both = messages(gtpv2, v2(33, element(2, b"\x10\0"), flags=0x58) + v2(95, element(73, b"\5")))
     assert [m.kind for m in both] == ["gtpv2.CreateSessionResponse", "gtpv2.CreateBearerRequest"]

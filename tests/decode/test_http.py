@@ -83,6 +83,8 @@ CASES = {
     "chunked": ([(0, GET), (1, CHUNKED)], [(REQ, "GET", 1, 0, False), (RES, 200, 1, 9, False)], [("", b"Wikipedia")]),
     "chunked request": ([(0, b"PUT /f HTTP/1.1\r\nHost: a\r\nTransfer-Encoding: chunked\r\n\r\n2\nab\n0\n\n" + GET)],
                         [(REQ, "PUT", 1, 2, False), (REQ, "GET", 2, 0, False)], [("", b"ab")]),
+    "a chunk's size with many zeros": ([(0, GET), (1, CHUNKED.replace(b"4;x=y", b"0" * 40 + b"4"))],
+                                       [(REQ, "GET", 1, 0, False), (RES, 200, 1, 9, False)], [("", b"Wikipedia")]),
     "100-continue": ([(0, post(b"", b"Expect: 100-continue")[:-2] + b"\r\n"),
                       (1, b"HTTP/1.1 100 Continue\r\n\r\n" + answer(b"x"))],
                      [(REQ, "POST", 1, 0, False), (RES, 100, 1, 0, False), (RES, 200, 1, 1, False)], [("", b"x")]),

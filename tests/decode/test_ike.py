@@ -159,6 +159,16 @@ def test_likely():
     assert ike_tcp.likely(b"IKETCP", (4500, 8888))
 
 
+def test_an_initiator_without_an_spi_is_reported_and_not_taken_for_the_marker():
+    data = bytes(8) + INIT[8:]
+    assert ike.likely(data, (500, 500)) and not ike.likely(data + b"more", (500, 500))
+    [found] = ike.Flow(CONTEXT).datagram(data, CONTEXT)
+    assert (found.kind, found.fields["spi_i"]) == ("ike.sa_init.request", "00" * 8)
+    assert found.problems[0].text == "the initiator's SPI is zero (RFC 7296 3.1)"
+    [marked] = ike.Flow(CONTEXT).datagram(bytes(4) + INIT, CONTEXT)
+    assert marked.fields["spi_i"] == SPI_I and not marked.problems
+
+
 @settings(max_examples=150, deadline=None)
 @given(st.binary(max_size=200), st.integers(0, len(INIT)), st.booleans())
 def test_noise(noise, keep, on_4500):

@@ -132,6 +132,15 @@ def test_connectionless():
     assert payloads(sccp.Flow(context()), *parts[1:]) == [], "begins in the middle"
 
 
+def test_addresses_in_national_coding():
+    """ANSI T1.112.3 3.4: the subsystem number comes first, then a point code of three octets."""
+    for called, user in ((b"\xc3\x8e\x01\x02\x03", "ranap"), (b"\xc1\xfe", "bssap"), (b"\xc2\x01\x02\x8e", "unknown")):
+        parts = [lv(called), lv(called), lv(b"\xff what it carries")]
+        pointers = bytes([3, 2 + len(parts[0]), 1 + len(parts[0]) + len(parts[1])])
+        found = payloads(sccp.Flow(context()), (b"\x09\0" + pointers + b"".join(parts), False))
+        assert found == [(user, b"\xff what it carries")]
+
+
 def test_refusals():
     [found] = sccp.Flow(context()).datagram(b"\3\0\0\1\x03\0", context())
     assert found.kind == "sccp.CREF" and found.fields == {"cause": 3}
