@@ -175,7 +175,7 @@ def test_help_and_version_load_nothing_heavy():
     assert done.stdout.splitlines()[-1] == "[]", done.stdout
 
 
-# ---------------------------------------------------------------------------------------------------- any order, any name
+# ---------------------------------------------------------------------------------------------------- order and names
 
 def test_files_and_options_stand_in_any_order(tmp_path, capsys):
     first, second, *rest = sample(PASSING)
@@ -211,11 +211,12 @@ def test_who_stops_reading_does_not_change_the_verdict(command, status):
     run.stderr.close()
 
 
-@pytest.mark.parametrize("command", [["check", str(FAILING), "--json", "-"], ["decode", str(FAILING)], ["rules", "list"]])
+@pytest.mark.parametrize("command", [["check", str(FAILING), "--json", "-"], ["decode", str(FAILING)],
+                                     ["rules", "list"]])
 def test_a_full_disk_is_said_and_never_a_verdict(command):
     with open("/dev/full", "w") as full:
-        done = subprocess.run([sys.executable, "-m", "flowcheck", *command], stdout=full, stderr=subprocess.PIPE, cwd=ROOT,
-                              timeout=60)
+        done = subprocess.run([sys.executable, "-m", "flowcheck", *command], stdout=full, stderr=subprocess.PIPE,
+                              cwd=ROOT, timeout=60)
     assert done.returncode == 2 and b"flowcheck: standard output: No space left" in done.stderr
     assert b"Traceback" not in done.stderr
 

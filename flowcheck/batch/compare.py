@@ -8,6 +8,8 @@ from pathlib import Path
 from typing import NamedTuple, TextIO
 
 from ..errors import UsageError
+from ..report.visible import line
+from ..report.words import plural
 
 _ORDER = {"pass": 0, "inconclusive": 1, "fail": 2}
 
@@ -19,6 +21,7 @@ class Change(NamedTuple):
     old: str                   # verdict, and the cause where it failed; empty where there was no such attempt
     new: str
     worse: bool
+    better: bool               # where both runs have it
 
 
 def changes(old: Path, new: Path) -> list[Change]:
@@ -33,17 +36,20 @@ def changes(old: Path, new: Path) -> list[Change]:
         for place in range(max(len(olds), len(news))):
             one, other = (rows[place] if place < len(rows) else ("", "") for rows in (olds, news))
             if one != other:
-                worse = _ORDER.get(other[0], 0) > _ORDER.get(one[0], 0)
-                found.append(Change(*key, _words(one), _words(other), worse))
+                before_it, after_it = (_ORDER.get(each[0], 0) for each in (one, other))
+                found.append(Change(*key, _words(one), _words(other), after_it > before_it,
+                                    after_it < before_it and other[0] != ""))
     return found
 
 
 def print_changes(found: list[Change], out: TextIO) -> None:
     for change in found:
-        sign = "worse" if change.worse else "gone" if not change.new else "new" if not change.old else "other"
-        print(f"{sign:5}  {change.path}  {change.device}  {change.procedure}: {change.old or '-'} -> {change.new or '-'}", file=out)
-    worse = sum(change.worse for change in found)
-    print(f"{len(found)} attempts differ, {worse} of them worse than before", file=out)
+        sign = ("worse" if change.worse else "gone" if not change.new else "new" if not change.old
+                else "better" if change.better else "other")
+        what = f"{change.procedure}: {change.old or '-'} -> {change.new or '-'}"
+        print(line(f"{sign:6}  {change.path}  {change.device}  {what}"), file=out)
+    worse, better = sum(change.worse for change in found), sum(change.better for change in found)
+    print(f"{plural(len(found), 'attempt')} changed: {worse} worse than before, {better} better", file=out)
 
 
 def _attempts(folder: Path) -> dict[tuple[str, str, str], list[tuple[str, str]]]:

@@ -10,6 +10,9 @@ from html import escape
 from math import log10
 from statistics import quantiles
 
+from ..report.visible import line
+from ..report.words import plural
+
 VERDICTS = ("pass", "inconclusive", "fail")
 _WIDTH, _ROW, _LABEL = 720, 22, 300
 _DAY = 86_400 * 10**9
@@ -38,30 +41,38 @@ def over_time(marks: Sequence[tuple[int, str]], bins: int = 40) -> str:
                              f"<title>{title}</title></rect>")
     axis = (f'<line x1="0" y1="160.5" x2="{_WIDTH}" y2="160.5"/><text x="0" y="176">{_date(low, step)}</text>'
             f'<text x="{_WIDTH}" y="176" text-anchor="end">{_date(high, step)}</text><text x="0" y="9">{tallest}</text>')
-    return _svg("".join(parts) + axis, 182, f"Verdicts over time: {len(marks)} attempts from {_date(low, step)} to {_date(high, step)}")
+    return _legend(marks) + _svg("".join(parts) + axis, 182,
+                                 f"Verdicts over time: {len(marks)} attempts from {_date(low, step)} to {_date(high, step)}")
 
 
-def bars(title: str, counts: Mapping[str, int], most: int = 15) -> str:
-    """The largest counts as horizontal bars; what is left out is said."""
+def bars(title: str, counts: Mapping[str, int], totals: Mapping[str, int] | None = None, most: int = 15) -> str:
+    """The largest counts as horizontal bars, each with what it is a part of where `totals` says it.
+
+    What is left out is said.
+    """
     shown = sorted(counts.items(), key=lambda item: (-item[1], item[0]))[:most]
     if not shown:
         return ""
     largest = shown[0][1]
+    of = {name: f"{count} of {totals[name]}" if totals else str(count) for name, count in shown}
     parts = []
+    room = _WIDTH - _LABEL - 90                          # the numbers stand behind the bars
     for row, (name, count) in enumerate(shown):
         y = row * _ROW
-        parts.append(f'<text x="{_LABEL - 6}" y="{y + 15}" text-anchor="end">{escape(_short(name))}<title>{escape(name)}</title></text>'
-                     f'<rect class="fail" x="{_LABEL}" y="{y + 3}" width="{(_WIDTH - _LABEL - 50) * count / largest:.1f}" height="{_ROW - 6}">'
-                     f"<title>{escape(name)}: {count}</title></rect>"
-                     f'<text x="{_LABEL + 6 + (_WIDTH - _LABEL - 50) * count / largest:.1f}" y="{y + 15}">{count}</text>')
+        parts.append(f'<text x="{_LABEL - 6}" y="{y + 15}" text-anchor="end">{escape(_short(name))}<title>{_plain(name)}</title></text>'
+                     f'<rect class="fail" x="{_LABEL}" y="{y + 3}" width="{room * count / largest:.1f}" height="{_ROW - 6}">'
+                     f"<title>{_plain(name)}: {of[name]}</title></rect>"
+                     f'<text x="{_LABEL + 6 + room * count / largest:.1f}" y="{y + 15}">{of[name]}</text>')
     rest = sum(counts.values()) - sum(count for _, count in shown)
-    words = f"{title}: {', '.join(f'{name} {count}' for name, count in shown)}" + (f"; {rest} more in others" if rest else "")
-    return _svg("".join(parts), len(shown) * _ROW, words)
+    more = _more(f"{rest} in {plural(len(counts) - len(shown), 'other')}") if rest else ""
+    words = f"{title}: {', '.join(f'{name} {of[name]}' for name, _ in shown)}" + (f"; {rest} more in others" if rest else "")
+    return _svg("".join(parts), len(shown) * _ROW, words) + more
 
 
 def boxes(title: str, samples: Mapping[str, Sequence[float]], most: int = 30) -> str:
     """Box plots of seconds on a logarithmic axis: whiskers are the extremes, the box the quartiles, the line the median."""
-    shown = [(name, sorted(max(v, 1e-4) for v in values)) for name, values in samples.items() if values][:most]
+    known = {name: values for name, values in samples.items() if values}
+    shown = [(name, sorted(max(v, 1e-4) for v in values)) for name, values in list(known.items())[:most]]
     if not shown:
         return ""
     low = min(values[0] for _, values in shown)
@@ -75,7 +86,7 @@ def boxes(title: str, samples: Mapping[str, Sequence[float]], most: int = 30) ->
         y = row * _ROW + 11
         first, median, third = quantiles(values, n=4, method="inclusive") if len(values) > 1 else values * 3
         words = f"{name}: median {median:.3g} s, quartiles {first:.3g} and {third:.3g} s, from {values[0]:.3g} to {values[-1]:.3g} s, {len(values)} times"
-        parts.append(f'<g><title>{escape(words)}</title><text x="{_LABEL - 6}" y="{y + 4}" text-anchor="end">{escape(_short(name))}</text>'
+        parts.append(f'<g><title>{_plain(words)}</title><text x="{_LABEL - 6}" y="{y + 4}" text-anchor="end">{escape(_short(name))}</text>'
                      f'<line x1="{x(values[0]):.1f}" y1="{y}" x2="{x(values[-1]):.1f}" y2="{y}"/>'
                      f'<rect class="box" x="{x(first):.1f}" y="{y - 6}" width="{max(x(third) - x(first), 2):.1f}" height="12"/>'
                      f'<line class="median" x1="{x(median):.1f}" y1="{y - 6}" x2="{x(median):.1f}" y2="{y + 6}"/></g>')
@@ -83,15 +94,31 @@ def boxes(title: str, samples: Mapping[str, Sequence[float]], most: int = 30) ->
     ticks = [10.0**e for e in range(int(log10(low)) - 1, int(log10(high)) + 2) if low <= 10.0**e <= high]
     parts += [f'<line x1="{x(t):.1f}" y1="0" x2="{x(t):.1f}" y2="{y}" class="tick"/><text x="{x(t):.1f}" y="{y + 14}" text-anchor="middle">{t:g} s</text>'
               for t in ticks]
-    return _svg("".join(parts), y + 20, f"{title}: {len(shown)} steps")
+    more = _more(f"{plural(len(known) - most, 'step')} more in steps.csv") if len(known) > most else ""
+    return _svg("".join(parts), y + 20, f"{title}: {len(shown)} steps") + more
 
 
 def _svg(inside: str, height: int, words: str) -> str:
-    return f'<svg viewBox="0 0 {_WIDTH} {height}" role="img" aria-label="{escape(words)}">{inside}</svg>'
+    return f'<svg viewBox="0 0 {_WIDTH} {height}" role="img" aria-label="{_plain(words)}">{inside}</svg>'
+
+
+def _more(words: str) -> str:
+    return f'<p class="soft">and {words}</p>'
+
+
+def _legend(marks: Sequence[tuple[int, str]]) -> str:
+    present = {verdict for _, verdict in marks}
+    return '<p class="legend">' + " ".join(f'<span class="v-{verdict}">■ {verdict}</span>'
+                                           for verdict in VERDICTS if verdict in present) + "</p>"
+
+
+def _plain(text: str) -> str:
+    return escape(line(text))
 
 
 def _short(name: str) -> str:
-    return name if len(name) <= 46 else "…" + name[-45:]
+    name = line(name, 400)
+    return name if len(name) <= 40 else "…" + name[-39:]
 
 
 def _date(time: int, step: int) -> str:

@@ -8,7 +8,10 @@ from pathlib import Path
 from typing import Any, TextIO
 
 from ..errors import UsageError
-from .tables import NAMES
+from ..report.visible import line
+from .tables import NAMES, harmless
+
+_CELL = 200                # characters of a cell in a table for readers
 
 
 def query(sql: str, folder: Path) -> tuple[list[str], list[tuple[Any, ...]]]:
@@ -40,12 +43,12 @@ def print_rows(columns: list[str], rows: list[tuple[Any, ...]], form: str, out: 
     """As a table for readers, CSV, or JSON lines."""
     if form == "csv":
         writer = csv.writer(out)
-        writer.writerows([columns, *(["" if v is None else v for v in row] for row in rows)])
+        writer.writerows([columns, *(["" if v is None else harmless(v) for v in row] for row in rows)])
     elif form == "json":
         for row in rows:
             out.write(json.dumps(dict(zip(columns, row)), default=str) + "\n")
     else:
-        cells = [columns, *([("" if v is None else str(v)) for v in row] for row in rows)]
+        cells = [[line("" if value is None else value, _CELL) for value in row] for row in (columns, *rows)]
         widths = [max(len(row[at]) for row in cells) for at in range(len(columns))]
         for number, row in enumerate(cells):
             print("  ".join(cell.ljust(width) for cell, width in zip(row, widths)).rstrip(), file=out)

@@ -6,7 +6,7 @@ import hashlib
 from collections.abc import Mapping, Sequence
 from typing import Any
 
-from ..model import AttemptResult, DeviceResult, FrameRef, Result
+from ..model import INCONCLUSIVE, AttemptResult, DeviceResult, FrameRef, Result
 
 IDENTITY = ("manufacturer", "oui", "product_class", "serial_number", "private_id", "imsi", "hnb_id", "enb_id",
             "ike_id", "mac",
@@ -17,12 +17,20 @@ FINDINGS = ("path", "device", "procedure", "code", "kind", "severity", "step", "
 STEPS = ("path", "device", "procedure", "started", "step", "cite", "state", "seconds")
 TIMES = frozenset(("first", "last", "started", "ended"))             # ns since 1970 until they are written
 NUMBERS = frozenset(("bytes", "packets"))
+_REASONS = 3                # why attempts of one observation stayed open
 _SOFTWARE = ".DeviceInfo.SoftwareVersion"
 
 
-def rows(result: Result, path: str) -> dict[str, list[list[Any]]]:
-    """The rows of one observation, which stands in the tables under `path`; captures are the caller's, who knows their size."""
+def rows(result: Result, path: str) -> dict[str, Any]:
+    """The rows of one observation, which stands in the tables under `path`; captures are the caller's, who knows their
+    size.
+
+    Beside them stand `words`, what each cause means (step, clause, what was expected, what to look at), and `open`, what
+    kept attempts from a verdict. No secrets.
+    """
     attempts, findings, steps = [], [], []
+    words: dict[str, list[str]] = {}
+    undecided: dict[str, None] = {}
     for device in result.devices:
         identity = [identity_of(device).get(name, "") for name in IDENTITY]
         for attempt in device.attempts:
@@ -31,8 +39,24 @@ def rows(result: Result, path: str) -> dict[str, list[list[Any]]]:
                              attempt.cause, attempt.side, group(attempt)])
             findings += [[path, device.id, attempt.procedure, f.code, f.kind, f.severity, f.step, f.cite,
                           _frames(f.frames, result), f.waived] for f in attempt.findings]
+            if attempt.cause and attempt.cause not in words:
+                words |= _meaning(device, attempt.cause)
+            if attempt.verdict == INCONCLUSIVE and len(undecided) < _REASONS:
+                undecided |= dict.fromkeys(_hidden(attempt))
             steps += _steps(path, device.id, attempt)
-    return {"attempts": attempts, "findings": findings, "steps": steps}
+    return {"attempts": attempts, "findings": findings, "steps": steps, "words": words, "open": list(undecided)}
+
+
+def _hidden(attempt: AttemptResult) -> list[str]:
+    """The first step that was out of sight, and why."""
+    return [f"step {step.cite}: {step.reason}" for step in attempt.steps
+            if step.state == "not_observable" and step.reason][:1]
+
+
+def _meaning(device: DeviceResult, cause: str) -> dict[str, list[str]]:
+    from ..report.mask import masked_device
+    return {f.code: [f.cite, f.clause, f.expected, f.hint] for attempt in masked_device(device).attempts
+            for f in attempt.findings if f.code == cause}
 
 
 def identity_of(device: DeviceResult) -> Mapping[str, str]:

@@ -1,7 +1,8 @@
 """The tables of an archive, made from its ledger: CSV and Parquet with the same columns, and the page over them.
 
-Times are ISO 8601 in CSV and timestamps in Parquet. Every file is written beside its place and then moved there, so that a
-reader never sees half of one.
+Times are ISO 8601 in CSV and timestamps in Parquet. Text that a spreadsheet would take for a formula has an apostrophe in
+front in CSV, because the names in it are those that devices gave themselves; Parquet holds it as it is. Every file is
+written beside its place and then moved there, so that a reader never sees half of one.
 """
 
 from __future__ import annotations
@@ -18,6 +19,7 @@ from . import rows
 from .ledger import Entry
 
 NAMES = ("captures", "attempts", "findings", "steps")
+_FORMULAS = ("=", "+", "-", "@", "\t", "\r")
 _LAST = (1 << 63) - 1      # ns that a timestamp can hold
 _COLUMNS = {"captures": rows.CAPTURES, "attempts": rows.ATTEMPTS, "findings": rows.FINDINGS, "steps": rows.STEPS}
 
@@ -31,11 +33,15 @@ def complete(folder: Path) -> bool:
 def write(entries: Iterable[Entry], folder: Path) -> None:
     """Writes all tables and index.html."""
     from .page import page
+    entries = list(entries)
     columns, tables, reports = gather(entries)
+    words = {code: said for entry in entries for code, said in entry.rows.get("words", {}).items()}
+    undecided = {path: entry.rows.get("open", []) for entry in entries for path in entry.paths}
     for name in NAMES:
         _csv(folder / f"{name}.csv", columns[name], tables[name])
         _parquet(folder / f"{name}.parquet", columns[name], tables[name])
-    _moved(folder / "index.html", lambda path: path.write_text(page(columns, tables, reports), "utf-8", "backslashreplace"))
+    shown = page(columns, tables, reports, words, undecided)
+    _moved(folder / "index.html", lambda path: path.write_text(shown, "utf-8", "backslashreplace"))
 
 
 def gather(entries: Iterable[Entry]) -> tuple[dict[str, tuple[str, ...]], dict[str, list[list[Any]]], dict[str, str]]:
@@ -68,8 +74,13 @@ def _csv(path: Path, columns: tuple[str, ...], table: list[list[Any]]) -> None:
                 row = list(row)
                 for at in times:
                     row[at] = iso(row[at]) if row[at] is not None else ""
-                out.writerow(row)
+                out.writerow(map(harmless, row))
     _moved(path, fill)
+
+
+def harmless(value: Any) -> Any:
+    """A cell of CSV that no spreadsheet calculates."""
+    return f"'{value}" if type(value) is str and value.startswith(_FORMULAS) else value
 
 
 def _parquet(path: Path, columns: tuple[str, ...], table: list[list[Any]]) -> None:

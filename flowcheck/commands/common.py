@@ -77,7 +77,7 @@ def writable(options: argparse.Namespace, read: Sequence[str]) -> None:
     if targets.get("-w") == "-" and sys.stdout.isatty():
         raise UsageError("-w -: standard output is a terminal; a capture goes into a file or a pipe")
     if "-" in read and not {"-w", "--bundle"}.isdisjoint(targets):
-        raise UsageError("-w and --bundle read the captures twice, and standard input can be read once only; give files")
+        raise UsageError("-w and --bundle read the captures twice, standard input can be read once only; give files")
     for option, target in targets.items():
         if target != "-" and (reason := _unwritable(target)):
             raise UsageError(f"{option} {target}: cannot be written: {reason}")
@@ -155,7 +155,7 @@ def command_line() -> str:
 
 @contextmanager
 def progress(options: argparse.Namespace) -> Iterator[Any]:
-    """A line on standard error that counts packets; only on a terminal, only for work that takes long, gone afterwards."""
+    """A line on standard error that counts packets: only on a terminal, for work that takes long, gone afterwards."""
     if options.quiet or not sys.stderr.isatty():
         yield None
         return

@@ -18,7 +18,7 @@ _EXAMPLES = 3                            # of each cause, and of each procedure 
 
 
 def summary(result: Result, *, color: bool = False, verbose: bool = False, show_secrets: bool = False) -> str:
-    """Lines ending in a newline. `verbose` tells every attempt, with its findings, what was assumed and would decide."""
+    """Lines ending in a newline. `verbose` tells every attempt: its findings, what was assumed and what would decide."""
     names = words.capture_names(result.captures)
     lines: list[str] = []
     most = _EXAMPLES if sum(words.counts(result).values()) > _MANY and not verbose else None

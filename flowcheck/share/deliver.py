@@ -44,7 +44,7 @@ def deliver(result: Result, shown: Result, observation: Observation, paths: Sequ
         site = options.site
         if pseudonyms:
             site = _redacted(written, original, capture, ring, options, pseudonyms, folder)
-        if options.evidence == "-":                          # a file first, because it is judged again before it goes out
+        if options.evidence == "-":                      # a file first, because it is judged again before it goes out
             _say(options, f"wrote standard output: {written}",
                  *(f"not handed on: {key.name}; name a file with -w for keys of IPsec" for key in written.keys))
             with open(capture, "rb") as file:

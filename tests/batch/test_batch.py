@@ -189,7 +189,8 @@ def test_compare_and_query(archive, batch, tmp_path):
                             capture_output=True, text=True)
     worse = subprocess.run([*COMMAND, "batch", "--compare", "out", "old"], cwd=tmp_path, capture_output=True, text=True)
     assert (better.returncode, worse.returncode) == (0, 1)
-    assert "2 attempts differ, 2 of them worse" in worse.stdout and "unknown_ca" in worse.stdout
+    assert "2 attempts changed: 2 worse than before, 0 better" in worse.stdout and "unknown_ca" in worse.stdout
+    assert "2 attempts changed: 0 worse than before, 2 better" in better.stdout
     pytest.importorskip("duckdb")
     ask = [*COMMAND, "archive", "query", "--format", "csv"]
     answer = subprocess.run([*ask, "SELECT verdict, count(*) AS n FROM captures WHERE status = 'done' GROUP BY 1 ORDER BY 1", "old"],

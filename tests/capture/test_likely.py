@@ -9,7 +9,8 @@ PCAPNG = bytes.fromhex("0a0d0d0a1c0000004d3c2b1a")
 
 @pytest.mark.parametrize(("name", "content", "is_one"), [
     ("a.pcap", b"", True), ("A.PCAPNG", b"text", True), ("a.pcapng.gz", b"", True), ("trace", PCAPNG, True),
-    ("trace.1", bytes.fromhex("d4c3b2a1"), True), ("trace", gzip.compress(PCAPNG), True), ("trace.gz", gzip.compress(b""), True),
+    ("trace.1", bytes.fromhex("d4c3b2a1"), True),
+    ("trace", gzip.compress(PCAPNG), True), ("trace.gz", gzip.compress(b""), True),
     ("notes.txt", b"text", False), ("notes.txt.gz", gzip.compress(b"text"), False), ("empty", b"", False)])
 def test_told_by_name_or_by_content(tmp_path, name, content, is_one):
     path = tmp_path / name
