@@ -218,6 +218,9 @@ def _tls(evidence: Evidence, code: str) -> Reason:
         versions = offered.get("supported_versions") or [f"up to {offered.get('version')}"]
         return Reason(f"offered was {_listed(map(str, versions))}",
                       f"the TLS versions of the {evidence.who(hello.src)}")
+    if code == "certificate_required" or code == "handshake_failure" and _sent_no_certificate(connection):
+        return Reason(f"the {evidence.who(hello.src)} sent no certificate",
+                      f"the certificate of the {evidence.who(hello.src)}")
     if code in ("handshake_failure", "insufficient_security"):
         suites = [s for s in offered.get("cipher_suites") or () if not str(s).endswith("_SCSV")]
         asks = any(m.kind.endswith(".certificate_request") for m in connection)
@@ -227,10 +230,13 @@ def _tls(evidence: Evidence, code: str) -> Reason:
     if code == "unrecognized_name":
         return Reason(f"the name asked for is {offered.get('sni') or 'missing'}",
                       f"the name of the server set in the {evidence.who(hello.src)}")
-    if code == "certificate_required":
-        return Reason(f"the {evidence.who(hello.src)} sent no certificate",
-                      f"the certificate of the {evidence.who(hello.src)}")
     return Reason()
+
+
+def _sent_no_certificate(connection: Sequence[Message]) -> bool:
+    """Was a client certificate asked for, and an empty list sent? TLS 1.2 has no alert of its own for it (RFC 5246 7.4.6)."""
+    return any(m.kind.endswith(".certificate") and m.fields.get("side") == "client" and not m.fields.get("chain")
+               for m in connection)
 
 
 def _certificate(evidence: Evidence, code: str, connection: Sequence[Message]) -> Reason:

@@ -5,7 +5,7 @@ from __future__ import annotations
 from collections.abc import Sequence
 
 from ..model import Message
-from ..rulebook.rule import Check, Reference
+from ..rulebook.rule import Check, Pattern, Reference, Step
 from . import phrases
 from .account import Account
 from .align import Move
@@ -21,7 +21,11 @@ CODE_FIELDS = ("rcode", "notify", "FaultCode", "status", "description", "code", 
 
 def refused(told: Account, move: Move) -> None:
     """The message of a move as the refusal of its step."""
-    step, message, pattern, parts = move.step, move.message, move.pattern, told.parts
+    step, parts = move.step, told.parts
+    message, pattern = _told_by(told, move)
+    if told.failed and message.kind == "cwmp.session_end":
+        told.state(step, "missing", "not reached, after the failure above")
+        return
     told.take(step, "refused", message)
     detail = _detail(message, pattern.where)
     device = message.src.address in told.matcher.scope.device.addresses
@@ -30,18 +34,17 @@ def refused(told: Account, move: Move) -> None:
     side = pattern.side or step.side or ("device" if device else "network")
     request = told.last_request(step, message.session)
     if pattern.src or request is not None and request.dst.address == message.src.address:
-        sender = parts.playing(pattern.src or step.src, message.src, message)
+        # an alert may come from either end of the step
+        end = step.dst if not device and told.sender(step) == "device" else step.src
+        sender = parts.playing(pattern.src or end, message.src, message)
     else:
         sender = parts.who(message.src, message)
-        if sender == message.src.address and told.sender(step) == "network":      # a host no role is known for
+        # a host no role is known for; but who reports that it cannot be reached is another one
+        if sender == message.src.address and told.sender(step) == "network" and message.protocol != "icmp":
             sender = parts.playing(step.src, message.src, message)
     observed = phrases.refusal(message, sender, detail, request)
     if message.kind == "cwmp.session_end":
-        observed = parts.recast(str(message.fields.get("reason")), message)
-        left = "device" if message.fields.get("by") == "device" else "network"
-        waited = message.time - request.time if request is not None else 0
-        if left != told.sender(step) and waited > IMPATIENT:
-            left, observed = told.sender(step), f"{parts.in_vain(step, request)} for {waited / 1e9:.1f} s; {observed}"
+        left, observed = _broken_off(told, step, message, request)
         side = pattern.side or left
     elif gave_up and request is not None and device:
         observed = f"{parts.in_vain(step, request)}; {observed}"
@@ -52,6 +55,35 @@ def refused(told: Account, move: Move) -> None:
              repair=parts.needed(step, message), reason=told.why(message, request, detail))
     told.failed = told.failed or not another
     told.seen.append(message)
+
+
+def _told_by(told: Account, move: Move) -> tuple[Message, Pattern]:
+    """What refuses in most words: the message that an HTTP response carries, if it refuses the step as well."""
+    message = move.message
+    if message.kind == "http.response":
+        for inner in told.view.messages[move.index:]:
+            if inner.time != message.time:
+                break
+            if (inner.stream, inner.exchange, inner.src) == (message.stream, message.exchange, message.src) \
+                    and inner.protocol != "http":
+                pattern = told.matcher.refuses(move.step, inner, told.reading.bound)
+                if pattern is not None and pattern.messages != move.pattern.messages:
+                    return inner, pattern
+    return message, move.pattern
+
+
+def _broken_off(told: Account, step: Step, end: Message, request: Message | None) -> tuple[str, str]:
+    """Whose fault it is that a CWMP session ended in the middle, and what was seen of it."""
+    observed = told.parts.recast(str(end.fields.get("reason")), end)
+    left = "device" if end.fields.get("by") == "device" else "network"
+    owing, waited = told.sender(step), end.time - request.time if request is not None else 0
+    if request is None and end.fields.get("owing") == "acs":
+        owing, waited = "network", end.fields["waited"]
+    if left == owing or waited <= IMPATIENT:
+        return left, observed
+    silent = told.parts.in_vain(step, request) if request is not None else \
+        f"{told.parts.who(end.dst, end)} did not answer the POST of {told.parts.device}"
+    return owing, f"{silent} for {waited / 1e9:.1f} s; {observed}"
 
 
 def _detail(message: Message, where: Sequence[Check]) -> str:

@@ -19,7 +19,7 @@ from ._soap import ARRAY_TYPE, XSI_TYPE, local, namespace, text
 # The end of a session is no message on the wire; session/cwmp.py adds it, and to all the events of the session's
 # Inform.
 KINDS = {kind: (*fields, "session_events")
-         for kind, fields in (_RPC_KINDS | {"cwmp.session_end": ("complete", "reason", "by")}).items()}
+         for kind, fields in (_RPC_KINDS | {"cwmp.session_end": ("complete", "reason", "by", "owing", "waited")}).items()}
 PAYLOADS = ("application/soap+xml",)
 
 _NAMESPACE = "urn:dslforum-org:cwmp-1-"

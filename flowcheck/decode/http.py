@@ -24,7 +24,7 @@ from .wire import Tape
 _COMMON = ("version", "headers", "body_length", "content_length", "content_type", "content_encoding", "trailers")
 KINDS = {
     "http.request": ("method", "target", "path", "query", "host", "authorization_scheme", *_COMMON),
-    "http.response": ("status", "reason", "challenge_scheme", "request_method", "request_target", "request_host",
+    "http.response": ("status", "reason", "challenge_scheme", "challenge_unmet", "request_method", "request_target", "request_host",
                       *_COMMON),
 }
 PORTS = {80, 591, 3128, 5357, 7547, 8000, 8008, 8080, 8081, 8088, 8888, 10301, 30005, 58000}

@@ -30,6 +30,8 @@ def read(text: str, origin: str) -> Found:
         _xfrm(text, origin, found)
     elif _CHARON.search(text):
         charon(text, origin, found)
+    elif _QUIET_CHARON.search(text):             # a daemon that never got as far as keys, or was not told to write them
+        found.passed_over["strongSwan log without keys (it writes them with ike and chd at level 4)"] = 1
     elif _NOTES.search(text):
         _notes(text, origin, found)
     else:
@@ -54,6 +56,7 @@ def wrong(origin: str, line: int, what: str) -> KeyFileError:
 _XFRM = re.compile(r"^src \S+ dst \S+\s*\n\s+proto \w+ spi", re.M)
 _CHARON = re.compile(r"\bSk_(?:d|ai|ar|ei|er) secret => \d+ bytes"
                      r"|\b(?:encryption|integrity) (?:initiator|responder) key => \d+ bytes", re.I)
+_QUIET_CHARON = re.compile(r"^(?:.*\s)?\d\d\[(?:DMN|LIB|CFG|NET|ENC|IKE|KNL|CHD|JOB|MGR)\] ", re.M)
 _NOTES = re.compile(r"^(?:ESP SPI 0x[0-9a-f]+|IKEv2 SA)\b", re.M | re.I)
 
 

@@ -2,7 +2,8 @@
 
 A session begins with an Inform, may use several TCP connections, and ends when the ACS has nothing more to say (204, or
 an empty 200) or when one side gives up. Its end is no message on the wire, so it is added as `cwmp.session_end` with
-`complete` saying whether it was orderly and `reason` how it showed.
+`complete` saying whether it was orderly and `reason` how it showed. Where one side owed an answer then, `owing` names it
+and `waited` (ns) says since when. A 401 after which nothing came is marked `challenge_unmet`.
 
 Every message of a session also says in `session_events` what its Inform gave as reason.
 
@@ -39,6 +40,7 @@ class _Session:
     acs_request: int | None = None       # index of the ACS's unanswered request
     cpe_request: int | None = None
     inform: int | None = None
+    asked: Message | None = None         # the POST that has no final answer yet
     ended: bool = False
     tail: Message | None = None          # the last thing seen, for a session that nobody ended
     layers: tuple[str, ...] = ()
@@ -80,6 +82,7 @@ def sessions(messages: Sequence[Message], holes: frozenset[int] = frozenset()) -
                     live.add(session)
                     all_sessions.append(session)
                 session.inform = session.cpe_request = index
+                session.asked = requests.get((message.stream, message.exchange))
                 session.layers = message.layers
                 if reply is not None:
                     session.cookies |= _cookies(reply, "set-cookie")
@@ -95,6 +98,8 @@ def sessions(messages: Sequence[Message], holes: frozenset[int] = frozenset()) -
             out[index] = message.but(session=session.number)
             status, request = message.fields.get("status") or 0, requests.get((message.stream, message.exchange))
             live.touch(session, message)
+            if status >= 200:
+                session.asked = None
             if status == 401 or status < 200 or message.incomplete or 300 <= status < 400:
                 continue
             if status >= 400 and not message.fields.get("body_length"):
@@ -108,17 +113,22 @@ def sessions(messages: Sequence[Message], holes: frozenset[int] = frozenset()) -
         elif kind == "http.request" and (session := _session_of(message, live, requests, informs)) is not None:
             out[index] = message.but(session=session.number)
             live.touch(session, message)
+            if message.fields.get("method") == "POST":
+                session.asked = message
         elif kind in ("tcp.fin", "tcp.reset") and (session := live.on(message)) is not None:
             if session.tail is None or session.tail.kind != "tcp.fin" or session.tail.stream != message.stream:
                 session.tail = message                           # the other side's FIN only follows the first
             session.closed.add(message.stream)
     last = out[-1].time if out else 0
+    unmet: set[_Exchange] = set()                                # those whose challenge had the last word
     for session in all_sessions:
         if not session.ended and session.tail is not None and session.tail.kind in ("tcp.fin", "tcp.reset"):
             # a client that opens a connection for each request may have been about to open the next one
             certain = len(session.streams) == 1 or last - session.tail.time > RECONNECT
             asked = out[session.cpe_request] if session.cpe_request is not None else None
             reply = http.get((asked.stream, asked.exchange)) if asked is not None else None
+            if reply is not None and reply.fields["status"] == 401:
+                unmet.add((asked.stream, asked.exchange))
             if reply is not None and reply.fields["status"] != 401 and not reply.incomplete:
                 why = f"the ACS answered {asked.kind.partition('.')[2]} with HTTP {reply.fields['status']} and no CWMP message"
                 ends.append(_end(session, reply.time, reply, False if certain else None, why))
@@ -127,6 +137,9 @@ def sessions(messages: Sequence[Message], holes: frozenset[int] = frozenset()) -
                                  _gave_up(session, out)))
     ends = [_doubted(m) if m.fields["complete"] is False and all_sessions[m.session - 1].streams & holes else m
             for m in (_with_events(m, all_sessions, out) for m in ends)]
+    for index, message, kind in concerned:
+        if kind == "http.response" and (message.stream, message.exchange) in unmet and message.fields.get("status") == 401:
+            out[index] = out[index].but(fields={**message.fields, "challenge_unmet": True})
     return _put_in([_with_events(m, all_sessions, out) if m.session is not None and m.kind.startswith("cwmp.") else m
                     for index, m in enumerate(out) if index not in gone], ends)
 
@@ -313,7 +326,10 @@ def _gave_up(session: _Session, out: list[Message]) -> str:
         return f"{who} {how} the connection before {out[session.acs_request].kind.partition('.')[2]} was answered"
     if session.cpe_request is not None:
         return f"{who} {how} the connection before {out[session.cpe_request].kind.partition('.')[2]} was answered"
-    return f"{who} {how} the connection"
+    if session.asked is not None:
+        return f"{who} {how} the connection before its POST was answered" if who == "the device" else \
+            f"{who} {how} the connection instead of answering a POST"
+    return f"{who} {how} the connection before the session was over"
 
 
 def _end(session: _Session, time: int, shown_by: Message, complete: bool | None, reason: str) -> Message:
@@ -322,6 +338,8 @@ def _end(session: _Session, time: int, shown_by: Message, complete: bool | None,
     # the new Inform's connection is not this one's
     own = session.streams - {shown_by.stream} if reason == BEGAN_ANEW else ()
     stream = max(own, default=shown_by.stream)
+    fields = {"complete": complete, "reason": reason, "by": "device" if by_device else "acs"}
+    if not complete and session.asked is not None:
+        fields |= {"owing": "acs", "waited": time - session.asked.time}
     return Message("cwmp.session_end", time, shown_by.frames, session.client, session.server, stream,
-                   session.layers, {"complete": complete, "reason": reason, "by": "device" if by_device else "acs"},
-                   session=session.number)
+                   session.layers, fields, session=session.number)

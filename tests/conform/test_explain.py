@@ -268,3 +268,72 @@ def test_a_round_in_the_middle_that_nobody_answers(rounds, found):
              message("cwmp.InformResponse", 2, "acs", "hnb", answers=1, session=1)]
     attempt, = judged(ROUNDS, *begun, *rounds, message("cwmp.session_end", 60, "hnb", "acs", session=1, complete=True))
     assert codes(attempt) == found
+
+
+SECURED = rule('''
+attempt: {opens_at: [a]}
+roles: {hnb: {kind: device}, acs: {kind: acs, host: 198.51.100.80}}
+steps:
+  - {step: a, cite: "1", message: tls.client_hello, from: hnb, to: acs}
+  - step: secured
+    cite: "1"
+    message: tls.finished
+    from: hnb
+    to: acs
+    answers: a
+    refused_by: {message: tls.alert, where: [{field: level, equals: fatal}]}
+''')
+
+
+def test_an_alert_is_told_of_the_end_it_came_from():
+    hello = message("tls.client_hello", 1, "hnb", "acs", transaction=1, stream=3)
+    for src, dst, said in (("acs", "hnb", "ACS 198.51.100.80 ended"), ("hnb", "acs", "HNB ended")):
+        alert = message("tls.alert", 2, src, dst, stream=3, level="fatal", description="bad_certificate")
+        attempt, = judged(SECURED, hello, alert)
+        assert said in attempt.diagnosis, attempt.diagnosis
+
+
+CALLED = rule('''
+attempt: {opens_at: [a]}
+roles: {hnb: {kind: device}, acs: {kind: acs, host: 198.51.100.80}}
+steps:
+  - {step: a, cite: "1", message: cwmp.Inform, from: hnb, to: acs}
+  - step: b
+    cite: "2"
+    message: cwmp.InformResponse
+    from: acs
+    to: hnb
+    answers: a
+    refused_by: [{message: cwmp.Fault, from: acs}, {message: http.response, where: [{field: status, at_least: 400}]}]
+  - step: c
+    cite: "3"
+    message: cwmp.SetParameterValues
+    from: acs
+    to: hnb
+    refused_by: {message: cwmp.session_end, where: [{field: complete, equals: false}]}
+''')
+INFORM = message("cwmp.Inform", 1, "hnb", "acs", transaction=1, stream=3, exchange=1)
+
+
+def test_the_fault_that_an_error_response_carries_says_why():
+    place = {"stream": 3, "exchange": 1}
+    page = message("http.response", 2, "acs", "hnb", status=500, **place)
+    attempt, = judged(CALLED, INFORM, page)
+    assert codes(attempt) == ["b/refused:500"]
+    fault = message("cwmp.Fault", 2, "acs", "hnb", answers=1, FaultCode="8005", **place)
+    attempt, = judged(CALLED, INFORM, page, fault)
+    assert codes(attempt) == ["b/refused:8005"]
+    other = message("cwmp.Fault", 2, "acs", "hnb", FaultCode="8005", stream=3, exchange=2)
+    assert codes(judged(CALLED, INFORM, page, other)[0]) == ["b/refused:500"]
+
+
+def test_who_owed_an_answer_when_a_session_broke_off():
+    accepted = message("cwmp.InformResponse", 2, "acs", "hnb", answers=1, stream=3, exchange=1)
+    end = message("cwmp.session_end", 12, "hnb", "acs", stream=3, complete=False, reason="the device closed the connection",
+                  by="device", owing="acs", waited=8 * SECOND)
+    attempt, = judged(CALLED, INFORM, accepted, end)
+    assert codes(attempt) == ["c/no-answer"] and attempt.side == "network" and "for 8.0 s" in attempt.diagnosis
+    soon = replace(end, fields={**end.fields, "waited": SECOND // 2})
+    assert judged(CALLED, INFORM, accepted, soon)[0].side == "device"
+    refused = message("cwmp.Fault", 2, "acs", "hnb", answers=1, FaultCode="8003", stream=3, exchange=1)
+    assert codes(judged(CALLED, INFORM, refused, end)[0]) == ["b/refused:8003"]

@@ -89,6 +89,16 @@ def test_what_an_alert_about_a_certificate_means():
     assert "possible" in tls(LEAF, code="certificate_unknown")
 
 
+def test_a_client_certificate_that_was_asked_for_and_not_sent():
+    hello = message("tls.client_hello", 1, "hnb", "acs", stream=3, cipher_suites=["A", "B"], version="TLS 1.2")
+    no = message("tls.alert", 3, "acs", "hnb", stream=3, description="handshake_failure")
+    empty = message("tls.certificate", 2, "hnb", "acs", stream=3, side="client", chain=[])
+    assert "offered were 2 cipher suites" in why(no, hello, code="handshake_failure").text
+    assert why(no, hello, empty, code="handshake_failure").text == "the HNB sent no certificate"
+    shown = message("tls.certificate", 2, "hnb", "acs", stream=3, side="client", chain=[LEAF])
+    assert "cipher suites" in why(no, hello, shown, code="handshake_failure").text
+
+
 def test_the_certificate_of_another_connection_is_no_evidence():
     shown = message("tls.certificate", 1, "acs", "hnb", stream=4, chain=[LEAF])
     assert "not readable" in why(message("tls.alert", 2, "hnb", "acs", stream=3), shown, code="unknown_ca").text

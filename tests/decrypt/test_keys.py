@@ -174,6 +174,12 @@ def test_missing_binary_and_empty_files(tmp_path):
     assert not ring and "no keys" in ring.describe()[0]
 
 
+def test_a_strongswan_log_without_keys_is_no_mistake(tmp_path):
+    ring = load(tmp_path, "2026-11-21T06:31:02 07[IKE] initiating IKE_SA segw[1] to 203.0.113.10\n"
+                          "2026-11-21T06:31:02 07[NET] sending packet: from 198.51.100.21[500] to 203.0.113.10[500]\n")
+    assert not ring and "strongSwan log without keys" in ring.describe()[0] and "level 4" in ring.describe()[0]
+
+
 def test_a_folder_keeps_what_is_good_and_remarks_on_the_rest(tmp_path):
     (tmp_path / "a").write_text("nonsense")
     (tmp_path / "b").write_text(ESP_SA)

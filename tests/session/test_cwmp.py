@@ -176,3 +176,28 @@ def test_a_session_that_the_next_one_ends_has_ended_before_it():
     assert [m.kind.partition(".")[2] for m in out][:3] == ["Inform", "session_end", "Inform"]
     assert [(m.session, m.stream) for m in out[:3]] == [(1, 1), (1, 1), (2, 2)]
     assert out[1].fields["complete"] is False and out[1].frames == out[2].frames
+
+
+def last_end(found):
+    return [m for m in found if m.kind == "cwmp.session_end"][-1].fields
+
+
+def test_who_left_a_post_unanswered_owes_the_answer():
+    asked = session(("Inform", "InformResponse"), ("", None))
+    end = last_end(sessions([*asked, fin(10)]))
+    assert (end["by"], end["owing"], end["waited"]) == ("device", "acs", 8 * SECOND)
+    assert end["reason"] == "the device closed the connection before its POST was answered"
+    end = last_end(sessions([*asked, fin(2.1, "acs", "hnb", kind="tcp.reset")]))
+    assert end["by"] == "acs" and end["reason"] == "the ACS reset the connection instead of answering a POST"
+
+
+def test_nobody_owes_an_answer_to_who_leaves_unasked():
+    end = last_end(sessions([*session(("Inform", "InformResponse")), fin(9)]))
+    assert end["by"] == "device" and "owing" not in end
+
+
+def test_a_challenge_with_the_last_word_is_unmet():
+    refused = [*session(("Inform", 401), ("Inform", 401)), fin(9)]
+    assert [m.fields.get("challenge_unmet") for m in sessions(refused) if m.kind == "http.response"] == [None, True]
+    met = session(("Inform", 401), *GOOD)
+    assert not any(m.fields.get("challenge_unmet") for m in sessions(met))
