@@ -171,9 +171,11 @@ def _optional(cursor: Cursor) -> dict[int, bytes]:
 def _subsystem(address: bytes) -> int:
     """Subsystem number of a party address (Q.713 3.4), 0 where it has none.
 
-    The bit Q.713 reserves for national use marks the coding of ANSI T1.112.3 3.4, where the number precedes the point
-    code and the two indicators change places.
+    ANSI T1.112.3 3.4 puts the number first, then a point code of three octets, and turns the two indicators round. The bit
+    for national use is set there, but elsewhere too: without a global title the length tells the codings apart.
     """
     indicator = address[0] if address else 0
-    present, at = (indicator & 1, 1) if indicator & 0x80 else (indicator & 2, 3 if indicator & 1 else 1)
+    present, at = indicator & 2, 3 if indicator & 1 else 1
+    if indicator & 0xBC == 0x80 and len(address) == 1 + (indicator & 1) + 3 * (indicator >> 1 & 1):
+        present, at = indicator & 1, 1
     return address[at] if present and at < len(address) else 0

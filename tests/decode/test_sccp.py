@@ -133,8 +133,9 @@ def test_connectionless():
 
 
 def test_addresses_in_national_coding():
-    """ANSI T1.112.3 3.4: the subsystem number comes first, then a point code of three octets."""
-    for called, user in ((b"\xc3\x8e\x01\x02\x03", "ranap"), (b"\xc1\xfe", "bssap"), (b"\xc2\x01\x02\x8e", "unknown")):
+    """ANSI T1.112.3 3.4: the subsystem number first, then a point code of three octets; and ITU's with the same bit."""
+    for called, user in ((b"\xc3\x8e\x01\x02\x03", "ranap"), (b"\xc1\xfe", "bssap"), (b"\xc2\x01\x02\x8e", "unknown"),
+                         (b"\xc3\xfe\x2e\x8e", "ranap"), (b"\xc2\x8e", "ranap"), (b"\xc1\x8e\x01", "unknown")):
         parts = [lv(called), lv(called), lv(b"\xff what it carries")]
         pointers = bytes([3, 2 + len(parts[0]), 1 + len(parts[0]) + len(parts[1])])
         found = payloads(sccp.Flow(context()), (b"\x09\0" + pointers + b"".join(parts), False))
