@@ -7,6 +7,7 @@ from ..rulebook.rule import Step
 from . import phrases
 from .account import Account
 from .align import Move
+from .attempts import TUNNEL_DELETED
 from .reasons import Reason
 from .rounds import asked_again, passed_over
 from .several import ANOTHER, excused, is_one
@@ -76,7 +77,10 @@ def _missing(told: Account, step: Step, move: Move, trailing: bool) -> None:
         frames = _around(told, move)
         sender = told.parts.at(step.src)
         observed = f"no {phrases.names(step.messages)}{f' from {sender}' if sender else ''} {'follows' if trailing else 'between these frames'}"
-    if trailing and told.view.gave_up:
+    deletion = _tunnel_taken_away(told, move, trailing)
+    if deletion is not None:
+        observed += f"; {told.parts.who(deletion.src, deletion)} deleted the tunnel in frame {deletion.frames[-1].number}"
+    elif trailing and told.view.gave_up:
         observed += f"; {told.parts.recast(told.view.gave_up)}"
     lost = _lost(told, request if kind == "no-answer" else told.seen[-1] if trailing and told.seen else None)
     another = kind == "no-answer" and excused(told.rule, told.reading, told.matcher, step, request)
@@ -84,11 +88,26 @@ def _missing(told: Account, step: Step, move: Move, trailing: bool) -> None:
     told.state(step, "missing", observed)
     side = "path" if lost else step.side or ("network" if kind == "no-answer"
                                              and told.sender(step) == "network" else told.sender(step))
+    if deletion is not None and deletion.src.address not in told.matcher.scope.device.addresses:
+        side = "network"                               # without the tunnel the device could not go on
     told.add(kind, step, "", severity=severity, frames=frames, expected=phrases.asked_for(step),
              observed=observed + (ANOTHER if another else ""), hint=step.hint, side=side,
              repair=told.parts.needed(step, None), reason=Reason(lost) if lost else why)
     if severity == "error":
         told.failed = True
+
+
+def _tunnel_taken_away(told: Account, move: Move, trailing: bool) -> Message | None:
+    """The IKE Delete (RFC 7296 1.4.1) that came instead of the step."""
+    if not trailing:
+        instead = told.view.messages[move.index:move.index + 1]
+    elif told.view.gave_up == TUNNEL_DELETED:
+        since = told.seen[-1].time if told.seen else 0
+        instead = (m for m in told.view.timeline.messages if m.time >= since)
+    else:
+        return None
+    return next((m for m in instead if m.kind == "ike.informational.request"
+                 and any(one.get("protocol") == "IKE" for one in m.fields.get("deletes") or ())), None)
 
 
 def _lost(told: Account, message: Message | None) -> str:

@@ -124,10 +124,22 @@ def _authentication(evidence: Evidence) -> Reason:
     wrong = _wrong_with(chain, refusal.time, identity, owner) or _not_asked_for(chain, evidence)
     if wrong:
         return Reason(wrong, f"the certificate of the {owner}")
+    if other := _another_name(shown, evidence):
+        return Reason(other, f"the name of the peer set in the {owner}")
     top = _top(chain)
     issuer = top.get("issuer_cn") or top.get("issuer") or "its issuer"
     return Reason(f"the certificate of the {owner} is right in dates and name; possible: its CA \"{issuer}\" is not trusted there, it was revoked, "
                   f"or the identity {short(identity or owner)} is not known", f"the certificate of the {owner}")
+
+
+def _another_name(shown: Sequence[Message], evidence: Evidence) -> str:
+    """Did the initiator ask (IDr, RFC 7296 2.9) for another name than the one by which it found the responder?"""
+    wanted = next((m.fields["id_r"] for m in reversed(shown) if m.fields.get("id_r") and m.fields.get("initiator")), None)
+    found = {str(m.fields.get("qname")).lower() for m in evidence.messages if m.kind == "dns.response"
+             and evidence.refusal.src.address in (m.fields.get("answers.address") or ())}
+    if not wanted or not found or wanted.lower() in found:
+        return ""
+    return f"possible: it is not the {short(wanted)} that was asked for (IDr); it was found as {_listed(sorted(found))}"
 
 
 def _wrong_with(chain: Sequence[Mapping], at: int, identity: str | None, owner: str) -> str:

@@ -337,3 +337,23 @@ def test_who_owed_an_answer_when_a_session_broke_off():
     assert judged(CALLED, INFORM, accepted, soon)[0].side == "device"
     refused = message("cwmp.Fault", 2, "acs", "hnb", answers=1, FaultCode="8003", stream=3, exchange=1)
     assert codes(judged(CALLED, INFORM, refused, end)[0]) == ["b/refused:8003"]
+
+
+GONE = rule('''
+attempt: {opens_at: [a]}
+roles: {hnb: {kind: device}, segw: {kind: ike_responder, host: 203.0.113.10}}
+steps:
+  - {step: a, cite: "1", message: ike.sa_init.request, from: hnb, to: segw}
+  - {step: b, cite: "2", message: cwmp.Inform, from: hnb}
+''')
+
+
+@pytest.mark.parametrize("src, dst, side, said", [
+    ("segw", "hnb", "network", "SEGW 203.0.113.10 deleted the tunnel in frame 20"),
+    ("hnb", "segw", "device", "the HNB deleted the tunnel in frame 20"),
+])
+def test_who_deletes_the_tunnel_in_the_middle_is_named(src, dst, side, said):
+    begun = message("ike.sa_init.request", 1, "hnb", "segw", spi_i="1")
+    deleted = message("ike.informational.request", 2, src, dst, spi_i="1", deletes=[{"protocol": "IKE", "spis": []}])
+    attempt, = judged(GONE, begun, deleted)
+    assert (codes(attempt), attempt.side) == (["b/stopped"], side) and said in attempt.findings[0].observed

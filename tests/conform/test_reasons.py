@@ -63,6 +63,15 @@ def test_a_sealed_request_and_a_request_without_certificate_are_told_apart():
     assert "no certificate was sent" in why(REFUSED, auth(), code="AUTHENTICATION_FAILED").text
 
 
+def test_a_peer_asked_for_by_another_name_than_it_was_found():
+    looked_up = message("dns.response", 0, "segw", "hnb", qname="segw.one", **{"answers.address": [ADDRESSES["segw"]]})
+    wrong = auth(LEAF, id_r="segw.other")
+    assert "is not the segw.other that was asked for (IDr); it was found as segw.one" in \
+        why(REFUSED, looked_up, wrong, code="AUTHENTICATION_FAILED").text
+    assert "IDr" not in why(REFUSED, looked_up, auth(LEAF, id_r="segw.one"), code="AUTHENTICATION_FAILED").text
+    assert "IDr" not in why(REFUSED, wrong, code="AUTHENTICATION_FAILED").text
+
+
 def test_proposals_that_were_refused_and_one_that_was_taken():
     offer = {"transforms": {"ENCR": ["AES_CBC_128"], "DH": ["ECP_256"], "ESN": ["NO_ESN"]}}
     asked = message("ike.sa_init.request", 1, "hnb", "segw", spi_i="1", proposals=[offer])
