@@ -343,7 +343,12 @@ GONE = rule('''
 attempt: {opens_at: [a]}
 roles: {hnb: {kind: device}, segw: {kind: ike_responder, host: 203.0.113.10}}
 steps:
-  - {step: a, cite: "1", message: ike.sa_init.request, from: hnb, to: segw}
+  - step: a
+    cite: "1"
+    message: ike.sa_init.request
+    from: hnb
+    to: segw
+    refused_by: {message: ike.informational.request, where: [{field: notify, equals: AUTHENTICATION_FAILED}]}
   - {step: b, cite: "2", message: cwmp.Inform, from: hnb}
 ''')
 
