@@ -26,6 +26,7 @@ from .streams import Streams
 
 TRIES = 8                   # datagrams, before a flow is given up
 EXPIRE_EVERY = 0xFFF        # packets between two looks for silent connections
+MOST_FLOWS = 50_000         # more come of scans and floods only
 NESTING = 16                # Payloads within Payloads; deeper ones are an attack
 TAP_SHIFT = 32
 _UDP = Struct("!HHH").unpack_from    # ports, length
@@ -57,8 +58,9 @@ class Dissector:
         self._streams = Streams(self._recogniser, secrets, self._identifier, self._found, self.gaps, self.undecoded,
                                 self.bypass)
         self._flows: dict[Any, _Flow] = {}
+        self._most_flows = MOST_FLOWS
         self._inner_flows: dict[tuple[int, str], Any] = {}
-        self._unread: list[Unread] = []                # flows that were given up
+        self._unread: dict[Any, Unread] = {}           # flows that were given up
         self._next_id = (tap << TAP_SHIFT) + 1         # stream numbers are unique within the observation
         self._depth = 0
         self._count = 0
@@ -78,6 +80,8 @@ class Dissector:
         scanner.limit = scanner.passed + EXPIRE_EVERY - upto
         if not upto:
             self._streams.expire(frame.time)
+            if len(self._flows) > self._most_flows:
+                self._forget_flows()
 
     def _known(self, frame: Frame) -> Sequence[Packet]:
         """The packets of a frame of the opening."""
@@ -88,8 +92,19 @@ class Dissector:
 
     def settle(self) -> None:
         """Counts what passed by so far, as far as that is nobody's but the dissector's."""
-        for unread in self._unread:
+        for unread in self._unread.values():
             unread.settle(self.undecoded)
+
+    def _forget_flows(self) -> None:
+        """Of the flows of which no decoder holds anything, the half that has been silent longest is let go."""
+        heard = {key: flow.last for key, flow in self._flows.items() if flow.state is None and flow.passing is None}
+        heard |= {key: max(self._flows[key].last, unread.last) for key, unread in self._unread.items()}
+        for key in sorted(heard, key=heard.__getitem__)[:len(heard) // 2]:
+            del self._flows[key]
+            if (unread := self._unread.pop(key, None)) is not None:
+                unread.settle(self.undecoded)
+                unread.close()
+        self._most_flows = max(MOST_FLOWS, 2 * len(self._flows))
 
     def finish(self) -> None:
         """What was still under way when the capture ended."""
@@ -120,6 +135,7 @@ class Dissector:
             flow = self._flows.get(key)
             if flow is None:
                 flow = self._flows[key] = _Flow(self._identifier(), self._recogniser.by_protocol[protocol])
+            flow.last = packet.time
             name = _PROTOCOL_NAMES.get(protocol)
             context = Context(packet.time, _refs(packet.frames), _endpoint(packet.src), _endpoint(packet.dst),
                               (*packet.layers, name) if name else packet.layers, flow.id, packet.missing,
@@ -138,11 +154,11 @@ class Dissector:
         flow = self._flows.get(key)
         if flow is None:
             flow = self._flows[key] = _Flow(self._identifier(), self._recogniser.forced("udp", (sport, dport)))
+        flow.last = time
         if flow.tries >= TRIES:
             self.undecoded[flow.label] += 1
             if flow.passing is None:
-                flow.passing = Unread(self.bypass, flow.label)
-                self._unread.append(flow.passing)
+                flow.passing = self._unread[key] = Unread(self.bypass, flow.label)
             flow.passing.open(layers, src, dst, data[:4])
             return
         payload = data[8:length] if 8 <= length < len(data) else data[8:]
@@ -246,11 +262,12 @@ def numbered(frame: Frame, capture: int) -> Frame:
 class _Flow:
     """One UDP flow, or the traffic of one IP protocol between two hosts."""
 
-    __slots__ = ("id", "module", "state", "tries", "label", "passing")
+    __slots__ = ("id", "module", "state", "tries", "label", "passing", "last")
 
     def __init__(self, identifier: int, module: ModuleType | None = None):
         self.id, self.module, self.state, self.tries, self.label = identifier, module, None, 0, ""
         self.passing: Any = None         # what becomes of its packets that pass by: Unread, Sealed, Tunnel
+        self.last = 0                    # time of the latest packet that took the full way
 
 
 @lru_cache(maxsize=None)             # a module answers slowly where it has none

@@ -10,7 +10,7 @@ from collections import Counter
 from collections.abc import Callable
 from typing import Any
 
-from ..capture.bypass import Bypass, Lane
+from ..capture.bypass import Bypass, Key, Lane
 from ..capture.lanes import COUNTED, ENDLESS, SEALED, SHUT, STREAM, TUNNEL
 from ..capture.tcp import Connection
 from ..model import Context, Endpoint, FrameRef, Steady
@@ -41,6 +41,12 @@ class Unread:
     def __init__(self, bypass: Bypass, label: str):
         self._bypass, self._label, self._lane = bypass, label, Lane(COUNTED)
         self._known: set[tuple[str, ...]] = set()
+        self._keys: list[Key] = []
+
+    @property
+    def last(self) -> int:
+        """Time of the latest packet that passed."""
+        return self._lane.last
 
     def open(self, layers: tuple[str, ...], src: str, dst: str, ports: bytes) -> None:
         if layers in self._known:
@@ -48,8 +54,13 @@ class Unread:
         self._known.add(layers)
         for key in (self._bypass.key(layers, _UDP, src, dst, ports),
                     self._bypass.key(layers, _UDP, dst, src, ports[2:] + ports[:2])):
-            if key is not None:
-                self._bypass.open(key, self._lane)
+            if key is not None and self._bypass.open(key, self._lane):
+                self._keys.append(key)
+
+    def close(self) -> None:
+        for key in self._keys:
+            self._bypass.close(key)
+        self._keys.clear()
 
     def settle(self, undecoded: Counter[str]) -> None:
         if self._lane.packets:

@@ -1,6 +1,7 @@
 """From frames to messages: recognition, reassembly, nesting, and bounds against hostile traffic."""
 
 import random
+import struct
 
 import packets
 import pytest
@@ -129,6 +130,25 @@ def test_noise_never_raises():
         dissector.frame(Frame(number, number * 10**6, 1, data, len(data) + noise.randint(0, 9)))
     dissector.finish()
     assert dissector.messages and all(found.kind and found.frames for found in dissector.messages)
+
+
+@pytest.mark.parametrize("datagrams", [1, TRIES + 3])
+def test_a_scan_leaves_no_flows_behind_and_takes_none_away(monkeypatch, datagrams):
+    monkeypatch.setattr("flowcheck.observe.dissect.MOST_FLOWS", 500)
+    probe = bytes(Ether() / IP(src=packets.HNB, dst=packets.ACS) / UDP(sport=1, dport=2) / b"\0\0")
+    scan = [probe[:34] + struct.pack("!HH", 20_000 + n, 30_000 + n) + probe[38:]
+            for n in range(10_000 // datagrams) for _ in range(datagrams)]
+    query, answer = (bytes(packet) for packet in packets.lookup())
+    dissector, held = Dissector(), 0
+    for number, data in enumerate([*scan[:5000], query, *scan[5000:5100], answer, *scan[5100:]], 1):
+        dissector.frame(Frame(number, number * 10**6, 1, data, len(data)))
+        held = max(held, len(dissector._flows))
+    assert len(dissector._flows) < held < 2 * 4096
+    assert len(dissector.bypass.scanner) == 2 * len(dissector._unread)
+    dissector.finish()
+    assert sum(dissector.undecoded.values()) == len(scan)
+    asked, answered = (m for m in dissector.messages if m.protocol == "dns")
+    assert asked.stream == answered.stream
 
 
 def test_syn_and_fin_are_messages():
