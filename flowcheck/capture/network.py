@@ -1,7 +1,6 @@
 """From frames to whole IP datagrams: link layers, IPv4 (RFC 791), IPv6 (RFC 8200), fragments, and tunnels in the clear.
 
-Nearly every packet of a capture is unfragmented IP on Ethernet; `Network.packets` reads those straight from the frame and
-leaves all others to the general path below it. What a tunnel carries comes out as a packet of its own, with the tunnel
+Nearly every packet of a capture is plain: read straight from the frame (plain.py). All others take the general path. What a tunnel carries comes out as a packet of its own, with the tunnel
 named in `layers`; opened and decoded tunnels (ESP, GTP-U, VXLAN) come back in through `Network.inner`.
 """
 
@@ -13,9 +12,17 @@ from struct import Struct
 from typing import NamedTuple
 
 from ..model import Frame, Packet
+from . import plain
 from .fragments import Fragments
-from .links import ETHERNET, IPV4, IPV6, LINKS, Kind, mac_address, strip
+from .links import IPV4, IPV6, LINKS, Kind, mac_address, strip
 from .tunnels import TUNNELS
+
+try:
+    from . import _plain as compiled
+except ImportError:              # installed without a compiler
+    compiled = None
+COMPILED = compiled is not None and getattr(compiled, "FORM", 0) == plain.FORM
+Plain = compiled.Plain if COMPILED else plain.Plain
 
 # version and header length, total length, identification, fragment, protocol
 _IPV4 = Struct("!BxHHHxBxx4s4s").unpack_from
@@ -25,9 +32,6 @@ _u32 = Struct("!I").unpack_from
 
 _NOT_IP = {0x0806, 0x8035, 0x8863}                # ARP, RARP, PPPoE discovery: worth decoding; others are counted
 _ETHERTYPE = 0x10000                              # added to an EtherType in Packet.protocol
-_PLAIN = frozenset({1, 6, 17, 50, 58, 132})       # behind IPv6 directly, and no tunnel: the fast path
-_ETH_IP, _VLAN_IP = ("eth", "ip"), ("eth", "vlan", "ip")
-_ETH_IPV6, _VLAN_IPV6 = ("eth", "ipv6"), ("eth", "vlan", "ipv6")
 
 _HOP_BY_HOP, _ROUTING, _FRAGMENT, _AH, _NO_NEXT, _DESTINATION = 0, 43, 44, 51, 59, 60
 _OPTIONED = frozenset({_HOP_BY_HOP, _ROUTING, _DESTINATION})      # next header, length in octets of eight, less one
@@ -62,6 +66,7 @@ class Network:
         self.undecoded: Counter[str] = Counter()      # what was met and not read, in frames
         self._fragments = Fragments()
         self._texts = _Addresses()
+        self._plain = Plain(Packet, self._texts, plain.LAYERS, plain.UPON_IPV4, plain.UPON_IPV6).packet
         self._counts: Counter[str] = Counter()
 
     @property
@@ -74,26 +79,11 @@ class Network:
 
     def packets(self, frame: Frame) -> tuple[Packet, ...] | list[Packet]:
         """The packets that `frame` completes: mostly one, none while fragments are missing, several in some tunnels."""
+        packet = self._plain(frame)
+        if packet is not None:
+            return (packet,)
         number, time, link, data, original, interface = frame
         size = len(data)
-        if link == ETHERNET and size >= 38:
-            kind, at = data[12] << 8 | data[13], 14
-            tagged = kind == 0x8100
-            if tagged:
-                kind, at = data[16] << 8 | data[17], 18
-            if kind == IPV4:
-                first, total, identification, fragment, protocol, src, dst = _IPV4(data, at)
-                if (first == 0x45 and not fragment & 0x3FFF and 20 <= total <= size - at and protocol not in TUNNELS):
-                    texts = self._texts
-                    return (_new(Packet, (time, (number,), interface, _VLAN_IP if tagged else _ETH_IP,
-                                          texts[src], texts[dst],
-                                          protocol, data[at + 20:at + total], 0, identification)),)
-            elif kind == IPV6 and size >= 58:
-                _, length, protocol, src, dst = _IPV6(data, at)
-                if data[at] >> 4 == 6 and protocol in _PLAIN and 0 < length <= size - at - 40:
-                    texts = self._texts
-                    return (_new(Packet, (time, (number,), interface, _VLAN_IPV6 if tagged else _ETH_IPV6, texts[src],
-                                          texts[dst], protocol, data[at + 40:at + 40 + length], 0, -1)),)
         kind = LINKS.get(link, f"link {link}")
         return self._layers(kind, data, (), max(0, original - size), _Place(time, (number,), interface))
 
