@@ -1,6 +1,7 @@
-/* Plain packets in C: the same as plain.py, which says what they are. Where this could not be compiled that one is used.
+/* Plain packets in C: the same as plain.py, which says what they are. Where this could not be compiled that one is
+   used.
 
-   Everything read is inside the octets of the frame; every length is compared with what is left of them before it is used. */
+   Everything read is inside the octets of the frame; every length is compared with what is left of them before. */
 
 #define Py_LIMITED_API 0x030b0000
 #define PY_SSIZE_T_CLEAN
@@ -28,11 +29,17 @@ static PyObject *plain_new(PyTypeObject *type, PyObject *args, PyObject *named) 
     PyObject *packet, *texts, *layers;
     const char *upon[2];
     Py_ssize_t sizes[2];
-    if (named && PyDict_Size(named)) { PyErr_SetString(PyExc_TypeError, "Plain takes no arguments by name"); return NULL; }
+    if (named && PyDict_Size(named)) {
+        PyErr_SetString(PyExc_TypeError, "Plain takes no arguments by name");
+        return NULL;
+    }
     if (!PyArg_ParseTuple(args, "O!OO!y#y#", &PyType_Type, &packet, &texts, &PyTuple_Type, &layers, &upon[0], &sizes[0],
                           &upon[1], &sizes[1])) return NULL;
-    if (!PyType_IsSubtype((PyTypeObject *)packet, &PyTuple_Type) || PyTuple_Size(layers) != SHAPES || sizes[0] != PROTOCOLS ||
-        sizes[1] != PROTOCOLS) { PyErr_SetString(PyExc_ValueError, "not the tables of plain.py"); return NULL; }
+    if (!PyType_IsSubtype((PyTypeObject *)packet, &PyTuple_Type) || PyTuple_Size(layers) != SHAPES ||
+        sizes[0] != PROTOCOLS || sizes[1] != PROTOCOLS) {
+        PyErr_SetString(PyExc_ValueError, "not the tables of plain.py");
+        return NULL;
+    }
     Plain *plain = (Plain *)PyType_GenericAlloc(type, 0);
     if (!plain) return NULL;
     plain->packet = (PyTypeObject *)Py_NewRef(packet);
@@ -88,7 +95,10 @@ static PyObject *plain_packet(PyObject *self, PyObject *frame) {
     const Plain *plain = (const Plain *)self;
     char *octets;
     Py_ssize_t size;
-    if (!PyTuple_Check(frame) || PyTuple_Size(frame) != FRAME_FIELDS) { PyErr_SetString(PyExc_TypeError, "not a Frame"); return NULL; }
+    if (!PyTuple_Check(frame) || PyTuple_Size(frame) != FRAME_FIELDS) {
+        PyErr_SetString(PyExc_TypeError, "not a Frame");
+        return NULL;
+    }
     long link = PyLong_AsLong(PyTuple_GetItem(frame, LINK));
     if (link == -1 && PyErr_Occurred()) return NULL;
     if (PyBytes_AsStringAndSize(PyTuple_GetItem(frame, DATA), &octets, &size) < 0) return NULL;
@@ -100,14 +110,16 @@ static PyObject *plain_packet(PyObject *self, PyObject *frame) {
     Py_ssize_t left = end - p, header, length, identification, wide;
     if (kind == IPV4) {                                    /* 38 octets hold its header even behind a tag */
         six = 0, header = 20, wide = 4, identification = be16(p + 4), length = (Py_ssize_t)be16(p + 2) - header;
-        if (p[0] != 0x45 || be16(p + 6) & 0x3FFF || length < 0 || length > left - header || !plain->upon[0][p[9]]) Py_RETURN_NONE;
+        if (p[0] != 0x45 || be16(p + 6) & 0x3FFF || length < 0 || length > left - header || !plain->upon[0][p[9]])
+            Py_RETURN_NONE;
     } else if (kind == IPV6 && left >= 40 && p[0] >> 4 == 6) {
         six = 1, header = 40, wide = 16, identification = -1, length = be16(p + 4);
         if (!length || length > left - header || !plain->upon[1][p[6]]) Py_RETURN_NONE;
     } else {
         Py_RETURN_NONE;
     }
-    PyObject *src = text_of(plain, p + header - 2 * wide, wide), *dst = src ? text_of(plain, p + header - wide, wide) : NULL;
+    PyObject *src = text_of(plain, p + header - 2 * wide, wide);
+    PyObject *dst = src ? text_of(plain, p + header - wide, wide) : NULL;
     if (!dst) { Py_XDECREF(src); return NULL; }
     PyObject *fields[PACKET_FIELDS] = {
         Py_NewRef(PyTuple_GetItem(frame, TIME)), PyTuple_Pack(1, PyTuple_GetItem(frame, NUMBER)),
@@ -117,20 +129,23 @@ static PyObject *plain_packet(PyObject *self, PyObject *frame) {
     return packet_of(plain, fields);
 }
 
-static PyMethodDef plain_methods[] = {{"packet", plain_packet, METH_O, "The packet in a frame; None where it is not plain."}, {NULL, NULL, 0, NULL}};
+static PyMethodDef plain_methods[] = {
+    {"packet", plain_packet, METH_O, "The packet in a frame; None where it is not plain."}, {NULL, NULL, 0, NULL}};
 static PyType_Slot plain_slots[] = {
-    {Py_tp_new, plain_new}, {Py_tp_traverse, plain_traverse}, {Py_tp_clear, plain_clear}, {Py_tp_dealloc, plain_dealloc},
-    {Py_tp_methods, plain_methods}, {Py_tp_doc, "Reads plain frames."}, {0, NULL}};
-static PyType_Spec plain_spec = {"flowcheck.capture._plain.Plain", sizeof(Plain), 0, Py_TPFLAGS_DEFAULT | Py_TPFLAGS_HAVE_GC, plain_slots};
+    {Py_tp_new, plain_new}, {Py_tp_traverse, plain_traverse}, {Py_tp_clear, plain_clear},
+    {Py_tp_dealloc, plain_dealloc}, {Py_tp_methods, plain_methods}, {Py_tp_doc, "Reads plain frames."}, {0, NULL}};
+static PyType_Spec plain_spec = {
+    "flowcheck.capture._plain.Plain", sizeof(Plain), 0, Py_TPFLAGS_DEFAULT | Py_TPFLAGS_HAVE_GC, plain_slots};
 
-static struct PyModuleDef definition = {PyModuleDef_HEAD_INIT, "_plain", "Plain packets in C: Plain of plain.py.", -1, NULL, NULL, NULL, NULL, NULL};
+static struct PyModuleDef definition = {
+    PyModuleDef_HEAD_INIT, "_plain", "Plain packets in C: Plain of plain.py.", -1, NULL, NULL, NULL, NULL, NULL};
 
 PyMODINIT_FUNC PyInit__plain(void) {
     PyObject *module = PyModule_Create(&definition);
     PyObject *plain = module ? PyType_FromSpec(&plain_spec) : NULL;
-    if (!plain || PyModule_AddObjectRef(module, "Plain", plain) < 0 || PyModule_AddIntConstant(module, "FORM", FORM) < 0) {
+    if (!plain || PyModule_AddObjectRef(module, "Plain", plain) < 0 ||
+        PyModule_AddIntConstant(module, "FORM", FORM) < 0)
         Py_CLEAR(module);
-    }
     Py_XDECREF(plain);
     return module;
 }

@@ -1,5 +1,5 @@
-"""The plain case, which nearly every packet of a capture is: a whole datagram of IPv4 (RFC 791) without options or of IPv6
-(RFC 8200) without extension headers, straight on Ethernet or behind one VLAN tag.
+"""The plain case, which nearly every packet of a capture is: a whole datagram of IPv4 (RFC 791) without options, or of
+IPv6 (RFC 8200) without extension headers, straight on Ethernet or behind one VLAN tag.
 
 Everything else is left to network.py, which would find the same in these. `_plain.c` holds the same in C, for where it
 could be compiled.

@@ -60,7 +60,7 @@ def arguments(parser: argparse.ArgumentParser) -> None:
 
 
 def run(options: argparse.Namespace) -> int:
-    parts = [*_python(), _scanner(), *_packages(), *_programs(), *_compressions(), _rules(options.rules),
+    parts = [*_python(), *_compiled(), *_packages(), *_programs(), *_compressions(), _rules(options.rules),
              Part("cache", "none but DIR/index of a batch's --output-dir, which may be deleted at any time", False, "")]
     healthy = all(part.found or not part.needed for part in parts)
     if options.json:
@@ -87,10 +87,12 @@ def _python() -> Iterator[Part]:
                f"{platform.python_version()} is too old; {'.'.join(map(str, OLDEST))} or later is needed")
 
 
-def _scanner() -> Part:
-    from ..capture import bypass
-    return Part("compiled scanner", bypass.compiled.__file__ if bypass.COMPILED else "", False,
-                "large captures full of traffic that nobody asks for take about twice as long; install flowcheck again with a C compiler")
+def _compiled() -> Iterator[Part]:
+    from ..capture import bypass, network
+    yield Part("compiled scanner", bypass.compiled.__file__ if bypass.COMPILED else "", False,
+               "large captures full of traffic that nobody asks for take about twice as long; install flowcheck again with a C compiler")
+    yield Part("compiled headers", network.compiled.__file__ if network.COMPILED else "", False,
+               "reading takes a twentieth longer; install flowcheck again with a C compiler")
 
 
 def _packages() -> Iterator[Part]:

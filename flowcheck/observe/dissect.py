@@ -76,8 +76,9 @@ class Dissector:
             self._packet(packet)
         self._count += 1
         scanner = self._scanner
-        upto = self._count + scanner.passed & EXPIRE_EVERY
-        scanner.limit = scanner.passed + EXPIRE_EVERY - upto
+        passed = scanner.passed
+        upto = self._count + passed & EXPIRE_EVERY
+        scanner.limit = passed + EXPIRE_EVERY - upto
         if not upto:
             self._streams.expire(frame.time)
             if len(self._flows) > self._most_flows:

@@ -74,19 +74,21 @@ def one_directional(messages: Sequence[Message]) -> list[tuple[Endpoint, Endpoin
     Nobody sends three requests on one TCP connection, or goes on to IKE_AUTH, without an answer; and nobody answers what
     was not asked.
     """
-    ways: dict[int, set[Endpoint]] = defaultdict(set)
     ends: dict[int, tuple[Endpoint, Endpoint]] = {}
     counts: dict[int, int] = defaultdict(int)
+    both: set[int] = set()                  # streams of which both sides were heard: nearly all, after two messages
     for message in messages:
-        protocol = message.protocol
-        if protocol in _LOOKED_AT:
-            ways[message.stream].add(message.src)
-            ends.setdefault(message.stream, (message.src, message.dst))
-            fields = message.fields
-            counts[message.stream] += (protocol in ("http", "ftp") or message.kind.endswith((".response", ".reply"))
-                                       or protocol == "ike" and isinstance(fields.get("message_id"), int)
-                                       and fields["message_id"] > 0)
-    return [ends[stream] for stream, sides in ways.items() if len(sides) == 1 and counts[stream] >= ONE_WAY]
+        stream = message.stream
+        if stream in both or (protocol := message.protocol) not in _LOOKED_AT:
+            continue
+        if message.src != ends.setdefault(stream, (message.src, message.dst))[0]:
+            both.add(stream)
+            continue
+        fields = message.fields
+        counts[stream] += (protocol in ("http", "ftp") or message.kind.endswith((".response", ".reply"))
+                           or protocol == "ike" and isinstance(fields.get("message_id"), int)
+                           and fields["message_id"] > 0)
+    return [pair for stream, pair in ends.items() if stream not in both and counts[stream] >= ONE_WAY]
 
 
 _LOOKED_AT = frozenset(("http", "dns", "ike", "ftp", "coap"))

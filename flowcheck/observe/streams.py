@@ -232,8 +232,7 @@ class Streams:
             self._take(speaker.feed(side, tape), stream)
             if stream.conversation is speaker:
                 break
-        if len(tape) > TAPE_LIMIT:
-            size = len(tape)
+        if (size := len(tape.data)) > TAPE_LIMIT:
             tape.skip(size)
             self._lost(stream, side, size)
 
