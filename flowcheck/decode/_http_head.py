@@ -22,6 +22,8 @@ _RESPONSE = re.compile(rb"HTTP/(1\.\d) +(\d{3})(?: +([^\x00-\x08\x0a-\x1f]*?))?[
 _BEGUN_REQUEST = re.compile(rb"(?:" + b"|".join(m.encode() for m in _METHODS)
                             + rb") (?:/|\*|https?://|[\w.-]+:\d)[^\x00-\x1f\x7f]*\r?\Z")
 _BEGUN_RESPONSE = re.compile(rb"HTTP/1\.\d \d{3}(?: [^\x00-\x08\x0a-\x1f]*)?\r?\Z")
+_CUT_REQUEST = re.compile(rb"([!#$%&'*+.^_`|~0-9A-Za-z-]{1,32}) +([^\x00-\x20\x7f]+) +HTT(?:P(?:/(?:1\.?)?)?)?\Z")
+_CUT_RESPONSE = re.compile(rb"HTTP/(1\.\d) +(\d{3}) [^\x00-\x08\x0a-\x1f]*\Z")
 _NAME = re.compile(rb"[!#$%&'*+.^_`|~0-9A-Za-z-]+")
 _HEX = re.compile(rb"0*[0-9A-Fa-f]{1,15}\Z")
 _ENVELOPE = re.compile(rb"(?:\xef\xbb\xbf)?\s*(?:<\?.{0,300}?\?>\s*)?(?:<!--.{0,2000}?-->\s*){0,4}"
@@ -77,6 +79,15 @@ def parse_head(data: bytes) -> Head | None:
         if version == "1.1" and "host" not in headers:
             problems.append(Problem(0, "no Host in an HTTP/1.1 request (RFC 9112 3.2)"))
     return Head(method, target, status, reason, version, headers, tuple(problems))
+
+
+def cut_head(line: bytes) -> Head | None:
+    """A head of which the capture holds no whole line, only a start line to its version or its reason."""
+    found = _CUT_REQUEST.match(line)
+    if found:
+        return Head(found[1].decode(), text(found[2]), 0, "", "", {}, ())
+    found = _CUT_RESPONSE.match(line)
+    return Head("", "", int(found[2]), "", found[1].decode(), {}, ()) if found else None
 
 
 @remembered(1024)
@@ -165,8 +176,8 @@ def framing(head: Head, request_method: str) -> tuple[str, int, list[Problem]]:
     if length is not None:
         values = {value.strip() for value in length.split(",")}
         value = values.pop()
-        if not values and value.isascii() and value.isdigit() and len(value) < 16:
-            return "length", int(value), []
+        if not values and value.isascii() and value.isdigit() and len(value.lstrip("0")) < 16:
+            return "length", int(value.lstrip("0") or 0), []
         return ("close" if status else "none"), 0, [Problem(0, f"Content-Length {length!r} is no number")]
     return ("close" if status else "none"), 0, []
 

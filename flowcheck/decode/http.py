@@ -17,8 +17,8 @@ from typing import Any
 
 from ..model import Context, FrameRef, Message, Payload, Problem, Skip, Switch
 from ._http_body import Asked, Direction, astray, read_available, read_body, skip, unwanted
-from ._http_head import (LARGEST_HEAD, Head, content_type, framing, head_end, inflate, is_envelope, looks_like_start,
-                         may_become_start, parse_head, path_and_query)
+from ._http_head import (LARGEST_HEAD, Head, content_type, cut_head, framing, head_end, inflate, is_envelope,
+                         looks_like_start, may_become_start, parse_head, path_and_query)
 from .wire import Tape
 
 _COMMON = ("version", "headers", "body_length", "content_length", "content_type", "content_encoding", "trailers")
@@ -182,7 +182,7 @@ class Conversation:
         if tape is None or not tape.data or not here.synced:
             return
         upto = tape.data.rfind(b"\n", 0, LARGEST_HEAD) + 1
-        head = parse_head(bytes(tape.data[:upto])) if upto else None
+        head = parse_head(bytes(tape.data[:upto])) if upto else cut_head(bytes(tape.data[:LARGEST_HEAD]))
         if head is None:
             return
         self._open(here, head._replace(problems=()), side)
@@ -255,9 +255,7 @@ def _host(head: Head) -> str:
 
 def _declared(headers: dict[str, Any]) -> int:
     said = headers["content-length"]
-    if said.isascii() and said.isdigit() and len(said) <= 18:
-        return int(said)
-    digits = re.match(r"\s*(\d{1,18})", said)
+    digits = re.match(r"\s*0*(\d{1,18})", said, re.ASCII)
     return int(digits[1]) if digits else 0
 
 

@@ -8,6 +8,7 @@ given up and from then on only counted.
 
 from __future__ import annotations
 
+import re
 from collections import Counter
 from collections.abc import Callable, Iterable, Sequence
 from types import ModuleType
@@ -24,6 +25,8 @@ from .recognition import Recogniser
 TRIES = 32                  # segments of a stream seen from the middle, before it is given up
 HEAD = 4096                 # octets of a stream that are kept while nobody recognises it
 TAPE_LIMIT = 16 << 20       # unread octets of one direction
+# what may begin behind words that nobody reads, and how
+_BEHIND = {"tls": re.compile(b"\x16\x03"), "http": re.compile(rb"[A-Z-]{3,12} \S+ HTTP/1\.[01]\r?\n")}
 
 
 class Streams:
@@ -196,7 +199,7 @@ class Streams:
         """Decides, if the first bytes allow it, which protocol this stream speaks; `fresh` octets of them just came."""
         tape = stream.tapes[side]
         module = (self._recogniser.stream(bytes(tape.data[:HEAD]), stream.ports)
-                  or self._begun_tls(stream, side, len(tape) - fresh))
+                  or self._begun_behind(stream, side, len(tape) - fresh))
         if module is not None:
             stream.conversation = module.Conversation(stream.context)
             return True
@@ -207,14 +210,17 @@ class Streams:
             self._give_up(stream)
         return False
 
-    def _begun_tls(self, stream: _Stream, side: int, at: int) -> ModuleType | None:
-        """TLS may begin behind words of a protocol nobody here reads (STARTTLS of SMTP, MySQL, LDAP; SOCKS)."""
-        tape, other, tls = stream.tapes[side], stream.tapes[1 - side], decode.decoder("tls")
-        if tape.data[at:at + 1] != b"\x16" or not tls.likely(bytes(tape.data[at:at + HEAD]), stream.ports):
-            return None
-        tape.skip(at)
-        other.skip(len(other))
-        return tls
+    def _begun_behind(self, stream: _Stream, side: int, at: int) -> ModuleType | None:
+        """A protocol may begin behind words of one that nobody here reads: STARTTLS of SMTP, MySQL or LDAP, SOCKS."""
+        tape, other = stream.tapes[side], stream.tapes[1 - side]
+        head = bytes(tape.data[at:at + HEAD]) if at else b""
+        for name, opening in _BEHIND.items():
+            module = decode.decoder(name)
+            if opening.match(head) and module.likely(head, stream.ports):
+                tape.skip(at)
+                other.skip(len(other))
+                return module
+        return None
 
     def _give_up(self, stream: _Stream) -> None:
         stream.given_up = stream.data_connection is None

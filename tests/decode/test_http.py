@@ -85,6 +85,9 @@ CASES = {
                         [(REQ, "PUT", 1, 2, False), (REQ, "GET", 2, 0, False)], [("", b"ab")]),
     "a chunk's size with many zeros": ([(0, GET), (1, CHUNKED.replace(b"4;x=y", b"0" * 40 + b"4"))],
                                        [(REQ, "GET", 1, 0, False), (RES, 200, 1, 9, False)], [("", b"Wikipedia")]),
+    "a length with many zeros": ([(1, b"HTTP/1.1 200 OK\r\nContent-Length: " + b"0" * 9000 + b"2\r\n\r\nok"),
+                                  (1, answer(b""))],
+                                 [(RES, 200, 1, 2, False), (RES, 200, 2, 0, False)], [("", b"ok")]),
     "100-continue": ([(0, post(b"", b"Expect: 100-continue")[:-2] + b"\r\n"),
                       (1, b"HTTP/1.1 100 Continue\r\n\r\n" + answer(b"x"))],
                      [(REQ, "POST", 1, 0, False), (RES, 100, 1, 0, False), (RES, 200, 1, 1, False)], [("", b"x")]),
@@ -248,6 +251,16 @@ def test_hole_in_a_head_keeps_its_whole_lines():
     assert message.incomplete and message.fields["headers"] == {"host": "hms.example:7547"}
     assert message.fields["body_length"] is None
     assert not play((0, post(b"x")[:15]), (0, 4))
+
+
+def test_hole_in_a_start_line_leaves_what_stands_before_it():
+    for size in (17, 18, 19, 20, 21):
+        [request] = messages(play((0, post(b"x")[:size]), (0, 4)))
+        assert request.incomplete and request.fields["method"] == "POST" and request.fields["target"] == "/acs?a=b"
+        assert request.fields["body_length"] is None and request.fields["headers"] == {}
+    [response] = messages(play((1, b"HTTP/1.1 503 Serv"), (1, 4)))
+    assert response.incomplete and response.fields["status"] == 503 and response.fields["reason"] == ""
+    assert not play((1, b"HTTP/1.1 503"), (1, 4)) and not play((0, b"POST /acs?a=b HTTP"[:13]), (0, 4))
 
 
 def test_lost_response_does_not_shift_the_pairs():

@@ -194,6 +194,13 @@ def test_tls_begins_behind_words_nobody_reads_even_after_a_hole():
     assert kinds(packets.stamped(made), protocols=("tls",)) == ["tls.server_hello"]
 
 
+def test_http_begins_behind_words_nobody_reads():
+    asked, granted = (b"\x05%c\x00\x01\xc0\x00\x02\x01\x00\x50" % code for code in (1, 0))                    # SOCKS 5
+    made = packets.conversation((True, b"\x05\x01\x00"), (False, b"\x05\x00"), (True, asked), (False, granted),
+                                (True, packets.post(INFORM)), (False, packets.reply(packets.INFORM_RESPONSE)), dport=1080)
+    assert sorted(kinds(packets.stamped(made))) == sorted(SESSION[:4])
+
+
 def test_a_body_that_ends_with_the_stream_is_completed_by_the_fin():
     made = packets.stamped(packets.conversation((True, b"GET / HTTP/1.0\r\nHost: a\r\n\r\n"),
                                                 (False, b"HTTP/1.0 200 OK\r\n\r\nall there is")))
