@@ -103,11 +103,12 @@ class Conversation:
             yield from self._emit_cut_head(here, side)
         else:
             read_available(here)
-            if here.plan == "close" and here.tape.closed:       # what says that the body is whole (RFC 9112 6.3)
+            whole = here.plan == "close" and here.tape.closed is not None
+            if whole:                                           # what says that the body is over (RFC 9112 6.3)
                 time, frame = here.tape.closed
                 here.time = max(here.time, time)
                 here.frames.append(frame)
-            yield from self._emit(here, incomplete=here.plan != "close" or here.missing > 0)
+            yield from self._emit(here, incomplete=not whole or here.missing > 0)
 
     # ------------------------------------------------------------------------------------------------ heads
 
@@ -267,4 +268,4 @@ def _body_length(here: Direction, incomplete: bool) -> int | None:
         return here.counted
     if here.plan == "length":
         return _declared(here.head.headers)
-    return here.counted + here.missing if here.plan == "close" else None
+    return here.counted + here.missing if here.plan == "close" and here.tape.closed else None

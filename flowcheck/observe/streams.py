@@ -122,10 +122,8 @@ class Streams:
     def _ended(self, event: Finished | Reset) -> None:
         stream = self._streams.get(event.connection.id)
         if stream is not None:
-            if stream.tapes and isinstance(event, Finished):
-                stream.tapes[event.side].closed = event.time, event.ref
             for side in (0, 1) if isinstance(event, Reset) else (event.side,):
-                self._end_side(stream, side)
+                self._end_side(stream, side, (event.time, event.ref) if side == event.side else None)
         self._tell(event, "tcp.reset" if isinstance(event, Reset) else "tcp.fin")
         if stream is not None and len(stream.ended) == 2:
             self._close(stream)
@@ -252,14 +250,17 @@ class Streams:
             tape = stream.tapes[side]
             tape.skip(len(tape))
 
-    def _end_side(self, stream: _Stream, side: int) -> None:
+    def _end_side(self, stream: _Stream, side: int, closed: tuple[int, FrameRef] | None = None) -> None:
+        """No more of this side comes: where its sender said so, `closed` is when and with which frame."""
         if side in stream.ended:
             return
         stream.ended += (side,)
+        if stream.tapes:
+            stream.tapes[side].closed = closed
         if stream.conversation is not None:
             self._take(stream.conversation.end(side), stream)
         if stream.inner is not None:
-            self._end_side(stream.inner, side)
+            self._end_side(stream.inner, side, closed)
         if stream.data_connection is not None:
             stream.held += stream.data_connection.end(side)
 

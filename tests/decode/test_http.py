@@ -23,10 +23,13 @@ class Playback:
         self.conversation, self.tapes, self.number = http.Conversation(context), (Tape(context), Tape(back)), 0
 
     def __call__(self, *steps, size=None):
-        """Each step is (side, bytes), (side, lost octets) or (side, None) for its end."""
+        """Each step is (side, bytes), (side, lost octets), (side, None) for its end, or (side, True) for its FIN."""
         found = []
         for side, what in steps:
-            if what is None:
+            if what is None or what is True:
+                if what:
+                    self.number += 1
+                    self.tapes[side].closed = self.number, FrameRef(0, self.number)
                 found += self.conversation.end(side)
             elif isinstance(what, int):
                 found += self.conversation.lost(side, what)
@@ -91,7 +94,7 @@ CASES = {
     "100-continue": ([(0, post(b"", b"Expect: 100-continue")[:-2] + b"\r\n"),
                       (1, b"HTTP/1.1 100 Continue\r\n\r\n" + answer(b"x"))],
                      [(REQ, "POST", 1, 0, False), (RES, 100, 1, 0, False), (RES, 200, 1, 1, False)], [("", b"x")]),
-    "closed by the server": ([(0, GET), (1, b"HTTP/1.0 404 Not Found\n\nsorry"), (1, None)],
+    "closed by the server": ([(0, GET), (1, b"HTTP/1.0 404 Not Found\n\nsorry"), (1, True)],
                              [(REQ, "GET", 1, 0, False), (RES, 404, 1, 5, False)], [("", b"sorry")]),
     "HEAD and 304": ([(0, b"HEAD / HTTP/1.0\r\n\r\n" + GET),
                       (1, b"HTTP/1.0 200 OK\r\nContent-Length: 99\r\n\r\n"
@@ -130,7 +133,7 @@ def test_streams(name, size):
 def test_cut_at_every_length(name):
     steps, whole, _ = CASES[name]
     for last, (side, octets) in enumerate(steps):
-        for length in range(len(octets or b"")):
+        for length in range(len(octets) if isinstance(octets, bytes) else 0):
             found = play(*steps[:last], *([(side, octets[:length])] if length else []), (0, None), (1, None))
             closes = name == "closed by the server"              # cut or not, the end of the connection ends the body
             for got in summary(found):
@@ -211,7 +214,7 @@ def test_large_bodies_are_counted():
     found = play((1, b"HTTP/1.1 200 OK\r\nTransfer-Encoding: chunked\r\n\r\n"), (1, chunk * 9 + b"0\r\n\r\n"),
                  size=1 << 16)
     assert summary(found) == [(RES, 200, 1, size, False)]
-    found = play((1, b"HTTP/1.1 200 OK\r\n\r\n"), (1, bytes(size)), (1, None), size=1 << 16)
+    found = play((1, b"HTTP/1.1 200 OK\r\n\r\n"), (1, bytes(size)), (1, True), size=1 << 16)
     assert summary(found) == [(RES, 200, 1, size, False)]
 
 
@@ -251,6 +254,16 @@ def test_hole_in_a_head_keeps_its_whole_lines():
     assert message.incomplete and message.fields["headers"] == {"host": "hms.example:7547"}
     assert message.fields["body_length"] is None
     assert not play((0, post(b"x")[:15]), (0, 4))
+
+
+def test_a_body_that_ends_with_the_stream_is_whole_only_where_its_sender_ended_it():
+    """RFC 9112 8: a connection that breaks, or a capture that ends, leaves open whether more was to come."""
+    for body, closed in ((b"<a>", None), (b"<a>", True), (b"", None), (b"", True)):
+        found = play((0, GET), (1, b"HTTP/1.0 200 OK\r\nContent-Type: text/xml\r\n\r\n" + body), (1, closed))
+        response = messages(found)[1]
+        assert response.incomplete is (closed is None)
+        assert response.fields["body_length"] == (len(body) if closed else None)
+        assert [bool(p.context.missing) for p in found if isinstance(p, Payload)] == ([not closed] if body else [])
 
 
 def test_hole_in_a_start_line_leaves_what_stands_before_it():

@@ -208,5 +208,10 @@ def test_a_body_that_ends_with_the_stream_is_completed_by_the_fin():
     answer = next(m for m in messages if m.kind == "http.response")
     fin = next(m for m in messages if m.kind == "tcp.fin" and m.src.address == packets.ACS)
     assert answer.frames[-1] == fin.frames[-1] and answer.time == fin.time and len(answer.frames) == 2
-    cut, _ = dissected(made[:-3])
-    assert [len(m.frames) for m in cut if m.kind == "http.response"] == [1]
+    assert not answer.incomplete
+    asked, told = (Ether() / packet[IP] for packet in (made[-3], made[-2]))      # the FINs, to be made RSTs
+    asked[TCP].flags = told[TCP].flags = "RA"
+    for end, incomplete, count in (([], True, 1), ([asked], True, 1), ([told], False, 2)):
+        messages, _ = dissected(packets.stamped([*made[:-3], *end]))
+        answer = next(m for m in messages if m.kind == "http.response")
+        assert (answer.incomplete, len(answer.frames)) == (incomplete, count), "only who sends it can end it"
