@@ -3,7 +3,8 @@
 Letters stay letters and digits digits, so that lengths, offsets and formats hold; addresses keep which prefixes they
 share; the parts of a name are replaced one by one, so that a serial number within a host name stays the same serial
 number. Kept are the parts that say what something is and not whose: OUI, manufacturer, product class, the public part
-of a name, reserved address blocks (RFC 6890), MCC and MNC of an IMSI. The key is random for each run, or a seed.
+of a name, the words in it for what a host does (without a site profile nothing else says so), reserved address blocks
+(RFC 6890), MCC and MNC of an IMSI. The key is random for each run, or a seed.
 """
 
 from __future__ import annotations
@@ -16,6 +17,7 @@ import secrets
 from collections.abc import Iterable
 from functools import cache
 from ipaddress import IPv6Address, ip_address
+from itertools import cycle
 
 WORD, NAME, IMSI, ADDRESS, MAC, BASIC = "word", "name", "imsi", "address", "mac", "basic"
 
@@ -25,6 +27,10 @@ _TOKEN = re.compile(r"[A-Za-z0-9]+")
 _NETWORK_CODE = re.compile(r"(mnc|mcc)(\d{3})$", re.I)      # 3GPP TS 23.003, 19.2
 _PUBLIC = frozenset(("3gppnetwork", "pub", "org", "com", "net", "arpa", "addr", "in", "ip6", "tcp", "udp", "sctp",
                      "local", "lan", "example", "test", "invalid", "www", "http", "https", "ims", "epc"))
+# what a host does, said by a part of its name; a number may follow (`segw01`, `hms-serving`)
+_FUNCTION = re.compile(r"(?<![A-Za-z0-9])((?:sec|se)-?gw|sg|gw|epdg|ipsec|h?e?ms|acs|cwmp|tr-?0?69|mgmt|oam|oss"
+                       r"|hnbgw|mme|dns|ns|ftp|init|initial|serv|server|serving|service|prov|provision|provisioning|msgin5g)"
+                       r"(?=[0-9]*(?![A-Za-z0-9]))", re.I)
 _IPV4 = re.compile(r"(?<![\w.])(?:\d{1,3}\.){3}\d{1,3}(?!\w|\.\d)")
 _RESERVED = ((10,), (127,), (0,), (169, 254), (192, 168), (192, 0), (198, 18), (198, 19), (198, 51), (203, 0),
              *((172, second) for second in range(16, 32)), *((100, second) for second in range(64, 128)))
@@ -96,7 +102,11 @@ class Pseudonyms:
                         for place, label in enumerate(labels))
 
     def label(self, label: str) -> str:
-        return _TOKEN.sub(lambda match: match[0] if match[0].lower() in _PUBLIC else self._token(match[0]), label)
+        return "".join(part if kept else _TOKEN.sub(self._unless_public, part)
+                       for kept, part in zip(cycle((False, True)), _FUNCTION.split(label)))
+
+    def _unless_public(self, match: re.Match[str]) -> str:
+        return match[0] if match[0].lower() in _PUBLIC else self._token(match[0])
 
     def imsi(self, value: str) -> str:
         return value[:5] + self._token(value[5:]) if len(value) > 5 else value

@@ -50,6 +50,25 @@ def test_what_says_what_it_is_stays(known):
         assert known.of(address) == address or ":" in address and known.address(address) == address
 
 
+@pytest.mark.parametrize(("name", "kept"), [
+    ("segw-init.femto.mnc015.mcc234.pub.3gppnetwork.org", ("segw-init.", ".pub.3gppnetwork.org")),
+    ("sec-gw01.operator.net", ("sec-gw", ".net")), ("hms-serving-city.operator.net", ("hms-serving-", ".net")),
+    ("tr069.operator.net", ("tr069.", ".net")), ("prov.msgin5g.mnc001.mcc001.example", ("prov.msgin5g.mnc", ".example"))])
+def test_what_a_host_does_stays_and_whose_it_is_goes(name, kept):
+    pseudonyms = Pseudonyms(b"k")
+    pseudonyms.add("name", name)
+    new = pseudonyms.of(name)
+    assert new.startswith(kept[0]) and new.endswith(kept[1]) and new != name and len(new) == len(name)
+    assert not {"femto", "operator", "city", "015", "234"}.intersection(re.split(r"[^a-z0-9]|mnc|mcc", new))
+
+
+@pytest.mark.parametrize("name", ["acsess.operator.net", "services.operator.net", "osslo.operator.net", "gwen.operator.net"])
+def test_a_word_that_only_begins_like_a_function_goes(name):
+    pseudonyms = Pseudonyms(b"k")
+    pseudonyms.add("name", name)
+    assert pseudonyms.of(name).partition(".")[0] != name.partition(".")[0]
+
+
 def test_a_text_is_changed_once(known):
     """A pseudonym that looks like an address is not given a pseudonym of its own."""
     assert known.text("198.51.100.21 198.51.100.21").split() == [known.of("198.51.100.21")] * 2
