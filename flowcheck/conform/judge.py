@@ -227,9 +227,9 @@ def _events(rule: Rule, attempt: cutting.Attempt, reading: Any, matcher: Matcher
     ends: dict[tuple, tuple[str, str]] = {}
     for message in sorted((*attempt.messages, *told.beyond), key=lambda m: m.time):
         step = told.at.get(id(message))
-        between = message.src, message.dst, message.layers, message.protocol
+        between = message.src, message.dst, message.layers, message.protocol, message.protocol == "dns" and step
         if between not in ends:
-            ends[between] = tuple(role_at(rule, end, message, matcher, reading.bound)
+            ends[between] = tuple(role_at(rule, end, message, matcher, reading.bound, rule.step(step) if step else None)
                                   for end in (message.src, message.dst))
         src, dst = ends[between]
         finding = next((blamed[ref] for ref in message.frames if ref in blamed), None) if step else None

@@ -12,19 +12,34 @@ from . import phrases
 from .matching import Matcher
 
 
-def role_at(rule: Rule, end: Any, message: Message, matcher: Matcher, bound: Mapping[str, Any]) -> str:
-    """The name of the role, else the address."""
+def role_at(rule: Rule, end: Any, message: Message, matcher: Matcher, bound: Mapping[str, Any],
+            step: Step | None = None) -> str:
+    """The name of the role, else the address. `step` is the one that the message was matched with."""
     other = message.dst if end is message.src else message.src
     # the device last: a radio network speaks for it from hosts of its own, and then either end may be the device's
     for role in sorted(rule.roles, key=lambda role: role.kind == "device"):
-        if role.kind == "dns_server":
-            if message.protocol == "dns" and end.port == 53 or end.address in matcher.scope.host(role.name, bound).addresses:
-                if role.path is None or (role.path == "tunnel") == ("esp" in message.layers or not {
-                        message.src.address, message.dst.address} & set(matcher.scope.device.outer)):
-                    return role.name
-        elif matcher.plays(role.name, end, other, bound) is True:
+        if role.kind != "dns_server" and matcher.plays(role.name, end, other, bound) is True:
             return role.name
+        if role.kind == "dns_server":
+            server = _dns_server(rule, end, message, matcher, bound, step)
+            if server:
+                return server
     return end.address
+
+
+def _dns_server(rule: Rule, end: Any, message: Message, matcher: Matcher, bound: Mapping[str, Any],
+                step: Step | None) -> str | None:
+    """Which of the rule's DNS servers it is: by its address, else by its part in the step, else by the message's way."""
+    servers = [role for role in rule.roles if role.kind == "dns_server"]
+    found = [role for role in servers if end.address in matcher.scope.host(role.name, bound).addresses]
+    if not found and not (message.protocol == "dns" and end.port == 53):
+        return None
+    if len(found) == 1:
+        return found[0].name
+    named = [role for role in found or servers if step is not None and role.name in (step.src, step.dst)]
+    outer = {message.src.address, message.dst.address} & set(matcher.scope.device.outer)
+    path = "tunnel" if "esp" in message.layers or not outer else "direct"
+    return next((role.name for role in named or found or servers if named or role.path in (None, path)), None)
 
 
 def title(rule: Rule, role: str | None) -> str:
