@@ -15,16 +15,13 @@ from uuid import uuid4
 
 from ..errors import UsageError
 from .inputs import Asked
-from .work import Settings, Worker, failure
+from .work import Piece, Settings, failure, worker
 
 AHEAD = 8                  # observations sent out for each thread of the cluster
 RETRIES = 3                # lost workers that one observation may cost before it is given up
 
-_workers: dict[Settings, Worker] = {}
 
-
-def run(address: str, settings: Settings, work: Iterable[tuple[Asked,
-                                                               str | None]]) -> Iterator[tuple[Asked, dict[str, Any]]]:
+def run(address: str, settings: Settings, work: Iterable[Piece]) -> Iterator[tuple[Asked, dict[str, Any]]]:
     """Outcomes as they come. Raises UsageError where the scheduler does not answer."""
     try:
         from distributed import Client, as_completed
@@ -34,7 +31,7 @@ def run(address: str, settings: Settings, work: Iterable[tuple[Asked,
         client = Client(address, timeout=20, set_as_default=False)
     except (OSError, ValueError, TimeoutError) as error:
         raise UsageError(f"--dask {address}: no scheduler answers: {error}") from None
-    Worker(settings)                                     # mistakes in rules are told here, not by every worker
+    worker(settings)                                     # mistakes in rules are told here, not by every worker
     settings = replace(settings, folder=None)
     todo = iter(work)
     with client:
@@ -44,7 +41,7 @@ def run(address: str, settings: Settings, work: Iterable[tuple[Asked,
 
         def send(most: int) -> list[Any]:
             futures = []
-            for asked, _ in islice(todo, most):
+            for asked, *_ in islice(todo, most):
                 future = client.submit(_task, settings, asked, retries=RETRIES,
                                        key=f"flowcheck-{run_id}-{next(numbers)}")
                 given[future] = asked
@@ -71,8 +68,4 @@ def run(address: str, settings: Settings, work: Iterable[tuple[Asked,
 
 def _task(settings: Settings, asked: Asked) -> dict[str, Any]:
     """Runs on the cluster; rules are read once per process."""
-    worker = _workers.get(settings)
-    if worker is None:
-        _workers.clear()
-        worker = _workers[settings] = Worker(settings)
-    return worker.run(asked)
+    return worker(settings).run(asked)

@@ -50,7 +50,6 @@ def load(path: Path) -> Observation:
 
 
 def packed(observation: Observation) -> bytes:
-    import msgpack
     import zstandard
     endpoints: dict[Endpoint, int] = {}
     layers: dict[tuple[str, ...], int] = {}
@@ -73,17 +72,14 @@ def packed(observation: Observation) -> bytes:
              messages, opaque, gaps, list(observation.window) if observation.window else None,
              list(observation.taps), [[*limit[:4], sorted(limit.hosts), limit.own] for limit in observation.limits],
              [[tap, *window] for tap, window in observation.windows.items()]]
-    data = msgpack.packb(whole, default=_unusual, strict_types=True, unicode_errors="surrogatepass")
-    return zstandard.ZstdCompressor(level=3).compress(data)
+    return zstandard.ZstdCompressor(level=3).compress(pack(whole))
 
 
 def unpacked(data: bytes) -> Observation:
-    import msgpack
     import zstandard
     try:
-        raw = zstandard.ZstdDecompressor().decompress(data)
-        whole = msgpack.unpackb(raw, ext_hook=_usual, strict_map_key=False, unicode_errors="surrogatepass")
-    except (zstandard.ZstdError, msgpack.UnpackException) as error:
+        whole = unpack(zstandard.ZstdDecompressor().decompress(data))
+    except zstandard.ZstdError as error:
         raise ValueError(str(error)) from None
     if not isinstance(whole, list) or whole[0] != FORMAT:
         raise ValueError(f"format {whole[0] if isinstance(whole, list) else type(whole)!r}, {FORMAT} was expected")
@@ -117,11 +113,26 @@ def _refs(flat: list[int]) -> tuple[FrameRef, ...]:
     return tuple([FrameRef(flat[at], flat[at + 1]) for at in range(0, len(flat), 2)])
 
 
-def _unusual(value: Any) -> Any:
+def pack(value: Any) -> bytes:
+    """Values as they stand in the fields of messages, as bytes; `unpack` gives them back."""
+    import msgpack
+    return msgpack.packb(value, default=unusual, strict_types=True, unicode_errors="surrogatepass")
+
+
+def unpack(data: bytes) -> Any:
+    """Raises ValueError where the bytes are damaged."""
+    import msgpack
+    try:
+        return msgpack.unpackb(data, ext_hook=_usual, strict_map_key=False, unicode_errors="surrogatepass")
+    except msgpack.UnpackException as error:
+        raise ValueError(str(error)) from None
+
+
+def unusual(value: Any) -> Any:
+    """As msgpack can hold it: a value of a type that it does not know."""
     import msgpack
     if isinstance(value, tuple):
-        return msgpack.ExtType(_TUPLE, msgpack.packb(list(value), default=_unusual, strict_types=True,
-                                                     unicode_errors="surrogatepass"))
+        return msgpack.ExtType(_TUPLE, pack(list(value)))
     if isinstance(value, (bytearray, memoryview)):
         return bytes(value)
     if isinstance(value, bool):
@@ -138,9 +149,8 @@ def _unusual(value: Any) -> Any:
 
 
 def _usual(code: int, data: bytes) -> Any:
-    import msgpack
     if code == _TUPLE:
-        return tuple(msgpack.unpackb(data, ext_hook=_usual, strict_map_key=False, unicode_errors="surrogatepass"))
+        return tuple(unpack(data))
     if code == _INTEGER:
         return int(data)
     return data.decode("utf-8", "surrogatepass")

@@ -18,7 +18,7 @@ from time import monotonic
 from typing import Any
 
 from .inputs import Asked
-from .work import Settings, Worker, failure
+from .work import Piece, Settings, Worker, failure, worker
 
 # by every worker: loaded once, before the fork
 _NEEDED = ("..check", "..report.as_html", "lxml.etree", "msgpack", "zstandard")
@@ -32,7 +32,7 @@ class Pool:
         self.settings, self.limit_seconds, self.limit_memory = settings, limit_seconds, limit_memory
         self._context = multiprocessing.get_context("fork"
                                                     if "fork" in multiprocessing.get_all_start_methods() else "spawn")
-        self._worker = Worker(settings)                  # before the fork: mistakes in rules are told once, here
+        self._worker = worker(settings)                  # before the fork: mistakes in rules are told once, here
         for module in _NEEDED:
             if find_spec(module, __package__):
                 import_module(module, __package__)
@@ -41,7 +41,7 @@ class Pool:
         self._jobs = jobs
         self._members: dict[Connection, _Member] = {}
 
-    def run(self, work: Iterable[tuple[Asked, str | None]]) -> Iterator[tuple[Asked, dict[str, Any]]]:
+    def run(self, work: Iterable[Piece]) -> Iterator[tuple[Asked, dict[str, Any]]]:
         """Outcomes as they come. Closing the generator, or an exception in it, ends all workers."""
         todo = iter(work)
         try:
@@ -62,16 +62,16 @@ class Pool:
     def _hire(self) -> _Member:
         ours, theirs = self._context.Pipe()
         inherited = [*self._members, ours]
-        worker = self._worker if self._context.get_start_method() == "fork" else None
-        process = self._context.Process(target=_serve, args=(theirs, inherited if worker else [],
-                                                             worker or self.settings, self.limit_memory),
+        ready = self._worker if self._context.get_start_method() == "fork" else None
+        process = self._context.Process(target=_serve, args=(theirs, inherited if ready else [],
+                                                             ready or self.settings, self.limit_memory),
                                         daemon=True)
         process.start()
         theirs.close()
         member = self._members[ours] = _Member(process, ours)
         return member
 
-    def _give(self, member: _Member, todo: Iterator[tuple[Asked, str | None]]) -> bool:
+    def _give(self, member: _Member, todo: Iterator[Piece]) -> bool:
         """The next piece of work for this worker; False, and the worker goes home, where there is none."""
         piece = next(todo, None)
         if piece is None:
@@ -84,7 +84,7 @@ class Pool:
             pass                                         # it died idle: _look sees the end of the pipe and says so
         return True
 
-    def _look(self, todo: Iterator[tuple[Asked, str | None]]) -> Iterator[tuple[Asked, dict[str, Any]]]:
+    def _look(self, todo: Iterator[Piece]) -> Iterator[tuple[Asked, dict[str, Any]]]:
         busy = [member for member in self._members.values() if member.asked]
         left = min(member.since for member in busy) + self.limit_seconds - monotonic()
         for pipe in wait([member.pipe for member in busy], timeout=max(0.0, min(left, 1.0))):
@@ -136,7 +136,7 @@ def _serve(pipe: Connection, inherited: list[Connection], given: Worker | Settin
         other.close()
     signal.signal(signal.SIGINT, signal.SIG_IGN)         # Ctrl-C is the run's to handle
     signal.signal(signal.SIGTERM, signal.SIG_DFL)
-    worker = given if isinstance(given, Worker) else Worker(given)
+    one = given if isinstance(given, Worker) else worker(given)
     if limit_memory:
         _limit(limit_memory)
     sys.stdin = None
@@ -144,7 +144,7 @@ def _serve(pipe: Connection, inherited: list[Connection], given: Worker | Settin
     done = 0
     try:
         while True:
-            outcome = worker.run(*pipe.recv())
+            outcome = one.run(*pipe.recv())
             done += 1
             if not done % _CLEAN_EVERY or outcome["seconds"] > 1:
                 gc.collect()
@@ -166,4 +166,4 @@ def _limit(octets: int) -> None:
     resource.setrlimit(resource.RLIMIT_AS, (wanted if hard == resource.RLIM_INFINITY else min(wanted, hard), hard))
 
 
-Runner = Callable[[Iterable[tuple[Asked, str | None]]], Iterator[tuple[Asked, dict[str, Any]]]]
+Runner = Callable[[Iterable[Piece]], Iterator[tuple[Asked, dict[str, Any]]]]

@@ -19,9 +19,9 @@ from typing import Any
 from ..report.whole import write_whole
 from . import index, tables
 from .inputs import Asked, Input, is_remote
-from .ledger import Ledger
+from .ledger import Known, Ledger
 from .progress import Progress
-from .work import Settings, content_digest, unread
+from .work import Piece, Settings, content_digest, report_of, unread, work_key
 
 _PARTIAL = 30.0            # seconds between two writings of the tables while a run goes on; longer where they take long
 
@@ -30,9 +30,10 @@ _PARTIAL = 30.0            # seconds between two writings of the tables while a 
 class Plan:
     """What is to be done. `same` are observations whose contents another one of the run has."""
 
-    work: list[tuple[Asked, str | None]] = field(default_factory=list)
+    work: list[Piece] = field(default_factory=list)
     same: dict[str, list[Asked]] = field(default_factory=lambda: defaultdict(list))
     kept: int = 0
+    untouched: list[tuple[Asked, Known]] = field(default_factory=list)       # by the rules that changed
 
 
 @dataclass(slots=True)
@@ -40,13 +41,14 @@ class Summary:
     """How a run ended. `outcomes` are status and verdict of every observation asked for."""
 
     done: int
+    confirmed: int                       # of them, those that are what they were before the rules changed
     kept: int
     outcomes: dict[str, tuple[str, str | None]]
     seconds: float
 
 
 def run(wanted: Sequence[Asked], settings: Settings, runner: Any, progress: Progress, retry: bool = False) -> Summary:
-    """Judges what is new or changed and writes the tables. `runner` takes (observation, content) pairs and yields outcomes.
+    """Judges what is new or changed and writes the tables. `runner` takes pieces of work and yields outcomes.
 
     An interruption is raised on after the tables are written; the next run goes on from there.
     """
@@ -55,12 +57,13 @@ def run(wanted: Sequence[Asked], settings: Settings, runner: Any, progress: Prog
     ledger = Ledger(folder)
     try:
         plan = planned(wanted, ledger, settings, retry)
-        ledger.note_recipe(settings.recipe, _now())
-        progress.begin(len(plan.work), plan.kept)
+        done, confirmed = len(plan.work) + len(plan.untouched), len(plan.untouched)
+        progress.begin(len(plan.work), plan.kept + len(plan.untouched))
         next_tables = monotonic() + _PARTIAL
         try:
             for asked, outcome in runner(plan.work) if plan.work else ():
                 _record(asked, outcome, ledger, settings, folder)
+                confirmed += outcome["confirmed"] is not None
                 for twin in plan.same.pop(outcome["content"], ()):
                     ledger.point(twin, outcome["key"], outcome["report"])
                 progress.finished(asked.name, outcome)
@@ -72,7 +75,7 @@ def run(wanted: Sequence[Asked], settings: Settings, runner: Any, progress: Prog
             if ledger.changed() or not tables.complete(folder):
                 _write(ledger, folder)
         names = {asked.name for asked in wanted}
-        return Summary(len(plan.work), plan.kept, {n: o for n, o in ledger.outcomes().items() if n in names},
+        return Summary(done, confirmed, plan.kept, {n: o for n, o in ledger.outcomes().items() if n in names},
                        monotonic() - begun)
     finally:
         ledger.close()
@@ -83,19 +86,19 @@ def known(folder: Path) -> list[Asked]:
     ledger = Ledger(folder)
     try:
         files = ledger.known_digests()
-        return [Asked(entry.name, tuple(Input(path, *files.get(path, (-1, "not in the ledger", ""))[:2])
-                                        for path in entry.paths), entry.tags)
-                for entry in ledger.entries() if entry.status == "done"]
+        return [Asked(name, tuple(Input(path, *files.get(path, (-1, "not in the ledger", ""))[:2]) for path in paths), tags)
+                for name, paths, tags in ledger.done()]
     finally:
         ledger.close()
 
 
 def planned(wanted: Sequence[Asked], ledger: Ledger, settings: Settings, retry: bool) -> Plan:
-    """What of it has to be done: nothing that the ledger has a result for."""
-    plan = Plan()
+    """What of it has to be done: nothing that the ledger has a result for, or that the changed rules cannot touch."""
+    plan, recall = Plan(), None
     files, current = ledger.known_digests(), ledger.current()
     sizes = Counter(one.size for asked in wanted for one in asked.inputs) + Counter(size for size, _, _ in files.values())
     going: set[str] = set()
+    untouched: dict[str, Known] = {}
     for asked in wanted:
         content = _content(asked, files, sizes, ledger)
         found = ledger.finished(content or unread(asked), settings.recipe.digest)
@@ -105,11 +108,26 @@ def planned(wanted: Sequence[Asked], ledger: Ledger, settings: Settings, retry: 
                 ledger.point(asked, found[0])
         elif content in going:
             plan.same[content].append(asked)
+        elif content in untouched:
+            plan.untouched.append((asked, untouched[content]))
         else:
+            if recall is None:
+                from .recall import Recall
+                recall = Recall(ledger, settings)
+            known = recall.known(asked, content) if content else None
+            if known and known.untouched:
+                untouched[content] = known
+                plan.untouched.append((asked, known))
+                continue
             if content:
                 going.add(content)
             usable = content and index.place(Path(settings.folder), content, settings.recipe.decoding).exists()
-            plan.work.append((asked, content if usable else None))
+            plan.work.append((asked, content if usable else None, known))
+    with ledger.at_once():
+        ledger.note_recipe(settings.recipe, _now())
+        for asked, known in plan.untouched:
+            ledger.confirm(asked, known.report, known, recall.confirmation(known), work_key(known.content, settings.recipe),
+                           settings.recipe, _now())
     return plan
 
 
@@ -145,6 +163,13 @@ def _digest(path: str) -> str:
 
 def _record(asked: Asked, outcome: dict[str, Any], ledger: Ledger, settings: Settings, folder: Path) -> None:
     """Files first, the ledger last: what the ledger names is there."""
+    if outcome["confirmed"]:
+        with ledger.at_once():
+            ledger.confirm(asked, outcome["report"], outcome["confirmed"], outcome["memory"], outcome["key"],
+                           settings.recipe, _now())
+        return
+    if not outcome["report"] and settings.reports != "none":
+        (folder / report_of(asked)).unlink(missing_ok=True)                  # of what it was before
     blobs = outcome.pop("blobs")
     if "index" in blobs:
         _put(index.place(folder, outcome["content"], settings.recipe.decoding), blobs["index"])

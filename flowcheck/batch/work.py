@@ -13,6 +13,8 @@ import tempfile
 from collections.abc import Sequence
 from contextlib import ExitStack
 from dataclasses import dataclass, replace
+from datetime import datetime, timezone
+from functools import cached_property, lru_cache
 from pathlib import Path
 from time import perf_counter
 from typing import Any
@@ -22,10 +24,13 @@ from ..model import Result
 from ..observe.observation import Observation
 from . import index
 from .inputs import Asked, file_system, is_remote
+from .ledger import Book, Known
 from .recipe import Recipe
 from .rows import rows
 
+Piece = tuple[Asked, str | None, Known | None]           # of work: what `Worker.run` takes
 REPORTS = ("all", "failures", "none")
+KEPT = "judged again with other rules and found the same, a report stays as it is; ledger.sqlite names the later ones"
 
 
 @dataclass(frozen=True, slots=True)
@@ -52,21 +57,38 @@ class Worker:
         from ..rulebook.site import load_site
         self.settings = settings
         self.site = load_site(settings.site)
-        self.book = load_rules(settings.rules or None, site=self.site)
-        known = [rule.procedure for rule in self.book]
+        self.rules = load_rules(settings.rules or None, site=self.site)
+        known = [rule.procedure for rule in self.rules]
         unknown = [name for name in settings.procedures if name not in known]
         if unknown:
             raise UsageError(f"--procedure {unknown[0]}: no rule describes it; the rules are {', '.join(known)}")
 
-    def run(self, asked: Asked, content: str | None = None) -> dict[str, Any]:
-        """The outcome of one observation. `content` names an index to judge from instead of reading the files."""
+    @cached_property
+    def book(self) -> Book:
+        from .memory import book_of
+        return book_of(self.rules)
+
+    @cached_property
+    def context(self) -> str | None:
+        """What verdicts depend on besides captures and rules; None where they depend on more than a memory knows of."""
+        from ..check import asks_wireshark
+        from .memory import context
+        if self.settings.procedures or asks_wireshark(self.rules):
+            return None
+        return context(self.settings.recipe, self.site, datetime.now(timezone.utc).date())
+
+    def run(self, asked: Asked, content: str | None = None, known: Known | None = None) -> dict[str, Any]:
+        """The outcome of one observation. `content` names an index to judge from instead of reading the files.
+
+        Where all is as `known`, it is only `confirmed`: it has no rows.
+        """
         begun = perf_counter()
         outcome: dict[str, Any] = {"status": "done", "reason": "", "verdict": None, "digests": [""] * len(asked.inputs),
                                    "content": content or "",
                                    "rows": {"captures": [], "attempts": [], "findings": [], "steps": []}, "report": "",
-                                   "blobs": {}}
+                                   "confirmed": None, "memory": None, "wrote": None, "blobs": {}}
         try:
-            self._judge(asked, content, outcome)
+            self._judge(asked, content, known, outcome)
         except CaptureError as error:
             outcome.update(status="unreadable", reason=_plain(error, asked))
         except MemoryError:
@@ -81,8 +103,9 @@ class Worker:
             outcome.update(status="crashed", reason=f"{type(error).__name__} in {place}: {error}"[:500])
         return finished(asked, outcome, self.settings.recipe, perf_counter() - begun)
 
-    def _judge(self, asked: Asked, content: str | None, outcome: dict[str, Any]) -> None:
-        from ..check import judged
+    def _judge(self, asked: Asked, content: str | None, known: Known | None, outcome: dict[str, Any]) -> None:
+        from ..check import joined, judged
+        from .memory import Recollection
         settings = self.settings
         observation = self._indexed(content) if content else None
         fresh = observation is None
@@ -101,8 +124,25 @@ class Worker:
                                                      settings.recipe.decoding))
             else:
                 outcome["blobs"]["index"] = index.packed(observation)
-        result = judged(observation, self.book, self.site, settings.procedures, f"flowcheck batch, {asked.name}",
-                        settings.keys)
+        if known is not None and known.content != outcome["content"]:
+            known = None                                 # the files are others than when it was asked for
+        found = joined(observation, self.rules, self.site, settings.keys)
+
+        def judging(memory: Any) -> Result:
+            return judged(observation, self.rules, self.site, settings.procedures, f"flowcheck batch, {asked.name}",
+                          settings.keys, found, memory)
+        if self.context is None:
+            result = judging(None)
+        else:
+            recollection = Recollection(self.book, known)
+            result = judging(recollection.of)
+            if known is not None and known.standing and recollection.confirmed():
+                outcome.update(confirmed=known, verdict=known.verdict, report=known.report,
+                               memory=recollection.memory(self.context, known.memory.shows))
+                return
+            if known is not None:
+                result = judging(recollection.whole().of)
+            outcome["memory"] = recollection.memory(self.context, recollection.shows(result))
         outcome["verdict"] = result.verdict
         outcome["rows"] = rows(result, asked.inputs[0].path)
         outcome["rows"]["captures"] = [
@@ -131,17 +171,25 @@ class Worker:
             return observe(paths, key_ring(self.settings.keys), dict(self.settings.decode_as))
 
     def _report(self, asked: Asked, result: Result, outcome: dict[str, Any]) -> None:
-        wanted = self.settings.reports
-        attempts = any(device.attempts for device in result.devices)
-        if wanted == "none" or wanted == "failures" and (result.verdict == "pass" or not attempts):
+        settings = self.settings
+        if not wants_report(settings, result.verdict, any(device.attempts for device in result.devices)):
             return
         from ..report.as_html import html, write_html
-        name = report_name(asked.name)
-        outcome["report"] = f"reports/{name}"
-        if self.settings.folder:
-            write_html(result, Path(self.settings.folder) / "reports" / name, show_secrets=self.settings.show_secrets)
+        outcome["report"] = report_of(asked)
+        result = replace(result, tool={**result.tool, "archive": KEPT})
+        if settings.folder:
+            place = Path(settings.folder) / outcome["report"]
+            files = write_html(result, place, show_secrets=settings.show_secrets)
+            if outcome["memory"] and len(files) == 1:
+                outcome["wrote"] = stamp(place), report_shows(outcome["memory"].shows, asked, settings)
         else:
-            outcome["blobs"]["report"] = html(result, show_secrets=self.settings.show_secrets)
+            outcome["blobs"]["report"] = html(result, show_secrets=settings.show_secrets)
+
+
+@lru_cache(maxsize=1)
+def worker(settings: Settings) -> Worker:
+    """The process's own. Raises RuleError, SiteError or UsageError."""
+    return Worker(settings)
 
 
 def finished(asked: Asked, outcome: dict[str, Any], recipe: Recipe, seconds: float) -> dict[str, Any]:
@@ -152,7 +200,7 @@ def finished(asked: Asked, outcome: dict[str, Any], recipe: Recipe, seconds: flo
                                        for one, digest in zip(asked.inputs, outcome["digests"])]
     if not outcome["content"]:                           # never read to its end: known by place, size and time instead
         outcome["content"] = unread(asked)
-    outcome["key"] = _hash(f"{outcome['content']}\0{recipe.digest}")
+    outcome["key"] = work_key(outcome["content"], recipe)
     outcome["seconds"] = round(seconds, 4)
     return outcome
 
@@ -161,8 +209,13 @@ def failure(asked: Asked, status: str, reason: str, recipe: Recipe, seconds: flo
     """The outcome of an observation whose worker died or was stopped."""
     empty = {"captures": [], "attempts": [], "findings": [], "steps": []}
     return finished(asked, {"status": status, "reason": reason, "verdict": None, "digests": [""] * len(asked.inputs),
-                            "content": "", "rows": empty,
+                            "content": "", "rows": empty, "confirmed": None, "memory": None, "wrote": None,
                             "report": "", "blobs": {}}, recipe, seconds)
+
+
+def work_key(content: str, recipe: Recipe) -> str:
+    """Under which the ledger keeps the work on these contents with this recipe."""
+    return _hash(f"{content}\0{recipe.digest}")
 
 
 def content_digest(digests: Sequence[str]) -> str:
@@ -173,6 +226,30 @@ def content_digest(digests: Sequence[str]) -> str:
 def unread(asked: Asked) -> str:
     """Stands for the content of files that could not be read to their end: the same files again are the same failure."""
     return "unread:" + _hash(repr([(one.path, one.size, one.stamp) for one in asked.inputs]))
+
+
+def wants_report(settings: Settings, verdict: str | None, attempts: bool) -> bool:
+    return settings.reports == "all" or settings.reports == "failures" and verdict != "pass" and attempts
+
+
+def report_of(asked: Asked) -> str:
+    """The report's path within the archive."""
+    return f"reports/{report_name(asked.name)}"
+
+
+def report_shows(verdicts: str, asked: Asked, settings: Settings) -> str:
+    """Digest of what a report of these verdicts shows of an observation, its provenance apart."""
+    return _hash(repr((verdicts, settings.recipe.tool, settings.recipe.site, settings.show_secrets, asked.name,
+                       [one.path for one in asked.inputs])))
+
+
+def stamp(path: Path) -> str:
+    """By which a file is told from one that was written in its place; empty where there is none."""
+    try:
+        stat = path.stat()
+    except OSError:
+        return ""
+    return f"{stat.st_mtime_ns}.{stat.st_ino}.{stat.st_size}"
 
 
 def report_name(name: str) -> str:

@@ -110,8 +110,9 @@ def _say(summary: Any, folder: Path) -> None:
     words = Counter(verdict or "nothing to judge" if status == "done" else status
                     for status, verdict in summary.outcomes.values())
     shown = ", ".join(f"{count} {word}" for word, count in words.most_common())
-    print(f"{plural(len(summary.outcomes), 'observation')}: {shown}\n"
-          f"{summary.done} done in {summary.seconds:.1f} s, {summary.kept} known already; see {folder / 'index.html'}")
+    same = f" ({summary.confirmed} of them stay what they were)" if summary.confirmed else ""
+    print(f"{plural(len(summary.outcomes), 'observation')}: {shown}\n{summary.done} done{same} in {summary.seconds:.1f} s, "
+          f"{summary.kept} known already; see {folder / 'index.html'}")
 
 
 def _status(outcomes: dict[str, tuple[str, str | None]], options: argparse.Namespace, folder: Path) -> int:

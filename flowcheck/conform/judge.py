@@ -66,6 +66,8 @@ def judge(rules: Sequence[Rule], site: Site, timeline: Timeline, expected: Itera
 
     def said_by(rule: Rule) -> Said:
         """Judges one rule. What it leaves behind is known from then on."""
+        if not messages.any_of(concerned_kinds(rule)):
+            return NOTHING
         begins = messages.any_of(cutting.beginnings(rule))
         if not rule.facts and (not begins or is_another(rule, site, timeline.device, messages)):
             return NOTHING
@@ -116,6 +118,12 @@ def judge(rules: Sequence[Rule], site: Site, timeline: Timeline, expected: Itera
     results += [_not_started(rule, timeline) for rule in rules if rule.procedure in expected
                 and rule.procedure not in found]
     return tuple(sorted(results, key=lambda r: (r.started, r.procedure)))
+
+
+@lru_cache(maxsize=64)
+def concerned_kinds(rule: Rule) -> frozenset[str]:
+    """The kinds of message of which a device has to have one, or the rule says nothing of it."""
+    return cutting.beginnings(rule) | {kind for fact in rule.facts for kind in fact.pattern.messages}
 
 
 def _take(rule: Rule, places: Iterable[int], taken: dict[str, set[int]]) -> None:
