@@ -22,6 +22,7 @@ from functools import cache
 from operator import attrgetter
 from typing import Any, NamedTuple
 
+from ..conform.bringup import chain
 from ..conform.facts import Entry
 from ..conform.fields import ABSENT
 from ..conform.judge import concerned_kinds, in_order
@@ -47,7 +48,7 @@ class Kept(NamedTuple):
 
 def book_of(rules: Sequence[Rule]) -> Book:
     return Book(tuple((rule.procedure, meaning(rule)) for rule in in_order(rules)),
-                _digest(repr([(rule.procedure, rule.title, rule.clause, rule.then) for rule in rules])))
+                _digest(repr(chain(rules))))
 
 
 def meaning(rule: Rule) -> str:

@@ -16,14 +16,23 @@ def lacking(rules: Sequence[Rule], attempts: Sequence[AttemptResult]) -> tuple[s
 
     `attempts` are those of one device in order of time.
     """
-    book = {rule.procedure: rule for rule in rules}
-    chained = {name for rule in rules if rule.then for name in (rule.procedure, *rule.then)}
+    book, chained = {rule.procedure: rule for rule in rules}, _chained(rules)
     last = next((attempt for attempt in reversed(attempts) if attempt.procedure in chained), None)
     if last is None:
         return ()
     following = (book[name] for name in _after(last.procedure, book))
     lines = [f"{rule.title} ({rule.clause}): nothing of it was seen" for rule in following]
     return tuple(lines if last.verdict == PASS else [_unfinished(last, book), *lines])
+
+
+def chain(rules: Sequence[Rule]) -> tuple[tuple[str, str, str, tuple[str, ...]], ...]:
+    """All that `lacking` takes from the rules: procedure, title, clause and what follows, of those in the chain."""
+    chained = _chained(rules)
+    return tuple((rule.procedure, rule.title, rule.clause, rule.then) for rule in rules if rule.procedure in chained)
+
+
+def _chained(rules: Sequence[Rule]) -> frozenset[str]:
+    return frozenset(name for rule in rules if rule.then for name in (rule.procedure, *rule.then))
 
 
 def _after(procedure: str, book: dict[str, Rule]) -> Iterator[str]:
