@@ -23,8 +23,8 @@ from flowcheck.rulebook.site import load_site
 
 SAMPLES = Path(__file__).parents[2] / "samples" / "ts32.583"
 RULES, SITE = load_rules(), load_site()
-NAMES = ("5.1.1/segw-servfail-then-pass", "5.1.2/frames-lost", "5.2.1/hnb-gw-never-provided", "5.2.2/not-notified",
-         "5.3.1/file-not-found", "5.4-factory-reset/registered-again", "5.5.2/queued-passive", "5.6.1/upload-while-off")
+NAMES = ("5.1.1/segw-servfail-then-pass", "5.2.1/hnb-gw-never-provided", "5.2.2/not-notified", "5.5.2/queued-passive",
+         "5.6.1/upload-while-off")
 
 
 def steps_with(items, change):
@@ -125,7 +125,7 @@ def test_a_changed_rule_is_judged_as_afresh(archived, how):
 def test_each_rule_in_turn(archived):
     dealt = set()
     for place, rule in enumerate(RULES):
-        for one in archived[place % 4::4]:
+        for one in archived[place % 2::2]:
             dealt.add(one.check(changed(RULES, place, "titles")))
             without = Archived(one.observation, tuple(r for r in RULES if r is not rule))
             without.check(RULES)
@@ -139,7 +139,7 @@ def copied(tmp_path):
     """Samples under names of their own, and a copy of the rules to change."""
     folder = tmp_path / "captures"
     folder.mkdir()
-    for name in (*NAMES, "5.1.2/hms-certificate-expired", "5.1.1/segw-has-no-address"):
+    for name in (*NAMES, "5.3.1/file-not-found", "5.1.2/hms-certificate-expired"):
         for path in sorted((SAMPLES / name).glob("*.pcap")):
             shutil.copy(path, folder / f"{name.replace('/', '-')}.{path.name}")
     shutil.copytree(default_rules_dir(), tmp_path / "rules")
