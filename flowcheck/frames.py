@@ -7,7 +7,9 @@ from collections.abc import Iterable, Iterator, Sequence
 from typing import Any, NamedTuple
 
 FEW = 32                    # frames up to which a plain tuple is no burden
-_CAPTURE = 40               # bit above which a packed place holds the capture
+CAPTURE_SHIFT = 40          # bit above which a packed place holds the capture
+_NUMBER = (1 << CAPTURE_SHIFT) - 1
+_new = tuple.__new__        # of a named tuple: its own __new__ costs three times as much
 
 
 class FrameRef(NamedTuple):
@@ -26,18 +28,25 @@ class FrameRun(Sequence[FrameRef]):
     __slots__ = ("_places",)
 
     def __init__(self, frames: Iterable[FrameRef]):
-        self._places = array("q", [capture << _CAPTURE | number for capture, number in frames])
+        self._places = array("q", _packed(frames))
+
+    @classmethod
+    def packed(cls, places: Iterable[int]) -> FrameRun:
+        """Of frames that are packed already."""
+        run = cls(())
+        run._places.extend(places)
+        return run
 
     def __len__(self) -> int:
         return len(self._places)
 
     def __iter__(self) -> Iterator[FrameRef]:
-        return map(_unpacked, self._places)
+        return map(unpacked, self._places)
 
     def __getitem__(self, place: Any) -> Any:
         if isinstance(place, slice):
-            return tuple(map(_unpacked, self._places[place]))
-        return _unpacked(self._places[place])
+            return tuple(map(unpacked, self._places[place]))
+        return unpacked(self._places[place])
 
     def __eq__(self, other: object) -> bool:
         return tuple(self) == tuple(other) if isinstance(other, (FrameRun, tuple)) else NotImplemented
@@ -49,13 +58,38 @@ class FrameRun(Sequence[FrameRef]):
         return repr(tuple(self))
 
 
-def compact(frames: tuple[FrameRef, ...]) -> Frames:
+class Gathered:
+    """The frames of a message that is still under way, packed as they come."""
+
+    __slots__ = ("_places",)
+
+    def __init__(self) -> None:
+        self._places = array("q")
+
+    def __len__(self) -> int:
+        return len(self._places)
+
+    def add(self, frames: Iterable[FrameRef]) -> None:
+        self._places.extend(frames._places if isinstance(frames, FrameRun) else _packed(frames))
+
+    def once(self) -> Frames:
+        """Each of them, in order."""
+        places = sorted(set(self._places))
+        return FrameRun.packed(places) if len(places) > FEW else tuple(map(unpacked, places))
+
+
+def compact(frames: Frames) -> Frames:
     """The same frames in the form that takes least memory to keep."""
-    return frames if len(frames) <= FEW else FrameRun(frames)
+    return frames if len(frames) <= FEW or isinstance(frames, FrameRun) else FrameRun(frames)
 
 
-def _unpacked(place: int) -> FrameRef:
-    return FrameRef(place >> _CAPTURE, place & (1 << _CAPTURE) - 1)
+def _packed(frames: Iterable[FrameRef]) -> list[int]:
+    return [capture << CAPTURE_SHIFT | number for capture, number in frames]
+
+
+def unpacked(place: int) -> FrameRef:
+    """The frame that a number stands for which also tells the capture: as those do that travel inside a tap."""
+    return _new(FrameRef, (place >> CAPTURE_SHIFT, place & _NUMBER))
 
 
 def frames_filter(numbers: Iterable[int]) -> str:

@@ -5,7 +5,7 @@ import sys
 from hypothesis import given, settings
 from hypothesis import strategies as st
 
-from flowcheck.frames import FEW, FrameRef, FrameRun, compact
+from flowcheck.frames import CAPTURE_SHIFT, FEW, FrameRef, FrameRun, Gathered, compact, unpacked
 from flowcheck.model import Context, Endpoint
 
 REFS = st.lists(st.builds(FrameRef, st.integers(0, 70), st.integers(1, 2**40 - 1)), max_size=40).map(tuple)
@@ -38,3 +38,23 @@ def test_a_message_of_many_frames_takes_a_tenth():
 def test_few_frames_stay_a_tuple():
     refs = tuple(FrameRef(0, number) for number in range(FEW))
     assert compact(refs) is refs
+
+
+@settings(max_examples=60, deadline=None)
+@given(st.lists(REFS, max_size=5))
+def test_what_is_gathered_comes_out_once_and_in_order(parts):
+    gathered = Gathered()
+    for number, part in enumerate(parts):
+        gathered.add(FrameRun(part) if number & 1 else part)
+    whole = sorted({ref for part in parts for ref in part})
+    once = gathered.once()
+    assert len(gathered) == sum(map(len, parts)) and list(once) == whole
+    assert type(once) is (FrameRun if len(whole) > FEW else tuple) and all(type(ref) is FrameRef for ref in once)
+
+
+@settings(max_examples=60, deadline=None)
+@given(REFS)
+def test_packed_and_unpacked(refs):
+    places = [ref.capture << CAPTURE_SHIFT | ref.number for ref in refs]
+    assert [unpacked(place) for place in places] == list(refs) and FrameRun.packed(places) == refs
+    assert compact(FrameRun.packed(places)) == refs

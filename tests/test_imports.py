@@ -16,10 +16,10 @@ import flowcheck
 PACKAGE = Path(flowcheck.__file__).parent
 MAY_IMPORT = {
     "frames": set(), "sealed": set(), "model": {"frames", "sealed"}, "errors": set(), "documents": set(),
-    "capture": {"errors", "model"}, "decode": {"errors", "model"}, "decrypt": {"errors", "model"},
-    "observe": {"capture", "decode", "errors", "model", "session.clocks"},
+    "capture": {"errors", "model"}, "decode": {"errors", "frames", "model"}, "decrypt": {"errors", "model"},
+    "observe": {"capture", "decode", "errors", "frames", "model", "session.clocks"},
     "observe.recognition": {"decode"},
-    "observe.streams": {"capture", "decode", "model", "observe.passing", "observe.recognition"},
+    "observe.streams": {"capture", "decode", "frames", "model", "observe.passing", "observe.recognition"},
     "rulebook": {"decode", "errors", "model"},                       # the message kinds that decoders declare
     "session": {"documents", "errors", "model"},
     "conform": {"documents", "errors", "model", "sealed", "session.lookups", "rulebook.rule", "rulebook.site",

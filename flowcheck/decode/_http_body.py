@@ -5,6 +5,7 @@ from __future__ import annotations
 from collections.abc import Sequence
 from typing import NamedTuple
 
+from ..frames import Gathered
 from ..model import FrameRef, Problem
 from . import payload_decoders
 from ._http_head import LARGEST_BODY, Head, chunk_size, content_type, is_envelope
@@ -54,7 +55,7 @@ class Direction:
         self.counted = self.missing = 0           # octets of the body that were there, and that were not
         self.over = False                         # it is longer than what is kept
         self.time = 0                             # these two: of what is no longer on the tape
-        self.frames: list[FrameRef] = []
+        self.frames = Gathered()
         self.problems: list[Problem] = []
         self.trailers: dict[str, str] = {}
 
@@ -192,7 +193,7 @@ def _spill(here: Direction) -> None:
     context = here.tape.place(here.at)
     here.time = max(here.time, context.time)
     if len(here.frames) < _MOST_FRAMES:
-        here.frames += context.frames
+        here.frames.add(context.frames)
     here.tape.skip(here.at)
     here.at = 0
 
@@ -204,4 +205,4 @@ def skip(here: Direction, size: int, frames: Sequence[FrameRef], time: int) -> N
         here.left -= size
     here.time = max(here.time, time)
     if len(here.frames) < _MOST_FRAMES:
-        here.frames += frames
+        here.frames.add(frames)

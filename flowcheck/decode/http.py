@@ -107,7 +107,7 @@ class Conversation:
             if whole:                                           # what says that the body is over (RFC 9112 6.3)
                 time, frame = here.tape.closed
                 here.time = max(here.time, time)
-                here.frames.append(frame)
+                here.frames.add((frame,))
             yield from self._emit(here, incomplete=not whole or here.missing > 0)
 
     # ------------------------------------------------------------------------------------------------ heads
@@ -198,10 +198,11 @@ class Conversation:
             time, frames = tape.origin(here.at)
             time = max(here.time, time)
             if here.frames:
-                frames = tuple(sorted({*here.frames, *frames}))
+                here.frames.add(frames)
+                frames = here.frames.once()
             tape.skip(here.at)
         else:
-            time, frames = here.time, tuple(sorted(set(here.frames)))
+            time, frames = here.time, here.frames.once()
         media, headers = content_type(head.headers), head.headers
         fields = _response_fields(head, asked) if head.status else _request_fields(head, asked)
         fields["version"], fields["headers"] = head.version, headers

@@ -19,8 +19,9 @@ from typing import Any
 
 from ..capture.bypass import Bypass
 from ..capture.network import Network
+from ..frames import CAPTURE_SHIFT, unpacked
 from ..model import Context, Endpoint, Expect, Frame, FrameRef, Gap, Message, Opaque, Packet, Payload, Secrets
-from .passing import CAPTURE_SHIFT, Sealed, Tunnel, Unread, ref
+from .passing import Sealed, Tunnel, Unread
 from .recognition import Recogniser
 from .streams import Streams
 
@@ -278,7 +279,7 @@ def _offered(module: ModuleType, name: str) -> Any:
 
 
 def _refs(numbers: tuple[int, ...]) -> tuple[FrameRef, ...]:
-    return (ref(numbers[0]),) if len(numbers) == 1 else tuple(map(ref, numbers))
+    return (unpacked(numbers[0]),) if len(numbers) == 1 else tuple(map(unpacked, numbers))
 
 
 def _numbers(context: Context) -> tuple[int, ...]:

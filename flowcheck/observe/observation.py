@@ -21,10 +21,11 @@ from ..capture.likely import looks_like_a_capture
 from ..capture.network import Network
 from ..capture.reader import open_capture
 from ..errors import CaptureError
+from ..frames import CAPTURE_SHIFT
 from ..model import CaptureInfo, Frame, Gap, Limit, Message, Opaque
 from ..session.clocks import Correction, corrected_gap, corrected_message, corrected_opaque
 from ..session.clocks import corrections as estimate
-from .dissect import CAPTURE_SHIFT, Dissector, numbered
+from .dissect import Dissector, numbered
 from .quality import Facts, Step, graded
 
 ROTATION_SLACK = 1_000_000          # ns: how far packets of a rotated file may lie before the last of the one before

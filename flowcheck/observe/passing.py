@@ -13,27 +13,11 @@ from typing import Any
 from ..capture.bypass import Bypass, Key, Lane
 from ..capture.lanes import COUNTED, ENDLESS, SEALED, SHUT, STREAM, TUNNEL
 from ..capture.tcp import Connection
-from ..model import Context, Endpoint, FrameRef, Steady
+from ..frames import FrameRun, unpacked
+from ..model import Context, Endpoint, Steady
 
 _MASK = 0xFFFFFFFF
 _TCP, _UDP, _ESP = 6, 17, 50
-CAPTURE_SHIFT = 40          # frame numbers inside a tap carry the capture's index above this bit
-_NUMBER = (1 << CAPTURE_SHIFT) - 1
-_new = tuple.__new__        # of a named tuple: its own __new__ costs three times as much
-
-
-def ref(number: int) -> FrameRef:
-    return _new(FrameRef, (number >> CAPTURE_SHIFT, number & _NUMBER))
-
-
-def refs(numbers: list[int]) -> list[FrameRef]:
-    """The same of many frames in order, which mostly are of one capture."""
-    if not numbers or numbers[0] >> CAPTURE_SHIFT != numbers[-1] >> CAPTURE_SHIFT:
-        return [ref(number) for number in numbers]
-    capture, new, kind = numbers[0] >> CAPTURE_SHIFT, _new, FrameRef
-    base = capture << CAPTURE_SHIFT
-    return [new(kind, (capture, number - base)) for number in numbers]
-
 
 class Unread:
     """One UDP flow that was given up: both directions count in one lane."""
@@ -98,7 +82,7 @@ class Sealed:
         if lane.packets:
             self._state.passed(lane.spi.to_bytes(4, "big"), way[0].address, lane.packets, lane.octets,
                                lane.missing, lane.last,
-                               ref(lane.number))
+                               unpacked(lane.number))
             lane.reset()
 
     def aim(self, steady: Steady, context: Context) -> None:
@@ -153,7 +137,7 @@ class Stretch:
         """Has anything passed since it was settled?"""
         return self._lanes[0].packets > 0 or self._lanes[1].packets > 0
 
-    def settle(self, told: Callable[[int, int, list[FrameRef], int], None]) -> None:
+    def settle(self, told: Callable[[int, int, FrameRun, int], None]) -> None:
         """`told` hears of side, octets, frames and time of what passed."""
         connection = self.connection
         for side, lane in enumerate(self._lanes):
@@ -165,7 +149,7 @@ class Stretch:
                     half.bytes += lane.octets
                     half.next += lane.octets
                     half.tail = b""
-                    told(side, lane.octets, refs(lane.frames()), lane.said)
+                    told(side, lane.octets, FrameRun.packed(lane.frames()), lane.said)
                 lane.reset()
             lane.kind = SHUT
 

@@ -18,8 +18,9 @@ from .. import decode
 from ..capture.bypass import Bypass
 from ..capture.tcp import Connection, Connections, Data, Finished, Handshake, Lost, Opened, Reset, way_key
 from ..decode.wire import Tape
+from ..frames import unpacked
 from ..model import Context, Expect, FrameRef, Gap, Inner, Message, Packet, Secrets, Skip, Switch
-from .passing import Stretch, ref
+from .passing import Stretch
 from .recognition import Recogniser
 
 TRIES = 32                  # segments of a stream seen from the middle, before it is given up
@@ -36,7 +37,7 @@ class Streams:
                  found: Callable[[Any], None], gaps: list[Gap], undecoded: Counter[str], bypass: Bypass):
         self._recogniser, self._secrets, self._identifier = recogniser, secrets, identifier
         self._found, self._gaps, self._undecoded, self._bypass = found, gaps, undecoded, bypass
-        self._connections = Connections(self._bytes, ref)
+        self._connections = Connections(self._bytes, unpacked)
         self._streams: dict[int, _Stream] = {}
         self._expected: dict[tuple[str, int | None], Expect] = {}
         self._passing: dict[tuple, _Stream] = {}             # by direction, those of which octets pass by
