@@ -96,6 +96,8 @@ class Account:
         elif state is None:
             behind = self._behind_the_failure(step)
             state, reason = "not_applicable", "not reached, after the failure" if behind else "does not apply here"
+        elif state == "refused" and any(f.step == step.step and f.kind == "no-answer" for f in self.findings):
+            state, reason = "missing", "no answer came before somebody gave up"
         kinds = " or ".join(step.messages)
         frames = tuple(dict.fromkeys(ref for m in matched for ref in m.frames))
         return StepResult(step.step, step.cite, state, step.title or kinds, frames,

@@ -25,6 +25,8 @@ def diagnosis(rule: Rule, device: Device, verdict: str, steps: Sequence[StepResu
     name = f"{device_title(rule)} {short(device.id)}"
     if verdict == PASS:
         return f"{name} completed {rule.clause} ({rule.title})."
+    if cause is not None and cause.kind == "not-started":
+        return f"{name} did not begin {rule.clause} ({rule.title}) in this capture, though it was expected."
     if verdict == FAIL and cause is not None:
         where = f", frame {cause.frames[-1].number}" if cause.frames else ""
         verb = "stopped at" if cause.kind in STOPPING else "deviated at"

@@ -84,8 +84,10 @@ steps:
 def test_a_session_that_was_broken_off_is_no_answer():
     ended = message("cwmp.session_end", 2, "hnb", "acs", code="x", complete=False,
                     reason="the device reset it", by="device")
-    finding, = one(A, ended).findings
+    attempt = one(A, ended)
+    finding, = attempt.findings
     assert finding.code == "x-1/b/no-answer" and finding.observed == "the HNB reset it" and finding.side == "device"
+    assert next(step.state for step in attempt.steps if step.step == "b") == "missing"      # nobody refused anything
 
 
 def test_who_leaves_after_waiting_in_vain_is_not_at_fault():

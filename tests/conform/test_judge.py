@@ -114,6 +114,7 @@ def test_an_expected_procedure_that_is_absent():
     other = message("x.z", 0, "hnb", "acs")
     attempt, = judged(RULE, other, expected=["x-1"])
     assert (attempt.verdict, attempt.cause) == ("fail", "x-1/a/not-started")
+    assert "did not begin 1 (T) in this capture, though it was expected." in attempt.diagnosis
     attempt, = judged(RULE, other, expected=["x-1"], opaque=[sealed(0, 9)])
     assert attempt.verdict == "inconclusive" and not attempt.findings
     assert judged(RULE, other) == ()
