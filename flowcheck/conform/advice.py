@@ -15,7 +15,8 @@ from ..model import Opaque, StepResult
 from ..rulebook.rule import Step
 from . import phrases
 from .parts import Parts
-from .visibility import UNCERTAIN, UNCOVERED, Visibility, active
+from .seals import active
+from .visibility import UNCERTAIN, UNCOVERED, Visibility
 
 _MOST = 4                               # SAs, connections or hosts named in one sentence
 _PORTS = {"dns": "port 53", "ike": "udp port 500 or udp port 4500 or esp", "s1ap": "sctp", "hnbap": "sctp",

@@ -292,13 +292,18 @@ def _refusals_by_kind(rule: Rule) -> dict[str, list[Pattern]]:
     return found
 
 
+def first_steps(rule: Rule) -> tuple[Step, ...]:
+    """The steps that an attempt can begin with: the opening and resuming ones, and those that a capture which started
+    inside an attempt may show first."""
+    named = [rule.step(name) for name in (*rule.attempt.opens_at, *rule.attempt.resumes_at)]
+    return (*named, *(step for step in rule.steps()
+                      if not step.forbidden and step.src is not None and step.dst is not None))
+
+
 @lru_cache(maxsize=64)
 def beginnings(rule: Rule) -> frozenset[str]:
-    """The kinds of message that an attempt can begin with: of the opening and resuming steps, and of those that a
-    capture which started inside an attempt may show first."""
-    named = [rule.step(name) for name in (*rule.attempt.opens_at, *rule.attempt.resumes_at)]
-    sure = [step for step in rule.steps() if not step.forbidden and step.src is not None and step.dst is not None]
-    return frozenset(kind for step in (*named, *sure) for kind in step.messages)
+    """The kinds of message that an attempt can begin with."""
+    return frozenset(kind for step in first_steps(rule) for kind in step.messages)
 
 
 @lru_cache(maxsize=64)

@@ -65,6 +65,13 @@ def evaluate(check: Check, messages: Iterable[Message], scope: Scope, bound: Map
     return outcomes
 
 
+def not_met(check: Check, message: Message, scope: Scope, bound: Mapping[str, Any]) -> list[Outcome]:
+    """The outcomes of a check that do not simply hold. Most checks do, and then nothing is put into words."""
+    if (check.asked or _asked(check))(message, scope, bound):
+        return []
+    return [outcome for outcome in evaluate(check, (message,), scope, bound) if not outcome.holds]
+
+
 def holds_all(checks: Iterable[Check], message: Message, scope: Scope, bound: Mapping[str, Any]) -> bool | None:
     """Do all of a `where` hold? False wins over unknown."""
     unknown = False

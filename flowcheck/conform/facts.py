@@ -40,21 +40,6 @@ class History:
     def __init__(self) -> None:
         self._entries: dict[str, list[Entry]] = {}
 
-    def learn(self, rule: Rule, messages: Kinds, matcher: Matcher) -> list[tuple[str, Entry]]:
-        """Adds what the rule's facts find among the messages, and returns it."""
-        found: list[tuple[str, Entry]] = []
-        for fact in rule.facts:
-            for shown, message in _established(fact, messages, matcher):
-                frame = shown.frames[-1] if shown.frames else None
-                for binding in fact.remember:
-                    value = parameter_values(binding, message, matcher.scope) if binding.each \
-                        else taken(binding, message, matcher.scope, {})
-                    if value is not ABSENT:
-                        found.append((binding.name, Entry(shown.time, frame, value)))
-                found += [(name, Entry(shown.time, frame, ABSENT)) for name in fact.forget]
-        self.add(found)
-        return found
-
     def add(self, found: Iterable[tuple[str, Entry]]) -> None:
         """Adds what is known already; of two at the same time the later one added holds."""
         for name, entry in found:
@@ -78,6 +63,21 @@ class History:
         """Every value that each fact ever has: what the hosts of roles are taken from."""
         return {name: tuple(dict.fromkeys(v for e in series if e.value is not ABSENT for v in _values(e.value)))
                 for name, series in self._entries.items()}
+
+
+def learn(rule: Rule, messages: Kinds, matcher: Matcher) -> list[tuple[str, Entry]]:
+    """What the rule's facts find among the messages."""
+    found: list[tuple[str, Entry]] = []
+    for fact in rule.facts:
+        for shown, message in _established(fact, messages, matcher):
+            frame = shown.frames[-1] if shown.frames else None
+            for binding in fact.remember:
+                value = parameter_values(binding, message, matcher.scope) if binding.each \
+                    else taken(binding, message, matcher.scope, {})
+                if value is not ABSENT:
+                    found.append((binding.name, Entry(shown.time, frame, value)))
+            found += [(name, Entry(shown.time, frame, ABSENT)) for name in fact.forget]
+    return found
 
 
 def _established(fact: Fact, messages: Kinds, matcher: Matcher) -> Iterable[tuple[Message, Message]]:

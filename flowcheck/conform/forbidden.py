@@ -17,6 +17,7 @@ from ..rulebook.rule import Group, Rule, Step
 from .align import Reading
 from .conditions import holds
 from .matching import Matcher
+from .seals import sealed
 from .silences import Duty, Silent, worst
 from .visibility import Visibility
 
@@ -83,8 +84,8 @@ def _judged(item: Step | Group, steps: tuple[Step, ...], place: int, order: Mapp
                 continue
             return Breach(item, steps, messages)
     if not doubt and here and any(applies(m) is not False for m in (here[0], here[-1])):
-        sealed = (view.sealed(step, first[0], until[0] if until else view.limit, clear) for step in steps)
-        doubt = next((reason for reason in sealed if reason), "")
+        reasons = (sealed(view, step, first[0], until[0] if until else view.limit, clear) for step in steps)
+        doubt = next(filter(None, reasons), "")
     return Breach(item, steps, doubt=doubt)
 
 

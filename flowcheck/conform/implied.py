@@ -5,7 +5,8 @@ Each function gives the places in an attempt where it holds for a step, a bit fo
 
 from __future__ import annotations
 
-from bisect import bisect_left
+from bisect import bisect_left, bisect_right
+from collections.abc import Sequence
 from functools import lru_cache, reduce
 from operator import or_
 from typing import TYPE_CHECKING
@@ -29,18 +30,20 @@ SEQUENCED = frozenset(("ike", "sctp"))      # protocols whose later messages can
 def used(view: Visibility, step: Step) -> int:
     """Where the connection that the step should open was used."""
     places, requests = view.requests_of(step)
-    was_used = [view.once(("used", id(request)), _connection_was_used, view, request) for request in requests]
-    if not any(was_used):
-        return 0
-    return view.where(lambda place: was_used[bisect_left(places, place) - 1],
-                      range(places[0] + 1, len(view.messages) + 1))
+    return _behind(view, places, [view.once(("used", id(request)), _connection_was_used, view, request)
+                                  for request in requests])
 
 
 def _connection_was_used(view: Visibility, request: Message) -> bool:
     """Was more sent over the connection that the request should open, than its answer and its end?"""
-    return request.protocol in ("tcp", "tls") and any(
-        m.stream == request.stream and m.time > request.time and m.protocol != "dns" and m.protocol in STREAMS
-        and m.kind not in ENDS and m.answers != request.transaction for m in view.timeline.messages)
+    return request.protocol in ("tcp", "tls") and any(m.time > request.time and m.answers != request.transaction
+                                                      for m in view.sent_over(request.stream))
+
+
+def _behind(view: Visibility, places: Sequence[int], holds: Sequence[bool]) -> int:
+    """The places behind each request of which it holds, up to the next one."""
+    ends = (*places[1:], len(view.messages))
+    return sum((2 << end) - (2 << place) for place, end, held in zip(places, ends, holds) if held)
 
 
 def answered(view: Visibility, step: Step) -> int:
@@ -83,9 +86,13 @@ def exchange_goes_on(view: Visibility, step: Step) -> int:
 
 def went_on(view: Visibility, step: Step) -> int:
     """Where the procedure goes on as it would after the answer."""
-    protocol, kinds = protocol_of(step), view.rule.step(step.answers).messages
-    asked = next((place for place, m in enumerate(view.messages) if m.kind in kinds), len(view.messages))
-    return view.where(lambda place: _shows_answer(view, step, protocol, place), range(asked + 1, len(view.messages)))
+    protocol, asked = protocol_of(step), view.places_of(view.rule.step(step.answers).messages)
+    telling = view.once(("telling", protocol), lambda: [place for place, m in enumerate(view.messages)
+                                                        if not _proves_nothing(protocol, m.kind)])
+    places, requests = view.requests_of(step)
+    before = (None, *requests)
+    return view.where(lambda place: _shows_answer(view, step, before[bisect_left(places, place)], place),
+                      telling[bisect_right(telling, asked[0]):] if asked else ())
 
 
 def reached(view: Visibility, step: Step) -> int:
@@ -93,10 +100,8 @@ def reached(view: Visibility, step: Step) -> int:
     if "dns.query" not in view.rule.step(step.answers).messages:
         return 0
     places, requests = view.requests_of(step)
-    led = [view.once(("reached", id(request)), _esp_to_it_began, view, request) for request in requests]
-    if not any(led):
-        return 0
-    return view.where(lambda place: led[bisect_left(places, place) - 1], range(places[0] + 1, len(view.messages) + 1))
+    return _behind(view, places, [view.once(("reached", id(request)), _esp_to_it_began, view, request)
+                                  for request in requests])
 
 
 def _esp_to_it_began(view: Visibility, query: Message) -> bool:
@@ -111,11 +116,10 @@ def _esp_to_it_began(view: Visibility, query: Message) -> bool:
     return bool(begun) and min(begun) > query.time
 
 
-def _shows_answer(view: Visibility, step: Step, protocol: str, index: int) -> bool:
-    following, request = view.messages[index], view.request(step, index)
-    return not _proves_nothing(protocol, following.kind) and not _is_again(following, request) \
-        and not (step.refused_by and _refuses(view, step,
-                                              following)) and not _with_another(view, step, request, following, index)
+def _shows_answer(view: Visibility, step: Step, request: Message | None, index: int) -> bool:
+    following = view.messages[index]
+    return not _is_again(following, request) and not _refuses(view, step, following) \
+        and not _with_another(view, step, request, following, index)
 
 
 def _with_another(view: Visibility, step: Step, request: Message | None, following: Message, index: int) -> bool:

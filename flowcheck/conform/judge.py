@@ -28,14 +28,16 @@ from .bindings import taken
 from .describe import diagnosis, summary
 from .elsewhere import Elsewhere
 from .explain import explain
-from .facts import History
+from .facts import Entry, History, learn
 from .fields import ABSENT
 from .kinds import Kinds
 from .matching import Matcher
 from .memory import NOTHING, Left, Memory, Said
 from .parts import role_at
+from .prospects import may_begin, may_learn, needs_roles
 from .roles import find as find_roles, is_another, is_meant, unproven
 from .scope import Scope
+from .signs import Shown
 from .visibility import Visibility
 
 
@@ -48,87 +50,104 @@ def judge(rules: Sequence[Rule], site: Site, timeline: Timeline, expected: Itera
     `today`. What `memory` has of a rule is taken from there.
     """
     timeline = replace(timeline, messages=tuple(lookups.fold(timeline.messages)))
-    inform = next((m for m in timeline.messages if m.kind == "cwmp.Inform"), None)
-    site = effective(site, inform.fields if inform is not None else {})
-    names = lookups.names_by_address(timeline.messages)
-    resolved: dict[str, frozenset[str]] = {}
-    for address, found in names.items():
-        for name in found:
-            resolved[name] = resolved.get(name, frozenset()) | {address}
-    remembered: dict[str, Any] = {}
-    history = History()
+    case = _Case(site, timeline, frozenset(expected), today, elsewhere)
     results: list[AttemptResult] = []
-    taken: dict[str, set[int]] = {}
-    messages = Kinds(timeline.messages)
-
-    def roles_of(rule: Rule) -> tuple[Scope, tuple[str, ...]]:
-        return find_roles(rule, site, timeline.device, messages, {**history.ever(), **remembered}, resolved, names)
-
-    def said_by(rule: Rule) -> Said:
-        """Judges one rule. What it leaves behind is known from then on."""
-        if not messages.any_of(concerned_kinds(rule)):
-            return NOTHING
-        begins = messages.any_of(cutting.beginnings(rule))
-        if not rule.facts and (not begins or is_another(rule, site, timeline.device, messages)):
-            return NOTHING
-        scope, assumed = roles_of(rule)
-        facts = history.learn(rule, messages, Matcher(rule, scope)) if rule.facts else []
-        if facts:
-            scope, assumed = roles_of(rule)
-        scope = is_meant(rule, scope, messages) if begins else None
-        if scope is None or not _can_open(rule, scope):
-            return (), Left(facts=facts)
-        assumed = (*assumed, *unproven(rule, scope))
-        scope = scope.but(remembered=remembered, expected=frozenset(expected), elsewhere=elsewhere)
-        matcher = Matcher(rule, scope)
-        # what an earlier procedure of the chain is made of cannot be the next one as well
-        free, gone = timeline, taken.get(rule.procedure)
-        if gone:
-            free = replace(timeline, messages=tuple(m for place, m in enumerate(timeline.messages) if place not in gone))
-
-        def known(message: Message) -> dict[str, Any]:
-            return {**history.at(message), **remembered}
-
-        own: dict[str, Any] = {}
-        results, used = [], set()
-        for attempt in cutting.attempts(rule, free, matcher, known):
-            then = scope.but(remembered=known(attempt.messages[0]))
-            result, left, matched = _judge_attempt(rule, attempt, free, Matcher(rule, then), assumed, known, today)
-            if result is not None:
-                own.update(left)
-                remembered.update(left)
-                results.append(result)
-                used |= matched
-        places = [place for place, m in enumerate(timeline.messages) if id(m) in used] if rule.then else []
-        _take(rule, places, taken)
-        return results, Left(own, facts, places)
-
     for rule in in_order(rules):
         said = memory.recall(rule) if memory is not None else None
         if said is None:
-            said = said_by(rule)
+            said = case.said_by(rule)
             if memory is not None:
                 memory.note(rule, said)
         else:
-            remembered.update(said[1].remembered)
-            history.add(said[1].facts)
-            _take(rule, said[1].used, taken)
+            case.take(rule, said[1])
         results += said[0]
     found = {result.procedure for result in results}
-    results += [_not_started(rule, timeline) for rule in rules if rule.procedure in expected
+    results += [_not_started(rule, timeline) for rule in rules if rule.procedure in case.expected
                 and rule.procedure not in found]
     return tuple(sorted(results, key=lambda r: (r.started, r.procedure)))
+
+
+class _Case:
+    """One device: what all rules find on its timeline, and what those judged so far leave to the next."""
+
+    def __init__(self, site: Site, timeline: Timeline, expected: frozenset[str], today: date | None,
+                 elsewhere: Elsewhere | None):
+        inform = next((m for m in timeline.messages if m.kind == "cwmp.Inform"), None)
+        self.site = effective(site, inform.fields if inform is not None else {})
+        self.timeline, self.expected, self.today, self.elsewhere = timeline, expected, today, elsewhere
+        self.names = lookups.names_by_address(timeline.messages)
+        self.resolved: dict[str, frozenset[str]] = {}
+        for address, found in self.names.items():
+            for name in found:
+                self.resolved[name] = self.resolved.get(name, frozenset()) | {address}
+        self.shown = Shown(self.site, timeline.device, Kinds(timeline.messages))
+        self.history = History()
+        self.remembered: dict[str, Any] = {}
+        self.ever: dict[str, Any] = {}             # of both, every value there ever is
+        self.taken: dict[str, set[int]] = {}       # procedure -> places of the messages that those before it are made of
+
+    def said_by(self, rule: Rule) -> Said:
+        """Judges one rule. What it leaves behind is known from then on."""
+        if not self.shown.messages.any_of(concerned_kinds(rule)):
+            return NOTHING
+        learned = self._learned(rule)
+        self.take(rule, Left(facts=learned))
+        if is_another(rule, self.shown) or not may_begin(rule, self.site, self.shown, self.ever):
+            return (), Left(facts=learned)
+        scope, assumed = self._roles(rule)
+        scope = is_meant(rule, scope, self.shown)
+        if scope is None or not _can_open(rule, scope):
+            return (), Left(facts=learned)
+        assumed = (*assumed, *unproven(rule, scope))
+        scope = scope.but(remembered=self.remembered, expected=self.expected, elsewhere=self.elsewhere)
+        timeline, results, own, used = self._without_taken(rule), [], {}, set()
+        for attempt in cutting.attempts(rule, timeline, Matcher(rule, scope), self.known):
+            then = scope.but(remembered=self.known(attempt.messages[0]))
+            result, left, matched = _judge_attempt(rule, attempt, timeline, Matcher(rule, then), assumed, self.known, self.today)
+            if result is not None:
+                self.remembered.update(left)
+                own.update(left)
+                results.append(result)
+                used |= matched
+        places = [place for place, m in enumerate(self.timeline.messages) if id(m) in used] if rule.then else []
+        self.take(rule, Left(own, used=places))
+        return results, Left(own, learned, places)
+
+    def take(self, rule: Rule, left: Left) -> None:
+        """What the rule left behind counts from now on."""
+        self.remembered.update(left.remembered)
+        self.history.add(left.facts)
+        if left.remembered or left.facts:
+            self.ever = {**self.history.ever(), **self.remembered}
+        for following in rule.then if left.used else ():
+            self.taken.setdefault(following, set()).update(left.used)
+
+    def known(self, message: Message) -> dict[str, Any]:
+        """What is known of the device when the message begins."""
+        return {**self.history.at(message), **self.remembered}
+
+    def _learned(self, rule: Rule) -> Sequence[tuple[str, Entry]]:
+        """What the rule's facts find."""
+        if not rule.facts or not may_learn(rule, self.site, self.shown, self.ever):
+            return ()
+        scope = self._roles(rule)[0] if needs_roles(rule) else self.shown.scope
+        return learn(rule, self.shown.messages, Matcher(rule, scope))
+
+    def _roles(self, rule: Rule) -> tuple[Scope, tuple[str, ...]]:
+        return find_roles(rule, self.site, self.timeline.device, self.shown, self.ever, self.resolved, self.names)
+
+    def _without_taken(self, rule: Rule) -> Timeline:
+        """What an earlier procedure of the chain is made of cannot be the next one as well."""
+        gone = self.taken.get(rule.procedure)
+        if not gone:
+            return self.timeline
+        return replace(self.timeline, messages=tuple(m for place, m in enumerate(self.timeline.messages) if place not in gone))
 
 
 @lru_cache(maxsize=64)
 def concerned_kinds(rule: Rule) -> frozenset[str]:
     """The kinds of message of which a device has to have one, or the rule says nothing of it."""
     return cutting.beginnings(rule) | {kind for fact in rule.facts for kind in fact.pattern.messages}
-
-
-def _take(rule: Rule, places: Iterable[int], taken: dict[str, set[int]]) -> None:
-    for following in rule.then if places else ():
-        taken.setdefault(following, set()).update(places)
 
 
 def in_order(rules: Sequence[Rule]) -> Sequence[Rule]:

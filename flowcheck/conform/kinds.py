@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from collections.abc import Collection, Sequence
+from collections.abc import Collection, KeysView, Sequence
 
 from ..model import Message
 
@@ -16,6 +16,10 @@ class Kinds:
         self._of: dict[Collection[str], Sequence[Message]] = {}
         for place, message in enumerate(messages):
             self._places.setdefault(message.kind, []).append(place)
+
+    @property
+    def kinds(self) -> KeysView[str]:
+        return self._places.keys()
 
     def any_of(self, kinds: Collection[str]) -> bool:
         """Is there a message of one of these kinds?"""

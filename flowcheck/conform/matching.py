@@ -106,7 +106,7 @@ class Matcher:
     def _play(self, src: str | None, dst: str | None, message: Message, bound: Mapping[str, Any]) -> bool | None:
         result: bool | None = True
         for role, end, other in ((src, message.src, message.dst), (dst, message.dst, message.src)):
-            if role is None or self.rule.role(role).kind == "device" and _relayed(message):
+            if role is None or self.rule.role(role).kind == "device" and relayed(message):
                 continue
             plays = self.plays(role, end, other, bound)
             if plays is False:
@@ -131,7 +131,7 @@ class Matcher:
         return False if host.addresses else None
 
 
-def _relayed(message: Message) -> bool:
+def relayed(message: Message) -> bool:
     """Does a base station carry it for a UE that it names? Then the UE has no address of its own in it."""
     return "ue" in message.fields and message.protocol in ("emm", "gmm", "mm", "esm", "sm")
 

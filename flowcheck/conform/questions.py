@@ -14,7 +14,7 @@ from typing import Any, NamedTuple, Protocol
 from ..model import Message
 from ..rulebook.rule import Pattern, Step
 from .automaton import Automaton
-from .checks import Outcome, evaluate
+from .checks import Outcome, not_met
 from .conditions import holds
 from .matching import Matcher
 
@@ -34,11 +34,19 @@ class View(Protocol):
 
 
 class Consumed(NamedTuple):
-    """What it means to take a message for a step or its refusal."""
+    """What it means to take a message for a step or its refusal; `outcomes` are those that do not simply hold."""
 
     outcomes: tuple[Outcome, ...] = ()
     pattern: Pattern | None = None
     assumed: bool = False
+
+
+class _Situation(NamedTuple):
+    """What has been bound and done so far, and the bits of both together."""
+
+    bound: dict[str, Any]
+    seen: frozenset[str]
+    bits: int
 
 
 class Questions:
@@ -49,10 +57,10 @@ class Questions:
         self.machine, self.messages, self.matcher, self.carried = machine, messages, matcher, carried
         self.consumed: dict[tuple[str, int, int], Consumed] = {}
         self._view = view
-        self._situations: list[tuple[dict[str, Any], frozenset[str]]] = []
-        self._numbers: dict[tuple, int] = {}
+        self._situations: list[_Situation] = [_Situation({}, frozenset(), 0)]
+        self._numbers: dict[int, int] = {0: 0}                # of a situation, by the bits of what is so in it
+        self._bits: dict[tuple[str, Any], int] = {}
         self._answers: dict[tuple, Any] = {}                  # in the order in which they were asked
-        self._situation({}, frozenset())
 
     # ------------------------------------------------------------------------------------------ answers
 
@@ -69,45 +77,55 @@ class Questions:
         return self._view.hidden(step, index)
 
     def bound(self, situation: int) -> dict[str, Any]:
-        return self._situations[situation][0]
+        return self._situations[situation].bound
 
-    def _situation(self, bound: dict[str, Any], seen: frozenset[str]) -> int:
-        """The number of a situation: what has been bound and seen so far. Equal ones have the same."""
-        number = self._numbers.setdefault((tuple(sorted(bound.items())), seen), len(self._situations))
+    def _then(self, situation: int, bound: dict[str, Any], done: str) -> int:
+        """The number of the situation after that one, with this bound and done as well. Equal ones have the same."""
+        before, seen, known = self._situations[situation]
+        for name, value in bound.items():
+            if (old := before.get(name)) is not value:
+                known = (known & ~self._bit(name, old) if name in before else known) | self._bit(name, value)
+        known |= self._bit("", done)
+        number = self._numbers.setdefault(known, len(self._situations))
         if number == len(self._situations):
-            self._situations.append((bound, seen))
+            self._situations.append(_Situation(bound, seen | {done}, known))
         return number
+
+    def _bit(self, name: str, value: Any) -> int:
+        return 1 << self._bits.setdefault((name, value), len(self._bits))
 
     def _step(self, name: str, index: int, situation: int) -> tuple[str, int, int, bool] | None:
         """The message as the step or its refusal: "match" or "refuse", failed expectations, the situation then, assumed."""
         matcher, step, message = self.matcher, self.machine.rule.step(name), self.messages[index]
-        bound, seen = self._situations[situation]
+        bound, seen, _ = self._situations[situation]
         pattern = matcher.refuses(step, message, bound)
         if pattern is not None:
             self.consumed[name, index, situation] = Consumed(pattern=pattern)
-            return "refuse", 0, self._situation(bound, seen | {f"refused:{name}"}), False
+            return "refuse", 0, self._then(situation, bound, f"refused:{name}"), False
         fits = matcher.fits(step, message, bound)
         if fits is False:
             return None
         bound = matcher.after(step, message, bound)
         outcomes = tuple(outcome for check in step.expect if check.when is None
                          or holds(check.when, matcher.scope, bound, seen)
-                         for outcome in evaluate(check, (message,), matcher.scope, bound))
+                         for outcome in not_met(check, message, matcher.scope, bound))
         failed = sum(1 for o in outcomes if o.holds is False and o.check.severity == "error")
         self.consumed[name, index, situation] = Consumed(outcomes, assumed=fits is None)
-        return "match", failed, self._situation(bound, seen | {name}), fits is None
+        return "match", failed, self._then(situation, bound, name), fits is None
 
     def _hidden(self, name: str) -> int:
         """Where the step may have happened out of sight."""
         return self._view.hidden_places(self.machine.rule.step(name))
 
     def _when(self, number: int, situation: int) -> bool | None:
-        return holds(self.machine.conditions[number], self.matcher.scope, *self._situations[situation])
+        bound, seen, _ = self._situations[situation]
+        return holds(self.machine.conditions[number], self.matcher.scope, bound, seen)
 
     def _fits(self, name: str, index: int, situation: int) -> bool:
         """Is there a message still to come that the step is plainly about?"""
         step, bound = self.machine.rule.step(name), self.bound(situation)
-        return any(self.matcher.fits(step, message, bound) for message in self.messages[index:])
+        return any(message.kind in step.messages and self.matcher.fits(step, message, bound)
+                   for message in self.messages[index:])
 
     _ASK = (_step, _hidden, _when, _fits)
 

@@ -6,37 +6,40 @@ that end of it. What was inferred is said in the report under `assumed`.
 
 from __future__ import annotations
 
-from collections.abc import Mapping
+from collections.abc import Iterable, Mapping, Sequence
 from functools import lru_cache
 from typing import Any
 
 from ..model import Device, Message
 from ..rulebook.rule import Pattern, Reference, Role, Rule, Site
-from .checks import holds_all, is_constant
+from .checks import holds_all
 from .conditions import holds
 from .fields import ABSENT, get_field
 from .kinds import Kinds
 from .matching import Matcher
 from .scope import NOBODY, Host, Scope
+from .signs import Clue, Shown, Sign, clues
 
 
-def find(rule: Rule, site: Site, device: Device, messages: Kinds, remembered: Mapping[str, Any],
+def find(rule: Rule, site: Site, device: Device, shown: Shown, remembered: Mapping[str, Any],
          resolved: Mapping[str, frozenset[str]], names: Mapping[str, set[str]]) -> tuple[Scope, tuple[str, ...]]:
     """The roles of a rule on one device's timeline, and what had to be assumed about them."""
+    messages = shown.messages
     declared = _declared_by(site, rule)
     known = {role.name: declared[role.name] if role.name in declared else _declared(role, site, remembered)
              for role in rule.roles}
     scope = Scope(site, device, dict(known), remembered, resolved=resolved)
-    open_roles = [role for role, kinds in _inferable(rule) if not known[role.name] and messages.any_of(kinds)]
+    open_roles = [(role, patterns) for role, infer in _inferable(rule) if not known[role.name]
+                  and (patterns := [pattern for pattern, sign in infer if sign in shown])]
     assumed: list[str] = []
     failed: set[int] = set()                         # patterns that no message fits as long as no other role is found
-    for last_resort in (False, True):
+    for last_resort in (False, True) if open_roles else ():
         for _ in range(2):                           # a pattern may rest on a role that a later one finds
             before = len(assumed)
-            for role in open_roles:
+            for role, patterns in open_roles:
                 if known[role.name]:
                     continue
-                host = _inferred(role, Matcher(rule, scope), messages, names, known, last_resort, failed)
+                host = _inferred(role, patterns, Matcher(rule, scope), messages, names, known, last_resort, failed)
                 if host:
                     failed.clear()
                     known[role.name] = host
@@ -60,44 +63,44 @@ def _with_all_its_hosts(role: Role, rule: Rule, scope: Scope, messages: Kinds) -
     return Host(known.names, known.addresses | shown, known.source or ("inferred" if shown else ""))
 
 
-def is_meant(rule: Rule, scope: Scope, messages: Kinds) -> Scope | None:
+def is_meant(rule: Rule, scope: Scope, shown: Shown) -> Scope | None:
     """Is the device of the kind that the rule is for? None where not; where a message shows it, the role is then known.
 
     A role of kind `device` may say by `infer` which messages show it, by `unless` which show another kind, and by `when`
     what decides where neither occurs.
     """
+    def occurs(pattern: Pattern) -> bool:
+        clue = clues(rule)[id(pattern)]
+        return clue.sign in shown and (clue.whole or any(
+            Matcher(rule, scope).pattern(pattern, m) for m in shown.messages.of(pattern.messages)))
+
     for role in rule.roles:
         if role.kind != "device" or not (role.infer or role.unless or role.when):
             continue
-        matcher = Matcher(rule, scope)
-        if any(matcher.pattern(pattern, m) for pattern in role.infer for m in messages.of(pattern.messages)):
+        if any(map(occurs, role.infer)):
             itself = Host(frozenset((scope.device.id.lower(),)), frozenset(), "inferred")
             scope = scope.knowing({**scope.roles, role.name: itself})
-        elif any(matcher.pattern(pattern, m) for pattern in role.unless for m in messages.of(pattern.messages)):
+        elif any(map(occurs, role.unless)):
             return None
         elif role.when is not None and holds(role.when, scope, {}, frozenset()) is False:
             return None
     return scope
 
 
-def is_another(rule: Rule, site: Site, device: Device, messages: Kinds) -> bool:
+def is_another(rule: Rule, shown: Shown) -> bool:
     """Does a message show, whoever plays the other roles, that the device is not of the kind that the rule is for?"""
-    matcher = Matcher(rule, Scope(site, device, {}))
-    return any(any(matcher.pattern(pattern, m) for pattern in role.unless for m in messages.of(pattern.messages))
-               and not any(matcher.pattern(pattern, m) for pattern in role.infer for m in messages.of(pattern.messages))
-               for role in _shown_by_itself(rule))
+    return any(not shown.isdisjoint(unless) and shown.isdisjoint(infer) for infer, unless in _shown_by_itself(rule))
 
 
 @lru_cache(maxsize=64)
-def _shown_by_itself(rule: Rule) -> tuple[Role, ...]:
-    """The device's roles whose patterns name no other role."""
-    def alone(pattern: Pattern) -> bool:
-        ends = (rule.role(name).kind == "device" for name in (pattern.src, pattern.dst) if name)
-        values = (value for check in pattern.where for value in (check.names, check.value))
-        return all(ends) and all(is_constant(value) or value.path[0] == "site" for value in values)
+def _shown_by_itself(rule: Rule) -> tuple[tuple[tuple[Sign, ...], tuple[Sign, ...]], ...]:
+    """What shows the device's roles and what shows others, where that needs no other role."""
+    def known(patterns: Iterable[Pattern]) -> list[Clue]:
+        return [clues(rule)[id(pattern)] for pattern in patterns]
 
-    return tuple(role for role in rule.roles if role.kind == "device" and role.unless
-                 and all(map(alone, (*role.infer, *role.unless))))
+    both = [(known(role.infer), known(role.unless)) for role in rule.roles if role.kind == "device" and role.unless]
+    return tuple((tuple(c.sign for c in infer), tuple(c.sign for c in unless)) for infer, unless in both
+                 if all(clue.whole for clue in (*infer, *unless)))
 
 
 def _declared_by(site: Site, rule: Rule) -> dict[str, Host]:
@@ -109,10 +112,16 @@ def _declared_by(site: Site, rule: Rule) -> dict[str, Host]:
     return last["hosts"]
 
 
+def is_declared(rule: Rule, name: str, site: Site, remembered: Mapping[str, Any]) -> bool:
+    """Does the rule, the site profile or an earlier procedure name a host for the role?"""
+    known = _declared_by(site, rule)
+    return bool(known[name] if name in known else _declared(rule.role(name), site, remembered))
+
+
 @lru_cache(maxsize=64)
-def _inferable(rule: Rule) -> tuple[tuple[Role, frozenset[str]], ...]:
-    """The roles that messages can show, with the kinds of these messages."""
-    return tuple((role, frozenset(kind for pattern in role.infer for kind in pattern.messages))
+def _inferable(rule: Rule) -> tuple[tuple[Role, tuple[tuple[Pattern, Sign], ...]], ...]:
+    """The roles that messages can show, with the patterns of these messages and their signs."""
+    return tuple((role, tuple((pattern, clues(rule)[id(pattern)].sign) for pattern in role.infer))
                  for role in rule.roles if role.kind != "device" and role.infer)
 
 
@@ -149,10 +158,10 @@ def _declared(role: Role, site: Site, remembered: Mapping[str, Any]) -> Host:
     return Host(frozenset(names), frozenset(addresses), source)
 
 
-def _inferred(role: Role, matcher: Matcher, messages: Kinds, names: Mapping[str, set[str]],
+def _inferred(role: Role, patterns: Sequence[Pattern], matcher: Matcher, messages: Kinds, names: Mapping[str, set[str]],
               known: Mapping[str, Host], last_resort: bool, failed: set[int]) -> Host:
     """`unless_known` marks what is only believed when nothing better speaks for another role."""
-    for pattern in role.infer:
+    for pattern in patterns:
         if pattern.unless_known and (not last_resort or any(known.get(other) for other in pattern.unless_known)):
             continue
         found = _first(pattern, role, matcher, messages) if id(pattern) not in failed else None

@@ -97,5 +97,10 @@ def _tries(rule: Rule) -> tuple[Mapping[str, Sequence[Step]], ...]:
     return tuple(found)
 
 
+@lru_cache(maxsize=64)
+def _groups_by_step(rule: Rule) -> Mapping[str, Group]:
+    return {step.step: group for group in reversed(_groups(rule)) for step in group.steps()}
+
+
 def _group_of(rule: Rule, step: Step) -> Group | None:
-    return next((group for group in _groups(rule) if step in group.steps()), None)
+    return _groups_by_step(rule).get(step.step)

@@ -18,6 +18,7 @@ from ..rulebook.rule import Reference, Step
 from .fields import ABSENT, listed
 from .implied import protocol_of
 from .matching import Matcher
+from .seals import sealed
 from .visibility import Visibility
 
 SOON = 32           # messages after the beginning of a pause, by which it is known what holds
@@ -103,7 +104,7 @@ def _unproven(duty: Duty, pause: Silent) -> str:
     timeline = view.timeline
     if step.messages[0] in timeline.unseen:
         return timeline.unseen[step.messages[0]]
-    if lost := view.lost_between(start, end) or view.sealed(step, start, end, duty.clear):
+    if lost := view.lost_between(start, end) or sealed(view, step, start, end, duty.clear):
         return lost
     if timeline.nobodys and protocol_of(step) in timeline.nobodys:
         return "other devices share the address, and nothing says whose messages are whose"

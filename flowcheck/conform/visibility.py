@@ -8,28 +8,26 @@ a layer that is sealed here, does its deadline lie beyond the capture's end. Eac
 from __future__ import annotations
 
 from bisect import bisect_left
-from collections.abc import Callable, Collection, Hashable, Iterable, Sequence
+from collections.abc import Callable, Hashable, Iterable, Sequence
 from dataclasses import dataclass, field
 from functools import lru_cache, reduce
 from operator import or_
-from typing import Any
+from typing import Any, NamedTuple
 
-from ..model import Gap, Message, Opaque, Timeline
+from ..model import Gap, Message, Timeline
 from ..rulebook.rule import Reference, Role, Rule, Step
-from . import implied
+from . import implied, seals
 from .attempts import BEGAN_ANEW, ENDED_BY, TUNNEL_DELETED
 from .checks import holds_all
 from .fields import ABSENT, partly_hidden
-from .implied import DATAGRAMS, SEQUENCED, STREAMS, kinds_of_answers, protocol_of
+from .implied import DATAGRAMS, ENDS, SEQUENCED, STREAMS, kinds_of_answers, protocol_of
 from .order import captures_of, overtaken
 from .scope import Scope
 
 # of gaps in which nothing that was recorded is missing
 UNCERTAIN, UNCOVERED = "order of messages is not certain", "no capture covers"
-LAYER_KINDS = {"ipsec": ("esp",), "tls": ("tls", "dtls", "ssh")}
 RELAYED = frozenset(("emm", "gmm", "mm", "esm", "sm"))   # the device's own, but carried by hosts of the network
 PATIENCE = 30.0             # seconds given to an answer that has no deadline of its own
-SLACK = 2_000_000_000       # ns by which a sealed burst may lie outside an interval
 
 
 @dataclass(frozen=True, slots=True)
@@ -54,35 +52,41 @@ class Visibility:
 
     def hidden(self, step: Step, index: int) -> str | None:
         """Why the step, skipped before message `index`, cannot be expected in the capture; None if it can."""
-        for (_, why), places in zip(_reasons_for(self.rule, step.step), self._places_of(step)):
+        for reason, places in zip(self._reasons_for(step), self._places_of(step)):
             if places >> index & 1:
-                return why(self, step, index)
+                return reason.words(self, step, index)
         return None
 
     def hidden_places(self, step: Step) -> int:
         """All places where the step may have happened out of sight. Bit i is the place before message i, the last one the end."""
-        return reduce(or_, self._places_of(step))
+        return reduce(or_, self._places_of(step), 0)
 
     def _places_of(self, step: Step) -> list[int]:
         """The places of each reason, up to the one that leaves none open."""
         found = self._known.get(("places", step.step))
         if found is None:
             found = self._known["places", step.step] = []
-            hidden, everywhere = 0, self._everywhere()
-            for places, _ in _reasons_for(self.rule, step.step):
-                found.append(places(self, step))
-                hidden |= found[-1]
+            hidden, everywhere = 0, self.everywhere()
+            for reason in self._reasons_for(step):
+                places = reason.places(self, step)
+                found.append(places)
+                hidden |= places
                 if hidden == everywhere:
                     break
         return found
 
-    def _everywhere(self, condition: object = True) -> int:
+    def _reasons_for(self, step: Step) -> tuple[_Reason, ...]:
+        """The reasons that can be about the step, without those that hold nowhere in this capture."""
+        return _reasons_for(self.rule, step.step, self.once("captures", lambda: frozenset(
+            number for number, reason in enumerate(REASONS) if reason.captures(self))))
+
+    def everywhere(self, condition: object = True) -> int:
         return (1 << len(self.messages) + 1) - 1 if condition else 0
 
     def where(self, holds: Callable[[int], object], places: Iterable[int]) -> int:
         return sum(1 << place for place in places if holds(place))
 
-    def _interval(self, index: int) -> tuple[int, int]:
+    def interval(self, index: int) -> tuple[int, int]:
         """From the message before a place to the one after it."""
         return (self.messages[index - 1].time if index else self.timeline.window[0],
                 self.messages[index].time if index < len(self.messages) else self.limit)
@@ -91,16 +95,13 @@ class Visibility:
     # steps
 
     def _unseen(self, step: Step) -> int:
-        return self._everywhere(step.messages[0] in self.timeline.unseen)
-
-    def _before_the_capture(self, step: Step) -> int:
-        return 1 if self.midway else 0
+        return self.everywhere(step.messages[0] in self.timeline.unseen)
 
     def _in_a_gap(self, step: Step) -> int:
-        return self.once("gaps", self.where, self._gap, range(len(self.messages) + 1)) if self.timeline.gaps else 0
+        return self.once("gaps", self.where, self._gap, range(len(self.messages) + 1))
 
     def _gap(self, index: int) -> Gap | None:
-        return self._first_gap(*self._interval(index))
+        return self._first_gap(*self.interval(index))
 
     def _first_gap(self, start: int, end: int) -> Gap | None:
         return next((gap for gap in self.timeline.gaps if gap.end >= start and gap.start <= end), None)
@@ -110,29 +111,37 @@ class Visibility:
         gap = self._first_gap(start, end)
         return _hole_in_words(gap) if gap is not None else None
 
-    def _one_sided(self, step: Step) -> int:
-        """Of a connection that only one direction was captured of, no answer and no end can be expected."""
-        return self._everywhere(self.once("one sided", self._has_one_side))
-
     def _has_one_side(self) -> bool:
-        """Is there a connection of the attempt with several HTTP messages, all of them going one way?"""
+        """Is there a connection of the attempt with several HTTP messages, all of them going one way?
+
+        Of a connection that only one direction was captured of, no answer and no end can be expected.
+        """
         asked = {m.stream for m in self.messages if m.kind == "http.request"} or {m.stream for m in self.messages if m.protocol == "cwmp"}
-        ways: dict[int, set[str]] = {stream: set() for stream in asked}
-        counts = dict.fromkeys(asked, 0)
+        for stream in asked:
+            sent = [m for m in self.sent_over(stream) if m.protocol in ("http", "cwmp")]
+            if len({m.src.address for m in sent}) == 1 and sum(m.kind in ("http.request", "http.response") for m in sent) > 1:
+                return True
+        return False
+
+    def sent_over(self, stream: int) -> Sequence[Message]:
+        """What the device's timeline has of a connection: messages of protocols that run over one, without its ends."""
+        return self.once("sent over", self._by_stream).get(stream, ())
+
+    def _by_stream(self) -> dict[int, list[Message]]:
+        found: dict[int, list[Message]] = {}
         for m in self.timeline.messages:
-            if m.stream in ways and m.protocol in ("http", "cwmp") and m.kind != "cwmp.session_end":
-                ways[m.stream].add(m.src.address)
-                counts[m.stream] += m.kind in ("http.request", "http.response")
-        return any(len(ways[stream]) == 1 and counts[stream] > 1 for stream in asked)
+            if m.kind not in ENDS and m.protocol in STREAMS:
+                found.setdefault(m.stream, []).append(m)
+        return found
 
     # -------------------------------------------------------------------------------------------- where it may be
 
     def _somebody_s(self, step: Step) -> int:
         """At an address that devices share, what carries no name may be anybody's."""
-        return self._everywhere(self.timeline.nobodys and protocol_of(step) in self.timeline.nobodys)
+        return self.everywhere(protocol_of(step) in self.timeline.nobodys)
 
     def _out_of_reach(self, step: Step) -> int:
-        return self._everywhere(self._beyond(step))
+        return self.everywhere(self._beyond(step))
 
     def _beyond(self, step: Step) -> str | None:
         """Of a role that may be beyond the taps: is anything of it in the capture, and anything of the link to it?"""
@@ -158,73 +167,22 @@ class Visibility:
             return f"beyond the capture: no tap sees both the {away[0].title or away[0].name} and the {away[1].title or away[1].name}"
         return None
 
-    def sealed(self, step: Step, start: int, end: int, but: Collection[str] = ()) -> str | None:
-        """Which sealed traffic of this interval may hide the step; layers named in `but` were captured in clear as well."""
-        layers = _layers(step)
-        return self._in_words(self._hiding(layers, start, end, but)) if layers else None
-
-    def _sealed(self, step: Step) -> int:
-        layers = _layers(step)
-        return self.once(layers, self.where, lambda place: self._sealed_at(layers, place),
-                         range(len(self.messages) + 1))
-
-    def _sealed_at(self, layers: tuple[str, ...], index: int) -> Opaque | str | None:
-        return self.once((layers, index), self._hiding, layers, *self._interval(index), ())
-
-    def _hiding(self, layers: tuple[str, ...], start: int, end: int, but: Collection[str]) -> Opaque | str | None:
-        """The sealed traffic of this interval that may hide a step of these layers, or else what hides it."""
-        if "ipsec" in layers and self.once("empty tunnel", self._tunnel_is_empty):
-            return "no packet of the tunnel is in the capture"
-        for name in layers:
-            if not self.timeline.nobodys.isdisjoint(kind for kind in LAYER_KINDS[name] if kind not in but):
-                return f"may be inside {LAYER_KINDS[name][0].upper()} traffic that nothing says whose it is of the devices at this address"
-            for opaque in self.timeline.opaque:
-                if opaque.kind in LAYER_KINDS[name] and opaque.kind not in but and active(opaque, start, end):
-                    return opaque
-        return None
-
-    def _in_words(self, hiding: Opaque | str | None) -> str | None:
-        if not isinstance(hiding, Opaque):
-            return hiding
-        why = hiding.fields.get("keys") if isinstance(hiding.fields, dict) else None
-        tail = f"; the keys given {why}" if why else ""
-        return f"may be inside {hiding.kind.upper()} traffic that this capture cannot open{self._sizes(hiding)}{tail}"
-
-    def _sizes(self, opaque: Opaque) -> str:
-        """What a sealed connection carried each way; an upload and a download differ in that."""
-        if opaque.kind == "esp":
-            return ""
-        both = (other for other in self.timeline.opaque if (other.kind, other.stream) == (opaque.kind, opaque.stream))
-        return f" ({', '.join(f'{one.size} octets from {one.src}' for one in both)})"
-
-    def _tunnel_is_empty(self) -> bool:
-        """Was a tunnel set up, and not one packet inside it seen, neither sealed nor in clear?"""
-        up = next((m for m in reversed(self.messages) if m.protocol == "ike"), None)
-        if up is None or any(m.kind == "ike.auth.response" and partly_hidden(m) for m in self.messages):
-            return False
-        outer = set(self.timeline.device.outer)
-        return not any(o.kind == "esp" for o in self.timeline.opaque) and not any(
-            m.protocol not in ("ike", "arp", "dhcp") and not {m.src.address, m.dst.address} & outer
-            or "esp" in m.layers for m in self.timeline.messages)
-
     # -------------------------------------------------------------------------------------------- at the end
 
     def _after_the_capture(self, step: Step) -> int:
-        return 1 << len(self.messages) if self._cut_off(step) else 0
+        return self._at_the_end(step) if self._cut_off(step) else 0
 
     def _cut_off(self, step: Step) -> str | None:
         request = self.request(step, len(self.messages))
         if request is not None and self.gave_up == TUNNEL_DELETED and self._left_open(request):
             return "how the connection ended is not in the capture"
-        if self.gave_up and request is not None or self._ended():
+        since, patience = self._patience(step, request)
+        left = (self.timeline.window[1] - since) / 1e9
+        if left >= patience or self.gave_up and request is not None or self._ended():
             return None
         if request is not None and request.repeats or request is None and self._overtaken(step):
             return None
-        since, patience = self._patience(step, request)
-        left = (self.timeline.window[1] - since) / 1e9
-        if left < patience:
-            return f"the capture ends {left:.1f} s later, and this may take {patience:.0f} s"
-        return None
+        return f"the capture ends {left:.1f} s later, and this may take {patience:.0f} s"
 
     def _ended(self) -> bool:
         """Did somebody end the attempt, and not just one request of it?"""
@@ -267,8 +225,8 @@ class Visibility:
         kinds = self.rule.step(step.within.after).messages if step.within else ()
         return next((m.time for m in reversed(self.messages) if m.kind in kinds), self.messages[-1].time)
 
-    def _outcome_sealed(self, step: Step) -> int:
-        return 1 << len(self.messages) if self.once("refused", self._may_be_refused) else 0
+    def _at_the_end(self, step: Step) -> int:
+        return 1 << len(self.messages)
 
     def _may_be_refused(self) -> bool:
         """After an answer that may have been a refusal, nothing more can be expected for certain."""
@@ -301,16 +259,28 @@ class Visibility:
         """The places of all messages that are this step, and what `request` says after each of them."""
         answered = self.once("answered", lambda: {m.answers for m in self.messages if m.answers is not None})
         places, requests, unanswered = [], [], None
-        for place, message in enumerate(self.messages):
-            if message.kind in asked.messages and holds_all(asked.where, message, self.scope, {}) is not False:
+        for place in self.places_of(asked.messages):
+            message = self.messages[place]
+            if holds_all(asked.where, message, self.scope, {}) is not False:
                 if message.transaction not in answered:
                     unanswered = message
                 places.append(place)
                 requests.append(message if unanswered is None else unanswered)
         return places, requests
 
+    def places_of(self, kinds: Sequence[str]) -> Sequence[int]:
+        """The places of the messages of these kinds."""
+        by_kind = self.once("by kind", self._by_kind)
+        return by_kind.get(kinds[0], ()) if len(kinds) == 1 else sorted(p for kind in set(kinds) for p in by_kind.get(kind, ()))
 
-def _always(rule: Rule, step: Step) -> bool:
+    def _by_kind(self) -> dict[str, list[int]]:
+        found: dict[str, list[int]] = {}
+        for place, message in enumerate(self.messages):
+            found.setdefault(message.kind, []).append(place)
+        return found
+
+
+def _always(*asked: object) -> bool:
     return True
 
 
@@ -322,64 +292,62 @@ def _said(words: str) -> Callable[[Visibility, Step, int], str]:
     return lambda view, step, index: words
 
 
-# which steps each reason can be about, where it holds, and its words; the first that holds is the one given
-REASONS = (
-    (_always, Visibility._unseen, lambda view, step, index: view.timeline.unseen[step.messages[0]]),
-    (_always, Visibility._before_the_capture, _said("before the capture began, or outside what it could see")),
-    (_always, Visibility._in_a_gap, lambda view, step, index: _hole_in_words(view._gap(index))),
-    (lambda rule, step: protocol_of(step) in STREAMS, Visibility._one_sided,
+class _Reason(NamedTuple):
+    """`steps`: which it can be about; `captures`: where it can hold at all; its places, a bit for each; its words."""
+
+    steps: Callable[[Rule, Step], object]
+    captures: Callable[[Visibility], object]
+    places: Callable[[Visibility, Step], int]
+    words: Callable[[Visibility, Step, int], str | None]
+
+
+# the first that holds is the one given
+REASONS = tuple(_Reason(*row) for row in (
+    (_always, lambda view: view.timeline.unseen, Visibility._unseen,
+     lambda view, step, index: view.timeline.unseen[step.messages[0]]),
+    (_always, lambda view: view.midway, lambda view, step: 1,
+     _said("before the capture began, or outside what it could see")),
+    (_always, lambda view: view.timeline.gaps, Visibility._in_a_gap, lambda view, step, index: _hole_in_words(view._gap(index))),
+    (lambda rule, step: protocol_of(step) in STREAMS, Visibility._has_one_side, lambda view, step: view.everywhere(),
      _said("only one direction of the connection is in the capture")),
-    (_is_answer, implied.used, _said("the connection was used, so the answer was lost by the capture")),
-    (lambda rule, step: bool(kinds_of_answers(rule, step.step)), implied.answered,
+    (_is_answer, _always, implied.used, _said("the connection was used, so the answer was lost by the capture")),
+    (lambda rule, step: bool(kinds_of_answers(rule, step.step)), _always, implied.answered,
      _said("its answer is in the capture, so the message itself was lost by the capture")),
-    (_is_answer, implied.orphaned, _said("such an answer is in the capture, but not what it answers")),
-    (lambda rule, step: protocol_of(step) in SEQUENCED, implied.exchange_goes_on,
+    (_is_answer, _always, implied.orphaned, _said("such an answer is in the capture, but not what it answers")),
+    (lambda rule, step: protocol_of(step) in SEQUENCED, _always, implied.exchange_goes_on,
      _said("later messages of the same exchange are there, so this one was lost by the capture")),
-    (lambda rule, step: _is_answer(rule, step) and protocol_of(step) in DATAGRAMS, implied.went_on,
+    (lambda rule, step: _is_answer(rule, step) and protocol_of(step) in DATAGRAMS, _always, implied.went_on,
      _said("the procedure went on, so the answer was lost by the capture")),
-    (lambda rule, step: _is_answer(rule, step) and protocol_of(step) == "dns", implied.reached,
+    (lambda rule, step: _is_answer(rule, step) and protocol_of(step) == "dns", _always, implied.reached,
      _said("ESP to the host asked for begins after the question, so the answer was lost by the capture")),
-    (lambda rule, step: step.inside != "ipsec", Visibility._somebody_s,
+    (lambda rule, step: step.inside != "ipsec", lambda view: view.timeline.nobodys, Visibility._somebody_s,
      lambda view, step, index: f"other devices share {', '.join(view.timeline.device.shared)}, and "
                                f"nothing says whose {protocol_of(step).upper()} messages are whose"),
-    (lambda rule, step: bool(_layers(step)), Visibility._sealed,
-     lambda view, step, index: view._in_words(view._sealed_at(_layers(step), index))),
-    (_always, Visibility._after_the_capture, lambda view, step, index: view._cut_off(step)),
-    (_always, Visibility._outcome_sealed, _said("the answer to IKE_AUTH is sealed and may have been a refusal")),
-    (lambda rule, step: any(role.perhaps_unseen for role in _ends_of(rule, step)), Visibility._out_of_reach,
+    (lambda rule, step: seals.layers(step), _always, seals.hidden, seals.why_hidden),
+    (_always, _always, Visibility._after_the_capture, lambda view, step, index: view._cut_off(step)),
+    (_always, Visibility._may_be_refused, Visibility._at_the_end,
+     _said("the answer to IKE_AUTH is sealed and may have been a refusal")),
+    (lambda rule, step: any(role.perhaps_unseen for role in _ends_of(rule, step)), _always, Visibility._out_of_reach,
      lambda view, step, index: view._beyond(step)),
-    (_always, Visibility._perhaps_lost, _said("the procedure went on, and the capture may have lost it")),
-)
+    (_always, _always, Visibility._perhaps_lost, _said("the procedure went on, and the capture may have lost it")),
+))
 
 
 @lru_cache(maxsize=4096)
-def _reasons_for(rule: Rule, name: str) -> tuple[tuple[Callable[..., int], Callable[..., str]], ...]:
-    """The reasons that can be about this step."""
+def _reasons_for(rule: Rule, name: str, captures: frozenset[int]) -> tuple[_Reason, ...]:
+    """The reasons that can be about this step, of those numbered."""
     step = rule.step(name)
-    return tuple((places, why) for concerns, places, why in REASONS if concerns(rule, step))
+    return tuple(reason for number, reason in enumerate(REASONS) if number in captures and reason.steps(rule, step))
 
 
 def _ends_of(rule: Rule, step: Step) -> list[Role]:
     return [role for name in (step.src, step.dst) if name and (role := rule.role(name)) is not None]
 
 
-def _layers(step: Step) -> tuple[str, ...]:
-    """The layers that may hide the step: what is in TLS may be in the tunnel as well."""
-    layer = step.inside or step.perhaps_inside or next(iter(step.should_be_inside), None)
-    return () if layer is None else (layer,) if layer == "tls" else ("ipsec", "tls")
-
-
 @lru_cache(maxsize=4)
 def _addresses_of(links: frozenset[frozenset[str]]) -> frozenset[str]:
     """Every address of an observation: all its devices ask for the same."""
     return frozenset(address for link in links for address in link)
-
-
-def active(opaque: Opaque, start: int, end: int) -> bool:
-    """Does the sealed traffic flow in this interval?"""
-    bursts = opaque.fields.get("bursts") or [(opaque.start, opaque.end)]
-    spans = ((burst["start"], burst["end"]) if isinstance(burst, dict) else burst[:2] for burst in bursts)
-    return any(first <= end + SLACK and last >= start - SLACK for first, last in spans)
 
 
 def _hole_in_words(gap: Gap) -> str:
