@@ -15,7 +15,7 @@ from typing import Any
 from ..rulebook.rule import Reference, Rule, Site
 from .attempts import first_steps
 from .roles import is_declared
-from .signs import Clue, Shown, clues
+from .signs import Clue, Shown, clue
 
 
 def may_begin(rule: Rule, site: Site, shown: Shown, remembered: Mapping[str, Any]) -> bool:
@@ -57,12 +57,12 @@ class _Prospects:
 
 @lru_cache(maxsize=64)
 def _first_clues(rule: Rule) -> Mapping[str, Iterable[Clue]]:
-    return _by_kind(clues(rule)[id(step)] for step in first_steps(rule))
+    return _by_kind(clue(rule, step) for step in first_steps(rule))
 
 
 @lru_cache(maxsize=64)
 def _fact_clues(rule: Rule) -> Mapping[str, Iterable[Clue]]:
-    return _by_kind(clues(rule)[id(fact.pattern)] for fact in rule.facts)
+    return _by_kind(clue(rule, fact.pattern) for fact in rule.facts)
 
 
 def _by_kind(found: Iterable[Clue]) -> Mapping[str, Iterable[Clue]]:
@@ -78,7 +78,7 @@ def needs_roles(rule: Rule) -> bool:
     """Do the rule's facts depend on who plays which part?"""
     patterns = [pattern for fact in rule.facts for pattern in (fact.pattern, fact.answered_by) if pattern is not None]
     taken = [value for fact in rule.facts for binding in fact.remember for value in (binding.names, binding.value)]
-    return not all(clues(rule)[id(pattern)].whole for pattern in patterns) \
+    return not all(clue(rule, pattern).whole for pattern in patterns) \
         or any(isinstance(value, Reference) and value.path[0] != "site" for value in taken)
 
 
@@ -86,5 +86,5 @@ def needs_roles(rule: Rule) -> bool:
 def _inferring(rule: Rule) -> dict[str, tuple[frozenset[str], tuple[tuple[Clue, ...], ...]]]:
     """Role -> the kinds of message that infer its host, and the clues of each pattern, with what it says it comes before."""
     return {role.name: (frozenset(kind for pattern in role.infer for kind in pattern.messages),
-                        tuple(tuple(clues(rule)[id(one)] for one in (pattern, pattern.before) if one is not None)
+                        tuple(tuple(clue(rule, one) for one in (pattern, pattern.before) if one is not None)
                               for pattern in role.infer)) for role in rule.roles}

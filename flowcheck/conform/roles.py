@@ -18,7 +18,7 @@ from .fields import ABSENT, get_field
 from .kinds import Kinds
 from .matching import Matcher
 from .scope import NOBODY, Host, Scope
-from .signs import Clue, Shown, Sign, clues
+from .signs import Clue, Shown, Sign, clue
 
 
 def find(rule: Rule, site: Site, device: Device, shown: Shown, remembered: Mapping[str, Any],
@@ -30,7 +30,7 @@ def find(rule: Rule, site: Site, device: Device, shown: Shown, remembered: Mappi
              for role in rule.roles}
     scope = Scope(site, device, dict(known), remembered, resolved=resolved)
     open_roles = [(role, patterns) for role, infer in _inferable(rule) if not known[role.name]
-                  and (patterns := [pattern for pattern, sign in infer if sign in shown])]
+                  and (patterns := [pattern for pattern, clue in infer if clue.sign in shown])]
     assumed: list[str] = []
     failed: set[int] = set()                         # patterns that no message fits as long as no other role is found
     for last_resort in (False, True) if open_roles else ():
@@ -69,18 +69,15 @@ def is_meant(rule: Rule, scope: Scope, shown: Shown) -> Scope | None:
     A role of kind `device` may say by `infer` which messages show it, by `unless` which show another kind, and by `when`
     what decides where neither occurs.
     """
-    def occurs(pattern: Pattern) -> bool:
-        clue = clues(rule)[id(pattern)]
+    def occurs(pattern: Pattern, clue: Clue) -> bool:
         return clue.sign in shown and (clue.whole or any(
             Matcher(rule, scope).pattern(pattern, m) for m in shown.messages.of(pattern.messages)))
 
-    for role in rule.roles:
-        if role.kind != "device" or not (role.infer or role.unless or role.when):
-            continue
-        if any(map(occurs, role.infer)):
+    for role, infer, unless in _kinds_of_device(rule):
+        if any(occurs(*one) for one in infer):
             itself = Host(frozenset((scope.device.id.lower(),)), frozenset(), "inferred")
             scope = scope.knowing({**scope.roles, role.name: itself})
-        elif any(map(occurs, role.unless)):
+        elif any(occurs(*one) for one in unless):
             return None
         elif role.when is not None and holds(role.when, scope, {}, frozenset()) is False:
             return None
@@ -92,15 +89,25 @@ def is_another(rule: Rule, shown: Shown) -> bool:
     return any(not shown.isdisjoint(unless) and shown.isdisjoint(infer) for infer, unless in _shown_by_itself(rule))
 
 
+_Clues = tuple[tuple[Pattern, Clue], ...]
+
+
+def _with_clues(rule: Rule, patterns: Iterable[Pattern]) -> _Clues:
+    return tuple((pattern, clue(rule, pattern)) for pattern in patterns)
+
+
+@lru_cache(maxsize=64)
+def _kinds_of_device(rule: Rule) -> tuple[tuple[Role, _Clues, _Clues], ...]:
+    """The device's roles that are not for every device, with what shows them and what shows others."""
+    return tuple((role, _with_clues(rule, role.infer), _with_clues(rule, role.unless)) for role in rule.roles
+                 if role.kind == "device" and (role.infer or role.unless or role.when))
+
+
 @lru_cache(maxsize=64)
 def _shown_by_itself(rule: Rule) -> tuple[tuple[tuple[Sign, ...], tuple[Sign, ...]], ...]:
     """What shows the device's roles and what shows others, where that needs no other role."""
-    def known(patterns: Iterable[Pattern]) -> list[Clue]:
-        return [clues(rule)[id(pattern)] for pattern in patterns]
-
-    both = [(known(role.infer), known(role.unless)) for role in rule.roles if role.kind == "device" and role.unless]
-    return tuple((tuple(c.sign for c in infer), tuple(c.sign for c in unless)) for infer, unless in both
-                 if all(clue.whole for clue in (*infer, *unless)))
+    return tuple((tuple(clue.sign for _, clue in infer), tuple(clue.sign for _, clue in unless))
+                 for _, infer, unless in _kinds_of_device(rule) if all(clue.whole for _, clue in (*infer, *unless)))
 
 
 def _declared_by(site: Site, rule: Rule) -> dict[str, Host]:
@@ -119,10 +126,9 @@ def is_declared(rule: Rule, name: str, site: Site, remembered: Mapping[str, Any]
 
 
 @lru_cache(maxsize=64)
-def _inferable(rule: Rule) -> tuple[tuple[Role, tuple[tuple[Pattern, Sign], ...]], ...]:
-    """The roles that messages can show, with the patterns of these messages and their signs."""
-    return tuple((role, tuple((pattern, clues(rule)[id(pattern)].sign) for pattern in role.infer))
-                 for role in rule.roles if role.kind != "device" and role.infer)
+def _inferable(rule: Rule) -> tuple[tuple[Role, _Clues], ...]:
+    """The roles that messages can show, with the patterns of these messages."""
+    return tuple((role, _with_clues(rule, role.infer)) for role in rule.roles if role.kind != "device" and role.infer)
 
 
 @lru_cache(maxsize=64)

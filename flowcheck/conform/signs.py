@@ -8,9 +8,8 @@ each timeline each is looked for once.
 
 from __future__ import annotations
 
-from collections.abc import Iterable, Iterator
+from collections.abc import Iterable
 from dataclasses import dataclass
-from functools import lru_cache
 from typing import Any, NamedTuple
 from weakref import WeakValueDictionary
 
@@ -70,21 +69,8 @@ class Shown:
 
 # ------------------------------------------------------------------------------------------------- of a rule
 
-@lru_cache(maxsize=64)
-def clues(rule: Rule) -> dict[int, Clue]:
-    """The clue of each step and pattern of the rule, by its id."""
-    return {id(one): _clue(rule, one) for one in _all(rule)}
-
-
-def _all(rule: Rule) -> Iterator[Step | Pattern]:
-    yield from rule.steps()
-    for role in rule.roles:
-        yield from (*role.infer, *role.unless, *(pattern.before for pattern in role.infer if pattern.before is not None))
-    for fact in rule.facts:
-        yield from (pattern for pattern in (fact.pattern, fact.answered_by) if pattern is not None)
-
-
-def _clue(rule: Rule, one: Step | Pattern) -> Clue:
+def clue(rule: Rule, one: Step | Pattern) -> Clue:
+    """The clue of a step or a pattern of the rule."""
     checks = tuple(check for check in one.where if _alone(check))
     played = [role for name in (one.src, one.dst) if name and (role := rule.role(name)).kind not in ("device", "dns_server")]
     referred = [value for check in one.where for value in (check.names, check.value) if isinstance(value, Reference)]

@@ -6,6 +6,7 @@ from literals import ADDRESSES, HNB, message, rule, timeline
 
 from flowcheck.conform.kinds import Kinds
 from flowcheck.conform.roles import find
+from flowcheck.conform.signs import Shown
 from flowcheck.rulebook.rule import Host as Declared
 from flowcheck.rulebook.site import load_site
 
@@ -33,7 +34,8 @@ INFORM = message("cwmp.Inform", 2, "inner", "acs", boot=1)
 
 
 def roles(*messages, site=None, remembered=None, names=None):
-    found, assumed = find(RULE, site or load_site(), HNB, Kinds(timeline(*messages).messages), remembered or {}, {},
+    site = site or load_site()
+    found, assumed = find(RULE, site, HNB, Shown(site, HNB, Kinds(timeline(*messages).messages)), remembered or {}, {},
                           names or {})
     return found.roles, assumed
 
