@@ -84,7 +84,8 @@ def _missing(told: Account, step: Step, move: Move, trailing: bool) -> None:
         observed += f"; {told.parts.recast(told.view.gave_up)}"
     lost = _lost(told, request if kind == "no-answer" else told.seen[-1] if trailing and told.seen else None)
     another = kind == "no-answer" and excused(told.rule, told.reading, told.matcher, step, request)
-    severity = "warning" if another else step.severity
+    # what may be left out is what it stopped at all the same, if it was asked for in vain and nothing came after
+    severity = "warning" if another else "error" if kind == "no-answer" and trailing else step.severity
     told.state(step, "missing", observed)
     side = "path" if lost else step.side or ("network" if kind == "no-answer"
                                              and told.sender(step) == "network" else told.sender(step))

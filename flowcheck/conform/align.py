@@ -179,7 +179,7 @@ class _Search:
         if step is None or message.kind not in self.machine.turning_down.get(step.step, ()):
             return None
         eaten = self._as_step(step, index, situation, message)
-        if eaten is None or eaten[0] != "refuse":
+        if eaten is None or eaten[0] != "refuse" or not eaten[3]:
             return None
         return _refused(step), index + 1, state, eaten[2], anchor, ("refuse", step, index, situation)
 
@@ -210,7 +210,7 @@ class _Search:
             visited.add(state)
             for step, target in self.machine.steps.get(state, ()):
                 eaten = self._as_step(step, index, situation, message)
-                if eaten is not None and not eaten[3]:
+                if eaten is not None and (eaten[0] == "refuse" or not eaten[3]):
                     return True
                 if step.optional or self._is_hidden(step, index):                   # free to skip
                     todo.append(target)

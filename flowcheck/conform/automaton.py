@@ -99,11 +99,9 @@ def _free(items: tuple[Step | Group, ...]) -> Iterator[dict[str, int]]:
 
 
 def _turning_down(step: Step) -> frozenset[str]:
-    """The kinds of message by which the receiver of the step refuses it once it came, and by which nobody else does."""
-    by_receiver = {kind for pattern in step.refused_by if pattern.src is not None and pattern.src == step.dst
-                   for kind in pattern.messages}
-    return frozenset(by_receiver - {kind for pattern in step.refused_by if pattern.src != step.dst
-                                    for kind in pattern.messages})
+    """The kinds of message by which the receiver of the step refuses it once it came."""
+    return frozenset(kind for pattern in step.refused_by if pattern.src is not None and pattern.src == step.dst
+                     for kind in pattern.messages)
 
 
 def _sequence(machine: Automaton, items: tuple[Step | Group, ...], start: int, end: int) -> None:

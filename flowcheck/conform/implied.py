@@ -30,14 +30,19 @@ SEQUENCED = frozenset(("ike", "sctp"))      # protocols whose later messages can
 def used(view: Visibility, step: Step) -> int:
     """Where the connection that the step should open was used."""
     places, requests = view.requests_of(step)
-    return _behind(view, places, [view.once(("used", id(request)), _connection_was_used, view, request)
+    beyond = "tls.finished" in step.messages       # the handshake itself says nothing of its own end
+    return _behind(view, places, [view.once(("used", id(request), beyond), _connection_was_used, view, request, beyond)
                                   for request in requests])
 
 
-def _connection_was_used(view: Visibility, request: Message) -> bool:
-    """Was more sent over the connection that the request should open, than its answer and its end?"""
-    return request.protocol in ("tcp", "tls") and any(m.time > request.time and m.answers != request.transaction
-                                                      for m in view.sent_over(request.stream))
+def _connection_was_used(view: Visibility, request: Message, beyond: bool) -> bool:
+    """Was more sent over the connection that the request should open, than its answer and its end?
+
+    `beyond` leaves the TLS handshake out of account.
+    """
+    return request.protocol in ("tcp", "tls") and any(
+        m.time > request.time and m.answers != request.transaction and not (beyond and m.protocol == "tls")
+        for m in view.sent_over(request.stream))
 
 
 def _behind(view: Visibility, places: Sequence[int], holds: Sequence[bool]) -> int:

@@ -95,13 +95,15 @@ class Questions:
         return 1 << self._bits.setdefault((name, value), len(self._bits))
 
     def _step(self, name: str, index: int, situation: int) -> tuple[str, int, int, bool] | None:
-        """The message as the step or its refusal: "match" or "refuse", failed expectations, the situation then, assumed."""
+        """The message as the step or its refusal: "match" or "refuse", failed expectations, the situation then, and whether
+        a match is assumed, or a refusal the receiver's."""
         matcher, step, message = self.matcher, self.machine.rule.step(name), self.messages[index]
         bound, seen, _ = self._situations[situation]
         pattern = matcher.refuses(step, message, bound)
         if pattern is not None:
             self.consumed[name, index, situation] = Consumed(pattern=pattern)
-            return "refuse", 0, self._then(situation, bound, f"refused:{name}"), False
+            by_receiver = pattern.src is not None and pattern.src == step.dst
+            return "refuse", 0, self._then(situation, bound, f"refused:{name}"), by_receiver
         fits = matcher.fits(step, message, bound)
         if fits is False:
             return None

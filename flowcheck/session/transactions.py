@@ -54,6 +54,14 @@ def _tcp(m: Message) -> Part | None:
     return None
 
 
+def _tls(m: Message) -> Part | None:
+    """The hellos: after a HelloRetryRequest (RFC 8446 4.1.4) or a cookie (RFC 9147 5.1) there are two of the client's."""
+    hello = m.kind.partition(".")[2]
+    if hello in ("client_hello", "server_hello", "hello_verify_request"):
+        return Part((m.stream, "hello"), hello == "client_hello", again=m.protocol == "dtls")
+    return None
+
+
 def _sctp(m: Message) -> Part | None:
     if m.kind in ("sctp.init", "sctp.init_ack", "sctp.abort"):
         request = m.kind == "sctp.init"
@@ -109,7 +117,7 @@ def _map(m: Message) -> Part | None:
 
 
 PAIRING: dict[str, Callable[[Message], Part | None]] = {
-    "dns": _dns, "ike": _ike, "http": _http, "tcp": _tcp, "sctp": _sctp, "s1ap": _by_pdu, "hnbap": _by_pdu,
+    "dns": _dns, "ike": _ike, "http": _http, "tcp": _tcp, "tls": _tls, "dtls": _tls, "sctp": _sctp, "s1ap": _by_pdu, "hnbap": _by_pdu,
     "diameter": _diameter,
     "gtp": _gtp, "gtpv2": _gtp, "coap": _coap, "ftp": _ftp, "map": _map,
 }

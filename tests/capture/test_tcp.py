@@ -179,7 +179,7 @@ def test_refused_and_tried_again():
 
 def test_unanswered_syn_sent_again():
     events = run([("c", C0, 0, SYN, b"")] * 3)
-    assert names(events) == ["Opened", "syn"]
+    assert names(events) == ["Opened", "syn", "syn", "syn"]           # each is told of: it shows how long was waited
     assert events[0].connection.retransmissions == 2
 
 

@@ -272,6 +272,20 @@ def test_a_round_in_the_middle_that_nobody_answers(rounds, found):
     assert codes(attempt) == found
 
 
+RECEIVED = rule('''
+attempt: {opens_at: [a]}
+roles: {hnb: {kind: device}, acs: {kind: acs, host: 198.51.100.80}}
+steps:
+  - {step: a, cite: "1", message: tls.client_hello, from: hnb, to: acs}
+  - step: secured
+    cite: "1"
+    message: tls.finished
+    from: hnb
+    to: acs
+    answers: a
+    refused_by: [{message: tls.alert, from: acs, where: [{field: description, present: true}]},
+                 {message: tls.alert, where: [{field: description, present: true}]}]
+''')
 SECURED = rule('''
 attempt: {opens_at: [a]}
 roles: {hnb: {kind: device}, acs: {kind: acs, host: 198.51.100.80}}
@@ -285,6 +299,16 @@ steps:
     answers: a
     refused_by: {message: tls.alert, where: [{field: level, equals: fatal}]}
 ''')
+
+
+def test_a_finished_handshake_is_refused_by_who_received_it():
+    hello = message("tls.client_hello", 1, "hnb", "acs", transaction=1, stream=3)
+    finished = message("tls.finished", 2, "hnb", "acs", stream=3)
+    theirs, ours = (message("tls.alert", 3, *ends, stream=3, level="fatal", description="certificate_required")
+                    for ends in (("acs", "hnb"), ("hnb", "acs")))
+    assert codes(judged(RECEIVED, hello, finished, theirs)[0]) == ["secured/refused:certificate_required"]
+    assert codes(judged(RECEIVED, hello, finished, ours)[0]) == []
+    assert codes(judged(RECEIVED, hello, ours)[0]) == ["secured/refused:certificate_required"]
 
 
 def test_an_alert_is_told_of_the_end_it_came_from():
@@ -364,3 +388,31 @@ def test_who_deletes_the_tunnel_in_the_middle_is_named(src, dst, side, said):
     deleted = message("ike.informational.request", 2, src, dst, spi_i="1", deletes=[{"protocol": "IKE", "spis": []}])
     attempt, = judged(GONE, begun, deleted)
     assert (codes(attempt), attempt.side) == (["b/stopped"], side) and said in attempt.findings[0].observed
+
+
+GREETED = rule('''
+attempt: {opens_at: [a], given_up_by: [{message: [tcp.fin, tcp.reset]}]}
+roles: {hnb: {kind: device}, acs: {kind: acs, host: 198.51.100.80}}
+steps:
+  - {step: a, cite: "1", message: tls.client_hello, from: hnb, to: acs}
+  - step: b
+    cite: "1"
+    message: tls.server_hello
+    from: acs
+    to: hnb
+    answers: a
+    severity: warning
+    within: {after: a, seconds: 10, basis: engineering}
+  - {step: c, cite: "2", message: cwmp.Inform, from: hnb, to: acs}
+''')
+
+
+def test_a_hello_that_nobody_answers_is_where_it_stopped():
+    hello = message("tls.client_hello", 1, "hnb", "acs", transaction=1, stream=3)
+    assert judged(GREETED, hello, ends=2)[0].verdict == "inconclusive"       # the answer may still come
+    closed = message("tcp.fin", 2, "hnb", "acs", stream=3)
+    attempt, = judged(GREETED, hello, closed, ends=2)
+    assert codes(attempt) == ["b/no-answer"] and attempt.verdict == "fail" and attempt.side == "network"
+    # the connection went on: the answer is only not in the capture, or was left out
+    inform = message("cwmp.Inform", 3, "hnb", "acs", stream=3)
+    assert judged(GREETED, hello, inform, closed)[0].verdict != "fail"

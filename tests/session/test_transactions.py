@@ -109,3 +109,13 @@ def test_a_map_result_goes_with_the_invoke_of_its_transaction():
     answer = message("map.sendAuthenticationInfo.result", 1, "gw", "acs", dtid="01", invoke_id=1)
     other = message("map.sendAuthenticationInfo.error", 2, "gw", "acs", dtid="02", invoke_id=1)
     assert ties([ask, answer, other]) == [(1, None, 0), (None, 1, 0), (None, None, 0)]
+
+
+def test_each_hello_of_the_server_answers_the_last_of_the_client():
+    up, down = ("hnb", "acs"), ("acs", "hnb")
+    hellos = [message("tls.client_hello", 0, *up, stream=3, random="a"),
+              message("tls.server_hello", 1, *down, stream=3, hello_retry=True),
+              message("tls.client_hello", 2, *up, stream=3, random="a"), message("tls.server_hello", 3, *down, stream=3),
+              message("tls.certificate", 4, *down, stream=3)]
+    assert ties(hellos) == [(1, None, 0), (None, 1, 0), (2, None, 0), (None, 2, 0), (None, None, 0)]
+    assert ties([hellos[0], replace(hellos[3], stream=4)])[1] == (None, None, 0)
