@@ -40,6 +40,7 @@ class Attempt:
     gave_up: str = ""
     refused: bool = False
     seen: set[str] = field(default_factory=set)
+    last: set[str] = field(default_factory=set)     # the steps that the latest message of a step may be
     key: object = None
     limit: int = 0                  # its time ends here: the next attempt, or the end of the capture
     after: int = 0                  # the attempt before it ended here
@@ -90,7 +91,7 @@ class _Cutter:
         if now is not None and message.time - now.ended > self.quiet:
             self._close("")
             now = None
-        if now is not None and (opener or resumer and not self._complete(now)) and self._begins_anew(message):
+        if now is not None and (opener or resumer and not self._complete(now)) and self._begins_anew(message, opener):
             self._close("" if self._complete(now) else BEGAN_ANEW)
             now = None
         if resumer and not opener and now is None and self.closed and self._complete(self.closed[-1]):
@@ -103,8 +104,10 @@ class _Cutter:
             else:
                 return
         now.messages.append(message)
-        now.seen.update(step.step for step in relevant if message.kind in step.messages
-                        and holds_all(step.where, message, self.matcher.scope, {}) is not False)
+        fits = {step.step for step in relevant if message.kind in step.messages
+                and holds_all(step.where, message, self.matcher.scope, {}) is not False}
+        now.seen |= fits
+        now.last = fits or now.last
         self._note_end(now, message)
 
     def finish(self) -> list[Attempt]:
@@ -144,9 +147,11 @@ class _Cutter:
         names = [step.step for step in self.steps]
         return set(names[:names.index(name)]) if name in names else set()
 
-    def _begins_anew(self, message: Message) -> bool:
+    def _begins_anew(self, message: Message, opener: Step | None) -> bool:
         now = self.open
         if now.refused or now.gave_up or self._complete(now):
+            return True
+        if opener is not None and any(opener.step in self._before(name) for name in self._last_of_another(now)):
             return True
         key = self._key(message)
         return key is not None and now.key is not None and key != now.key
@@ -195,8 +200,7 @@ class _Cutter:
     def _note_end(self, now: Attempt, message: Message) -> None:
         if now.key is None:
             now.key = self._key(message)
-        if any(holds_all(pattern.where, message, self.matcher.scope, {}) is True
-               for pattern in self.refusals.get(message.kind, ())):
+        if any(self.matcher.pattern(pattern, message) for pattern in self.refusals.get(message.kind, ())):
             now.refused = True
         if any(self.matcher.pattern(p, message) for p in self.rule.attempt.given_up_by) and not _all_answered(now, message):
             now.gave_up = f"{ENDED_BY} {message.kind} in frame {message.frames[-1].number}"
@@ -228,15 +232,19 @@ class _Cutter:
         """Does a message of the attempt prove that it is one of this procedure?"""
         return any(self.matcher.pattern(p, m) for p in self.rule.attempt.requires for m in attempt.messages)
 
+    def _last_of_another(self, attempt: Attempt) -> set[str]:
+        """The steps of `unless_last` that the attempt ended with, or stands at: so far it may be one of another procedure."""
+        return set() if attempt.refused else attempt.last.intersection(self.rule.attempt.unless_last)
+
     def _is_one(self, attempt: Attempt) -> bool:
-        """A message of `requires` proves that this procedure is meant; without one, a message of `unless` denies it."""
+        """A message of `requires` proves that this procedure is meant; without one, `unless` and `unless_last` deny it."""
         opening = self.rule.attempt
         since = max(attempt.started - self.quiet, attempt.after)
         until, deciding = attempt.ended, _deciding(self.rule)
         near = [m for m in self.timeline.messages if m.kind in deciding and since <= m.time <= until]
         if any(self.matcher.pattern(p, m) for p in opening.requires for m in near):
             return True
-        return not any(self.matcher.pattern(p, m) for p in opening.unless for m in near)
+        return not self._last_of_another(attempt) and not any(self.matcher.pattern(p, m) for p in opening.unless for m in near)
 
 
 def _finished(items: tuple[Step | Group, ...], done: Collection[str]) -> bool | None:

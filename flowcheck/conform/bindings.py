@@ -7,7 +7,7 @@ from typing import Any
 
 from ..model import Message
 from ..rulebook.rule import Binding, Reference
-from .fields import ABSENT, document_values, get_field, listed, parameters, part_of
+from .fields import ABSENT, document_values, listed, of_message, parameters, part_of
 from .scope import Scope
 
 
@@ -25,7 +25,7 @@ def taken(binding: Binding, message: Message, scope: Scope, bound: Mapping[str, 
     elif binding.source == "parameter":
         values = [v for v in parameters(message.fields, names).values() if v not in (None, "")]
     else:
-        values = [v for name in names if (v := get_field(message.fields, name)) is not ABSENT and v not in (None, "")]
+        values = [v for name in names if (v := of_message(message, name)) is not ABSENT and v not in (None, "")]
         values = [x for v in values for x in listed(v)]
     if not values:
         return ABSENT

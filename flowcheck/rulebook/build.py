@@ -84,7 +84,7 @@ class _Builder:
     def opening(self, data: Map) -> Opening:
         return Opening(tuple(data["opens_at"]), tuple(data.get("resumes_at", ())), _seconds(data.get("quiet", 300.0)),
                        self.patterns(data.get("unless")), self.patterns(data.get("requires")), data.get("key"),
-                       self.patterns(data.get("given_up_by")))
+                       self.patterns(data.get("given_up_by")), tuple(data.get("unless_last", ())))
 
     def fact(self, data: Map) -> Fact:
         answer = data.get("answered_by")

@@ -79,14 +79,14 @@ class Meaning:
                                f"'{key}' says what kind of device is meant; this role is no device")
 
     def attempt(self, attempt: Map) -> None:
-        for key in ("opens_at", "resumes_at"):
+        for key in ("opens_at", "resumes_at", "unless_last"):
             for name, mark in entries(attempt.get(key)):
                 step = self.names.steps.get(name)
                 if step is None:
                     self.names.no_step(key, name, mark, "attempt")
                 elif "unchecked" in step:
                     self.names.say(mark, "attempt",
-                                   f"'{key}: {name}': an unchecked step has no message an attempt could begin with")
+                                   f"'{key}: {name}': an unchecked step has no message an attempt could {'end' if key == 'unless_last' else 'begin'} with")
         self.seconds(attempt, "quiet", "attempt")
         for key in ("unless", "requires", "given_up_by"):
             self.patterns(attempt.get(key), "attempt")

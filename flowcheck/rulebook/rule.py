@@ -220,6 +220,7 @@ class Opening:
     requires: tuple[Pattern, ...] = ()               # one of these must occur, else the traffic is no attempt of it
     key: str | None = None                           # a field whose value tells interleaved attempts apart
     given_up_by: tuple[Pattern, ...] = ()            # with such a message somebody ends the attempt
+    unless_last: tuple[str, ...] = ()                # what gets no further than such a step is no attempt of it
 
 
 @dataclass(frozen=True, slots=True)

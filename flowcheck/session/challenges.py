@@ -1,43 +1,73 @@
-"""An upload that the server first answers with a challenge or a redirection (RFC 9110 15.4, 15.5.2) is one upload.
+"""A request that the server first answers with a challenge or a redirection (RFC 9110 15.4, 15.5.2) is one request.
 
 What the client sends again, authenticated or to the place it was referred to, stands for the first try, which becomes a
-copy of it. Without a second try the first one and its answer stay as they are: then it was refused. CWMP sessions see to
-their own challenges, and requests whose bodies are messages of their own are left alone.
+copy of it. Without a second try the first one and its answer stay as they are: then it was refused. Of a request that asks for
+something only challenges are folded, so that a rule can say where it was referred to. Where the capture ends
+at a challenge, the request is unanswered rather than refused. CWMP sessions see to their own challenges, and requests
+whose bodies are messages of their own are left alone.
 """
 
 from __future__ import annotations
 
 from collections.abc import Sequence
+from typing import NamedTuple
 
 from ..model import Message
 
 AGAIN = 30_000_000_000            # ns within which a client comes back with its credentials
-STATUS = frozenset((301, 302, 307, 308, 401, 407))
-METHODS = frozenset(("PUT", "POST"))
+RESPITE = 2_000_000_000           # ns in which a client that has them sends its credentials
+CHALLENGES, REFERRALS = frozenset((401, 407)), frozenset((301, 302, 307, 308))
+UPLOADS = frozenset(("PUT", "POST"))
+METHODS = UPLOADS | {"GET", "HEAD"}
 
 
-def fold(messages: Sequence[Message]) -> list[Message]:
-    """The messages without the tries that were repeated after a challenge."""
+class _Tried(NamedTuple):
+    """The places of a request and of the answer that asks for another try."""
+
+    request: int
+    answer: int
+
+
+def fold(messages: Sequence[Message], until: int | None = None) -> list[Message]:
+    """The messages without the tries that were repeated after a challenge. `until` is when the capture ends, ns."""
     told = {(m.stream, m.exchange) for m in messages if m.exchange is not None and m.protocol != "http"}
-    # client, method, name of the file -> places of request and answer
-    waiting: dict[tuple, tuple[int, int]] = {}
+    # client, method, name of the file
+    waiting: dict[tuple, _Tried] = {}
     requests: dict[int, int] = {}                        # transaction -> place
     out: list[Message | None] = list(messages)
     for place, message in enumerate(messages):
         if message.kind == "http.request" and message.fields.get("method") in METHODS and message.session is None \
                 and (message.stream, message.exchange) not in told:
             held = waiting.pop(_key(message), None)
-            if held is not None and message.time - messages[held[1]].time <= AGAIN:
+            if held is not None and _follows(message, out[held.request], messages[held.answer]):
                 first, answer = (out[one] for one in held)
-                out[held[0]] = out[held[1]] = None
+                out[held.request] = out[held.answer] = None
                 out[place] = message = message.but(copies=(*first.copies, *first.frames, *answer.frames,
                                                            *message.copies))
             if message.transaction is not None:
                 requests[message.transaction] = place
-        elif message.kind == "http.response" and message.fields.get("status") in STATUS and message.answers in requests:
+        elif message.kind == "http.response" and message.answers in requests:
             asked = requests[message.answers]
-            waiting[_key(messages[asked])] = (asked, place)
+            status = message.fields.get("status")
+            if status in CHALLENGES or status in REFERRALS and messages[asked].fields["method"] in UPLOADS:
+                waiting[_key(messages[asked])] = _Tried(asked, place)
+    for held in waiting.values():
+        if _is_last(held.answer, messages, messages[-1].time if until is None else until):
+            out[held.answer] = None
     return [m for m in out if m is not None]
+
+
+def _follows(again: Message, first: Message, answer: Message) -> bool:
+    """Is this the next try? Who was challenged comes back to who challenged it."""
+    return again.time - answer.time <= AGAIN \
+        and (answer.fields["status"] in REFERRALS or again.dst.address == first.dst.address)
+
+
+def _is_last(place: int, messages: Sequence[Message], until: int) -> bool:
+    """Does the capture end at this challenge, before the client could take it up?"""
+    answer = messages[place]
+    return answer.fields["status"] in CHALLENGES and until - answer.time <= RESPITE and not any(
+        m.src.address == answer.dst.address and m.protocol != "tcp" for m in messages[place + 1:])
 
 
 def _key(message: Message) -> tuple:

@@ -69,14 +69,17 @@ def sessions(messages: Sequence[Message], holes: frozenset[int] = frozenset()) -
             session = _session_of(message, live, requests, informs)
             if kind == "cwmp.Inform":
                 reply = http.get((message.stream, message.exchange))
-                repeated = session is not None and session.inform is not None and _same_inform(out[session.inform], message)
-                if repeated and session.cpe_request == session.inform:
+                left = live.left_by(message)
+                session = session or next((one for one in left if _repeats(message, one, out)), None)
+                if session is not None and _repeats(message, session, out):
                     held = out[session.inform]                   # the 401 round, or the Inform sent again
                     gone.add(session.inform)
                     message = message.but(copies=(*message.copies, *held.copies, *held.frames))
                 else:
                     if session is not None and not session.ended:
                         ends.append(_end(session, message.time, message, False, BEGAN_ANEW))
+                    # a device has one session at a time: another one of which no end was seen is over all the same
+                    ends += [_end(one, message.time, message, None, BEGAN_ANEW) for one in left if not one.ended]
                     session = _Session(len(all_sessions) + 1, message.src, message.dst, {message.stream}, message.time,
                                        device_of(message))
                     live.add(session)
@@ -255,6 +258,11 @@ class _Live:
             held.pop(device, None)
         return alive
 
+    def left_by(self, inform: Message) -> list[_Session]:
+        """The sessions with the same ACS that the device may still have had when it sent this Inform."""
+        device = device_of(inform)
+        return self.of(device, inform.src.address, inform.dst, inform.time) if device.rpartition("-")[2] else []
+
     def alone(self, client: str, server: Endpoint, time: int) -> list[_Session]:
         """Those of two hosts that may still go on, if they are one device's: none where nothing tells devices apart."""
         alive: list[_Session] = []
@@ -306,8 +314,11 @@ def device_of(message: Message) -> str:
                     for name in ("OUI", "ProductClass", "SerialNumber"))
 
 
-def _same_inform(one: Message, other: Message) -> bool:
-    a, b = one.fields, other.fields
+def _repeats(inform: Message, session: _Session, out: list[Message]) -> bool:
+    """Is it the Inform that the session began with, sent again because nothing but a challenge answered it?"""
+    if session.inform is None or session.cpe_request != session.inform:
+        return False
+    a, b = inform.fields, out[session.inform].fields
     return a.get("id") == b.get("id") and a.get("DeviceId.SerialNumber") == b.get("DeviceId.SerialNumber") \
         and a.get("Event.EventCode") == b.get("Event.EventCode") and a.get("CurrentTime") == b.get("CurrentTime")
 

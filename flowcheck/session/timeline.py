@@ -13,11 +13,14 @@ UNKNOWN = Device(model.UNKNOWN, {}, ())
 
 
 def sequence(messages: Sequence[Message], taps: Sequence[int],
-             gaps: Sequence[Gap] = ()) -> tuple[list[Message], copies.Folded]:
-    """Copies folded, requests paired with answers, CWMP sessions closed; and what the folding found out."""
+             gaps: Sequence[Gap] = (), until: int | None = None) -> tuple[list[Message], copies.Folded]:
+    """Copies folded, requests paired with answers, CWMP sessions closed; and what the folding found out.
+
+    `until` is when the capture ends, ns; its last message where that is not known.
+    """
     folded = copies.fold([m for m in messages if not m.fields.get("mdns")], taps)     # RFC 6762: nobody's resolver
     holes = frozenset(folded.streams.get(gap.stream, gap.stream) for gap in gaps if gap.stream is not None)
-    return challenges.fold(cwmp.sessions(transactions.pair(folded.messages), holes)), folded
+    return challenges.fold(cwmp.sessions(transactions.pair(folded.messages), holes), until), folded
 
 
 def _torn(messages: Sequence[Message], opaque: Sequence[Opaque]) -> frozenset[frozenset[str]]:
@@ -42,7 +45,7 @@ def timelines(messages: Sequence[Message], opaque: Sequence[Opaque], gaps: Seque
     """
     if window is None:
         return []
-    ordered, folded = sequence(messages, taps, gaps)
+    ordered, folded = sequence(messages, taps, gaps, window[1])
     lost = losses.lasting(losses.between(folded.sightings, gaps, taps, windows), ordered, taps) if windows else {}
     whose = devices.assign(ordered, folded.aliases, fields, bindings, opaque)
     links = frozenset(map(frozenset, {(item.src.address, item.dst.address) for item in (*ordered, *opaque)}))

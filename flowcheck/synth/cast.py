@@ -31,7 +31,7 @@ class Web:
 
 RELAYED = ("emm", "gmm")
 ACCESS_NODE = "192.0.2.51"
-ASKED = ("http", "json", "xml")  # of these a device may be the server
+ASKED = ("tcp", "http", "json", "xml")  # of these a device may be the server
 ANSWERS = ("esponse", ".result", ".error", ".reject", ".empty", "Answer", ".AIA", "_ack", ".reply")
 
 

@@ -55,7 +55,7 @@ class _Stage(Mobile, Documents, Transfers):
         ):
             self._prelude()
         self._acquaint()
-        if acts and acts[0].kind == "http.request" and acts[0].dst == self.world.device:
+        if acts and acts[0].protocol in ("tcp", "http") and acts[0].dst == self.world.device:
             self._make_known()
         for index, act in enumerate(acts):
             if act.wait:

@@ -111,7 +111,7 @@ def satisfy(
     """
     wanted = wanted_value(check, resolve)
     if wanted is MISSING and check.test != "present":
-        return False
+        return check.target == "field" and set(names_of(check, resolve)) <= set(STRUCTURAL)
     if check.target in ("parameter", "parameters"):
         return _satisfy_parameters(content, check, names_of(check, resolve), wanted, default, radio)
     if check.target == "json":

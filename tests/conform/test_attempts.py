@@ -151,3 +151,28 @@ steps:
     assert [a.verdict for a in judged(of, begun, *refused, *again, ends=20)] == ["fail", "pass"]
     # its tunnel is older
     assert [a.verdict for a in judged(of, *refused, *again, begins=0, ends=20)] == ["fail", "inconclusive"]
+
+
+ANOTHER = rule('''
+roles: {hnb: {kind: device}, acs: {kind: acs, host: 198.51.100.80}}
+attempt: {opens_at: [init], quiet: 100, unless_last: [accept], requires: [{message: cwmp.SetParameterValues}]}
+steps:
+  - {step: init, cite: "1", message: ike.sa_init.request, from: hnb}
+  - {step: inform, cite: "2", message: cwmp.Inform, from: hnb, to: acs}
+  - {step: accept, cite: "3", message: cwmp.InformResponse, from: acs, to: hnb, answers: inform,
+     refused_by: {message: cwmp.Fault, from: acs}}
+  - {step: set, cite: "4", message: cwmp.SetParameterValues, from: acs, to: hnb}
+  - {step: done, cite: "5", message: cwmp.SetParameterValuesResponse, from: hnb, to: acs, answers: set}
+''')
+
+
+@pytest.mark.parametrize("messages, expected", [
+    (run("ina"), []),                                     # it got no further than what anything begins with
+    (run("in"), [2]),                                     # it did not get so far
+    (run("inaf"), [4]),                                   # it was refused after all
+    (run("inasr"), [5]),
+    (run("ina") + run("inasr", 20), [5]),                 # one of something else, then one of this
+    (run("ina") + run("in", 20), [2]),
+])
+def test_what_gets_no_further_than_a_step_that_others_share_is_no_try(messages, expected):
+    assert lengths(cutting.attempts(ANOTHER, timeline(*messages), matcher(ANOTHER, known={"acs": "acs"}))) == expected

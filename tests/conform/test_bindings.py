@@ -23,3 +23,4 @@ def test_what_is_bound():
     some = message("x.a", ParameterList={"A.Y": "", "B.Y": "2"})
     assert taken(Binding("x", "parameter", ("*.Y",)), some, scope(), {}) == ("2",)
     assert taken(Binding("x", "field", ("none",)), listed, scope(), {}) is ABSENT
+    assert taken(Binding("x", "field", ("session",)), message("x.a", session=7), scope(), {}) == ("7",)

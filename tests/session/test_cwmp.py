@@ -201,3 +201,19 @@ def test_a_challenge_with_the_last_word_is_unmet():
     assert [m.fields.get("challenge_unmet") for m in sessions(refused) if m.kind == "http.response"] == [None, True]
     met = session(("Inform", 401), *GOOD)
     assert not any(m.fields.get("challenge_unmet") for m in sessions(met))
+
+
+def test_a_session_without_an_end_is_over_when_the_device_begins_the_next():
+    """How it ended is not known; nothing is said of a device that does not name itself."""
+    left = session(("Inform", "InformResponse"), ("", "FactoryReset"), ("FactoryResetResponse", None))
+    later = [replace(m, fields={**m.fields, "CurrentTime": "later"}) if m.kind == "cwmp.Inform" else m
+             for m in session(*GOOD, start=30, stream=2)]
+    assert ends(sessions([*left, *later])) == [(None, "device"), (True, "acs")]
+    nameless = [replace(m, fields={**m.fields, "DeviceId.SerialNumber": ""}) if m.kind == "cwmp.Inform" else m for m in (*left, *later)]
+    assert ends(sessions(nameless)) == [(True, "acs")]
+
+
+def test_an_inform_repeated_over_another_open_connection_is_the_same_inform():
+    challenged = session(("Inform", 401))
+    found = sessions([*challenged, *session(*GOOD, start=3, stream=2)])
+    assert [kind for kind, *_ in rpcs(found)].count("Inform") == 1 and ends(found) == [(True, "acs")]
