@@ -149,6 +149,7 @@ class Reset(NamedTuple):
     side: int                  # who sent it
     time: int
     ref: FrameRef
+    whole: bool = False        # it came right behind the sender's last octet that is in the capture
 
 
 Event = Opened | Handshake | Data | Lost | Finished | Reset

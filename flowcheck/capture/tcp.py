@@ -224,6 +224,7 @@ class Connections:
         if connection.closed:
             return
         behind = unwrap(seq, mine.next) - mine.next
+        whole = mine.sure and behind == 0 and not mine.waiting
         if mine.sure and not -_RESET_BEHIND <= behind <= _RESET_AHEAD:
             return                                                 # RFC 9293 3.10.7.4: outside the window, ignored
         flush(connection, out)
@@ -235,7 +236,7 @@ class Connections:
             mine.next = None                                       # its number says nothing about a stream to come
             out.append(Handshake(connection, "refused", time, ref, seq))
         else:
-            out.append(Reset(connection, mine.side, time, ref))
+            out.append(Reset(connection, mine.side, time, ref, whole))
 
     def _settle(self, connection: Connection, now: int, out: list[Event]) -> None:
         settle(connection, now, out)

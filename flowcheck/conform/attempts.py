@@ -38,6 +38,7 @@ class Attempt:
     entered: bool = False           # begun by no opening or resuming message: the capture started inside it
     carried: frozenset[str] = frozenset()
     gave_up: str = ""
+    given_up_by: Message | None = None  # the message of the rule's `given_up_by`
     refused: bool = False
     seen: set[str] = field(default_factory=set)
     last: set[str] = field(default_factory=set)     # the steps that the latest message of a step may be
@@ -96,6 +97,8 @@ class _Cutter:
             now = None
         if resumer and not opener and now is None and self.closed and self._complete(self.closed[-1]):
             resumer = None                         # nothing is left to resume
+        if now is not None and not opener and self._goes_back(now, relevant, message):
+            return
         if now is None:
             if opener or resumer:
                 now = self._start(opener or resumer, message, resumed=opener is None)
@@ -104,11 +107,19 @@ class _Cutter:
             else:
                 return
         now.messages.append(message)
-        fits = {step.step for step in relevant if message.kind in step.messages
-                and holds_all(step.where, message, self.matcher.scope, {}) is not False}
+        fits = self._may_be(relevant, message)
         now.seen |= fits
         now.last = fits or now.last
         self._note_end(now, message)
+
+    def _may_be(self, steps: list[Step], message: Message) -> set[str]:
+        return {step.step for step in steps if message.kind in step.messages
+                and holds_all(step.where, message, self.matcher.scope, {}) is not False}
+
+    def _goes_back(self, now: Attempt, steps: list[Step], message: Message) -> bool:
+        """Is it a step before one of `unless_last` that the attempt stands at? It belongs to what came of that, if to anything."""
+        held, fits = self._last_of_another(now), self._may_be(steps, message)
+        return bool(held and fits) and all(fits <= self._before(name) for name in held)
 
     def finish(self) -> list[Attempt]:
         if self.open is not None:
@@ -204,13 +215,14 @@ class _Cutter:
             now.refused = True
         if any(self.matcher.pattern(p, message) for p in self.rule.attempt.given_up_by) and not _all_answered(now, message):
             now.gave_up = f"{ENDED_BY} {message.kind} in frame {message.frames[-1].number}"
+            now.given_up_by = message
         elif message.kind == "cwmp.session_end" and message.fields.get("complete") is False:
             now.gave_up = str(message.fields.get("reason") or "the session was broken off")
         elif message.kind == "ike.informational.request" and self._deletes_tunnel(message):
             now.gave_up = now.gave_up or TUNNEL_DELETED
         elif now.gave_up == TUNNEL_DELETED and message.kind.startswith("ike.sa_init"):
             now.gave_up = ""                       # only rebuilt
-        elif now.gave_up and not now.refused and message.protocol not in ("tcp", "ike"):
+        elif now.gave_up and not now.refused and message.protocol not in ("tcp", "ike") and not _follows(now.given_up_by, message):
             now.gave_up = ""                       # it went on after all
 
     def _deletes_tunnel(self, message: Message) -> bool:
@@ -234,7 +246,7 @@ class _Cutter:
 
     def _last_of_another(self, attempt: Attempt) -> set[str]:
         """The steps of `unless_last` that the attempt ended with, or stands at: so far it may be one of another procedure."""
-        return set() if attempt.refused else attempt.last.intersection(self.rule.attempt.unless_last)
+        return attempt.last.intersection(self.rule.attempt.unless_last)
 
     def _is_one(self, attempt: Attempt) -> bool:
         """A message of `requires` proves that this procedure is meant; without one, `unless` and `unless_last` deny it."""
@@ -245,6 +257,12 @@ class _Cutter:
         if any(self.matcher.pattern(p, m) for p in opening.requires for m in near):
             return True
         return not self._last_of_another(attempt) and not any(self.matcher.pattern(p, m) for p in opening.unless for m in near)
+
+
+def _follows(end: Message | None, message: Message) -> bool:
+    """Does the message only answer the one that ended the attempt, or close the session in which that was said?"""
+    return end is not None and (message.session is not None and message.session == end.session
+                                or message.answers is not None and message.answers == end.transaction)
 
 
 def _finished(items: tuple[Step | Group, ...], done: Collection[str]) -> bool | None:

@@ -20,6 +20,8 @@ from .scope import Scope
 
 
 SHARED = frozenset(("src.shared", "dst.shared"))
+NAMES = frozenset(("src.names", "dst.names"))
+AROUND = frozenset(("session",))       # of what a message stands in: no part of it that could be cut off
 
 
 @dataclass(frozen=True, slots=True)
@@ -61,7 +63,7 @@ def evaluate(check: Check, messages: Iterable[Message], scope: Scope, bound: Map
     for name in names:
         values = [v for m in messages if (v := _seen_by(scope, m, name)) is not ABSENT]
         value = ABSENT if not values else values[0] if len(values) == 1 else [x for v in values for x in listed(v)]
-        outcomes.append(_outcome(check, name, value, wanted, blind, None))
+        outcomes.append(_outcome(check, name, value, wanted, name in NAMES or blind and name not in AROUND, None))
     return outcomes
 
 
@@ -92,9 +94,12 @@ def _timely(check: Check, label: str, found: Mapping[str, Any], message: Message
 
 
 def _seen_by(scope: Scope, message: Message, name: str) -> Any:
-    """A field of a message; besides those of `of_message`, whether other devices speak from an end's address as well."""
+    """A field of a message; besides those of `of_message`, whether other devices speak from an end's address as well, and
+    the names that are known of an end."""
     if name in SHARED:
         return (message.src if name[0] == "s" else message.dst).address in scope.device.shared
+    if name in NAMES:
+        return list(scope.names((message.src if name[0] == "s" else message.dst).address)) or ABSENT
     return of_message(message, name)
 
 
@@ -188,8 +193,8 @@ def _together(answers: Iterable[bool | None]) -> bool | None:
 
 
 def _field_asked(check: Check, name: str) -> Asked:
-    certifies = check.test == "certifies"
-    if name in SHARED:
+    unsure, whole = check.test == "certifies" or name in NAMES, name in AROUND
+    if name in SHARED | NAMES:
         def read(message: Message, scope: Scope) -> Any:
             return _seen_by(scope, message, name)
     else:
@@ -202,13 +207,13 @@ def _field_asked(check: Check, name: str) -> Asked:
 
         def asked(message: Message, scope: Scope, bound: Mapping[str, Any]) -> bool | None:
             value = read(message, scope)
-            return None if value is ABSENT and (certifies or partly_hidden(message)) else test(value)
+            return None if value is ABSENT and (unsure or not whole and partly_hidden(message)) else test(value)
     else:
         wanted_by = _resolver(check.value)
 
         def asked(message: Message, scope: Scope, bound: Mapping[str, Any]) -> bool | None:
             value = read(message, scope)
-            return _holds(check, value, wanted_by(scope, bound), value is ABSENT and partly_hidden(message), None)
+            return _holds(check, value, wanted_by(scope, bound), value is ABSENT and (unsure or not whole and partly_hidden(message)), None)
     return asked
 
 

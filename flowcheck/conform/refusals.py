@@ -11,10 +11,11 @@ from .account import Account
 from .align import Move
 from .checks import TESTS
 from .fields import get_field
-from .several import ANOTHER, excused
+from .several import ANOTHER, excused, is_one
 
 # ns: who leaves later than this after a request did wait, and the side that owes the answer is at fault
 IMPATIENT = 1_000_000_000
+AGAIN = "; tried again, it was done"     # what is said beside such a failure
 CODE_FIELDS = ("rcode", "notify", "FaultCode", "status", "description", "code", "cause", "experimental_result.code",
                "result_code")
 
@@ -48,13 +49,21 @@ def refused(told: Account, move: Move) -> None:
         side = pattern.side or left
     elif gave_up and request is not None and device:
         observed = f"{parts.in_vain(step, request)}; {observed}"
-    another = excused(told.rule, told.reading, told.matcher, step, told.last_request(step) or message)
+    made_good = _made_good(told, move, told.last_request(step) or message)
     told.add("no-answer" if gave_up else "refused", step, "" if gave_up else detail,
-             severity="warning" if another else "error", frames=message.frames, expected=phrases.asked_for(step),
-             observed=observed + (ANOTHER if another else ""), hint=pattern.hint or step.hint, side=side,
+             severity="warning" if made_good else "error", frames=message.frames, expected=phrases.asked_for(step),
+             observed=observed + made_good, hint=pattern.hint or step.hint, side=side,
              repair=parts.needed(step, message), reason=told.why(message, request, detail))
-    told.failed = told.failed or not another
+    told.failed = told.failed or not made_good
     told.seen.append(message)
+
+
+def _made_good(told: Account, move: Move, request: Message) -> str:
+    """Why it does no harm, in words: another host did it, or the step, in a part that may be gone through again, was done then."""
+    if excused(told.rule, told.reading, told.matcher, move.step, request):
+        return ANOTHER
+    done = any(m.what == "match" and m.step is move.step and m.index > move.index for m in told.reading.moves)
+    return AGAIN if done and not is_one(told.rule, move.step) else ""
 
 
 def _told_by(told: Account, move: Move) -> tuple[Message, Pattern]:

@@ -69,8 +69,18 @@ class Scope:
         addresses |= literal
         names -= literal
         for name in names:
-            addresses |= self.resolved.get(name, frozenset())
+            addresses |= self.resolved.get(name, frozenset()) | self._by_profile(name)
         return Host(names, addresses, known.source or ("learned" if names or addresses else ""))
+
+    def _by_profile(self, name: str) -> frozenset[str]:
+        """The addresses that the site profile gives the host of this name."""
+        return frozenset(address for host in self.site.hosts.values() if name in host.names for address in host.addresses)
+
+    def names(self, address: str) -> tuple[str, ...]:
+        """The names of a host that was looked up: as the DNS of this capture knows it, and the site profile."""
+        looked_up = {name for name, addresses in self.resolved.items() if address in addresses}
+        also = {name for host in self.site.hosts.values() if address in host.addresses for name in host.names}
+        return tuple(sorted(looked_up | also)) if looked_up else ()
 
     def resolve(self, reference: Reference, bound: Mapping[str, Any]) -> Any:
         """The value a reference stands for, ABSENT while it is unknown."""

@@ -4,7 +4,8 @@ A message is reported when its body is complete, so its last frame is the one th
 of a stream are numbered as exchanges: a request and its final response share a number, interim responses (100) too. Who
 is the client shows in the start lines, not in the ports: a capture that begins midway may have it wrong.
 
-After lost bytes a body of known length is followed to its end, as what is missing was counted; every other message ends
+A body whose sender closes the connection before the length it declared is whole as far as it goes; `short_by` says how
+many octets it owes (RFC 9112 8). After lost bytes a body of known length is followed to its end, as what is missing was counted; every other message ends
 at the hole. Then the stream is read again from a segment that begins with a start line, nothing less is trusted.
 """
 
@@ -21,9 +22,10 @@ from ._http_head import (LARGEST_HEAD, Head, content_type, cut_head, framing, he
                          looks_like_start, may_become_start, parse_head, path_and_query)
 from .wire import Tape
 
-_COMMON = ("version", "headers", "body_length", "content_length", "content_type", "content_encoding", "trailers")
+_COMMON = ("version", "headers", "body_length", "content_length", "short_by", "content_type", "content_encoding",
+           "trailers")
 KINDS = {
-    "http.request": ("method", "target", "path", "query", "host", "authorization_scheme", *_COMMON),
+    "http.request": ("method", "target", "path", "query", "host", "authorization_scheme", "referred_by", *_COMMON),
     "http.response": ("status", "reason", "challenge_scheme", "challenge_unmet", "request_method", "request_target", "request_host",
                       *_COMMON),
 }
@@ -108,7 +110,7 @@ class Conversation:
                 time, frame = here.tape.closed
                 here.time = max(here.time, time)
                 here.frames.add((frame,))
-            yield from self._emit(here, incomplete=not whole or here.missing > 0)
+            yield from self._emit(here, incomplete=not whole or here.missing > 0, ended=here.tape.closed is not None)
 
     # ------------------------------------------------------------------------------------------------ heads
 
@@ -190,10 +192,11 @@ class Conversation:
         here.at, here.cut_head, here.problems = len(tape), True, []
         yield from self._emit(here, incomplete=True)
 
-    def _emit(self, here: Direction, *, incomplete: bool = False) -> list[Found]:
-        """The message that ends at `at`, then its body."""
+    def _emit(self, here: Direction, *, incomplete: bool = False, ended: bool = False) -> list[Found]:
+        """The message that ends at `at`, then its body. `ended` says that its sender closed the connection there."""
         head, asked, tape = here.head, here.asked, here.tape
         incomplete = incomplete or here.missing > 0
+        short = _short_by(here) if ended else 0
         if here.at:
             time, frames = tape.origin(here.at)
             time = max(here.time, time)
@@ -209,6 +212,8 @@ class Conversation:
         fields["body_length"], fields["content_type"] = _body_length(here, incomplete), media
         if here.plan == "length":
             fields["content_length"] = _declared(headers)
+        if short:
+            fields["body_length"], fields["short_by"] = here.counted, short
         if "content-encoding" in headers:
             fields["content_encoding"] = headers["content-encoding"]
         if here.trailers:
@@ -221,7 +226,7 @@ class Conversation:
         here.reset()
         direction = "response" if head.status else "request"
         context = tape.context.but(time=time, frames=frames, exchange=asked.exchange)
-        found: list[Found] = [context.message(f"http.{direction}", fields, tuple(problems), incomplete=incomplete)]
+        found: list[Found] = [context.message(f"http.{direction}", fields, tuple(problems), incomplete=incomplete and not short)]
         if body:
             carrier = {"protocol": "http", "direction": direction, "content_type": media, "headers": headers,
                        "method": asked.method, "target": asked.target, "path": asked.path, "host": asked.host}
@@ -259,6 +264,12 @@ def _declared(headers: dict[str, Any]) -> int:
     said = headers["content-length"]
     digits = re.match(r"\s*0*(\d{1,18})", said, re.ASCII)
     return int(digits[1]) if digits else 0
+
+
+def _short_by(here: Direction) -> int:
+    """Octets of the declared length that were not sent. A body that waits for 100 Continue may rightly not come."""
+    unasked = not here.counted and "expect" in here.head.headers
+    return 0 if here.plan != "length" or here.missing or here.cut_head or unasked else here.left
 
 
 def _body_length(here: Direction, incomplete: bool) -> int | None:

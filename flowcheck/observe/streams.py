@@ -123,8 +123,9 @@ class Streams:
     def _ended(self, event: Finished | Reset) -> None:
         stream = self._streams.get(event.connection.id)
         if stream is not None:
+            shown = isinstance(event, Finished) or event.whole
             for side in (0, 1) if isinstance(event, Reset) else (event.side,):
-                self._end_side(stream, side, (event.time, event.ref) if side == event.side else None)
+                self._end_side(stream, side, (event.time, event.ref) if shown and side == event.side else None)
         self._tell(event, "tcp.reset" if isinstance(event, Reset) else "tcp.fin")
         if stream is not None and len(stream.ended) == 2:
             self._close(stream)

@@ -20,7 +20,7 @@ SiteNames = Mapping[str, frozenset[str]]
 
 # what every message has besides its protocol's fields
 ANY_MESSAGE = ("layers", "session", *(f"{end}.{part}" for end in ("src", "dst")
-                                     for part in ("scope", "address", "port", "shared")))
+                                     for part in ("scope", "address", "port", "shared", "names")))
 
 
 class Names:

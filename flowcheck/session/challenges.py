@@ -42,8 +42,9 @@ def fold(messages: Sequence[Message], until: int | None = None) -> list[Message]
             if held is not None and _follows(message, out[held.request], messages[held.answer]):
                 first, answer = (out[one] for one in held)
                 out[held.request] = out[held.answer] = None
+                about = {"referred_by": answer.fields["status"]} if answer.fields["status"] in REFERRALS else {}
                 out[place] = message = message.but(copies=(*first.copies, *first.frames, *answer.frames,
-                                                           *message.copies))
+                                                           *message.copies), fields={**message.fields, **about})
             if message.transaction is not None:
                 requests[message.transaction] = place
         elif message.kind == "http.response" and message.answers in requests:
@@ -64,10 +65,10 @@ def _follows(again: Message, first: Message, answer: Message) -> bool:
 
 
 def _is_last(place: int, messages: Sequence[Message], until: int) -> bool:
-    """Does the capture end at this challenge, before the client could take it up?"""
+    """Does the capture end at this challenge, before the client took it up, or closed the connection?"""
     answer = messages[place]
     return answer.fields["status"] in CHALLENGES and until - answer.time <= RESPITE and not any(
-        m.src.address == answer.dst.address and m.protocol != "tcp" for m in messages[place + 1:])
+        m.src.address == answer.dst.address for m in messages[place + 1:])
 
 
 def _key(message: Message) -> tuple:

@@ -27,6 +27,8 @@ STRUCTURAL = (
     "dst.scope",
     "src.shared",
     "dst.shared",
+    "src.names",
+    "dst.names",
 )
 
 OUTCOMES = ("success", "failure")

@@ -169,7 +169,6 @@ steps:
 @pytest.mark.parametrize("messages, expected", [
     (run("ina"), []),                                     # it got no further than what anything begins with
     (run("in"), [2]),                                     # it did not get so far
-    (run("inaf"), [4]),                                   # it was refused after all
     (run("inasr"), [5]),
     (run("ina") + run("inasr", 20), [5]),                 # one of something else, then one of this
     (run("ina") + run("in", 20), [2]),

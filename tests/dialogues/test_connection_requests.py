@@ -109,7 +109,7 @@ def test_a_session_for_something_else_is_no_update(scenario, tmp_path):
 def test_a_challenge_at_the_end_of_the_capture_is_no_refusal(tmp_path):
     line = Line()
     in_touch(line)
-    ask_for_session(line, UNAUTHORIZED)
+    line.connect(HNB, 7547, client=HMS).up(request("GET", "/cr")).down(UNAUTHORIZED)
     assert [verdict for rule, verdict, _ in line.verdicts(tmp_path) if rule == RULE] == ["inconclusive"]
 
 

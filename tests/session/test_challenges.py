@@ -41,6 +41,7 @@ def test_only_what_is_uploaded_follows_a_referral():
     (1.2, [], ["GET"]),                                    # the capture ends at the challenge: nobody gave up
     (9.0, [], ["GET", 401]),
     (1.2, exchange(1.15, "POST", 200, 3), ["GET", 401, "POST", 200]),       # the client turned to something else
+    (1.2, [message("tcp.fin", 1.15, "hnb", "server", stream=1)], ["GET", 401, None]),       # or gave up
 ])
 def test_a_challenge_that_nobody_could_take_up_is_no_answer(until, after, kept):
     assert [told for told, _ in left(*exchange(1, "GET", 401, 1), *after, until=until)] == kept
