@@ -49,10 +49,10 @@ class Line:
 
     def lookup(self, name, address=None, rcode=0, answered=True):
         self.port += 1
-        ask = DNS(id=self.port, rd=1, qd=DNSQR(qname=name))
+        ask = DNS(id=self.port, rd=1, qd=DNSQR(qname=name), an=[])
         self.put(IP(src=HNB, dst=RESOLVER) / UDP(sport=self.port, dport=53) / ask)
         if answered:
-            told = DNSRR(rrname=name, rdata=address, ttl=60) if address else None
+            told = [DNSRR(rrname=name, rdata=address, ttl=60)] if address else []
             found = DNS(id=self.port, qr=1, rcode=rcode, qd=DNSQR(qname=name), an=told)
             self.put(IP(src=RESOLVER, dst=HNB) / UDP(sport=53, dport=self.port) / found)
 
@@ -217,3 +217,70 @@ def asked_for(line):
     ask_for_session(line, answer("401 Unauthorized", CHALLENGE), answer("200 OK"))
     line.wait(0.3)
     return session(line, "6 CONNECTION REQUEST")
+
+
+# ---- files
+
+CM_FILE, PM_FILE = b"<configDataFile>" + b"x" * 900 + b"</configDataFile>", "A20260501.1145+0000-1200+0000_D1.xml"
+
+
+def order(line, url=f"http://{STORE_NAME}/cm/a.xml", kind="3 Vendor Configuration File"):
+    """A Download that the device takes and carries out after the session."""
+    about = f"<CommandKey>c1</CommandKey><FileType>{kind}</FileType><URL>{url}</URL><Username/><Password/><FileSize>0</FileSize>"
+    connection = session(line, "6 CONNECTION REQUEST")
+    connection.down(reply(rpc("Download", "d1", about + "<TargetFileName/><DelaySeconds>0</DelaySeconds>")))
+    over(connection.up(post(rpc("DownloadResponse", "d1", "<Status>1</Status>"))))
+
+
+def fetch(line, told, path="/cm/a.xml", name=STORE_NAME, address=STORE, close=True):
+    """A look-up and one try to fetch the file."""
+    line.lookup(name, address)
+    connection = line.connect(address, 80)
+    connection.up(request("GET", path, name)).down(told)
+    if close:
+        connection.end()
+
+
+def report(line, code=0, accepted=True, retries=0, kind="Download"):
+    """The session that reports the outcome."""
+    line.wait(2)
+    line.lookup(HMS_NAME, HMS)
+    connection = line.connect()
+    connection.up(post(inform(line, "7 TRANSFER COMPLETE", f"M {kind}", number="t0", retries=retries, command_key="c1")))
+    if not accepted:
+        connection.down(answer("503 Service Unavailable"))
+        return connection.end()
+    outcome = f"<CommandKey>c1</CommandKey><FaultStruct><FaultCode>{code}</FaultCode></FaultStruct>"
+    connection.down(reply(inform_response("t0"))).up(post(rpc("TransferComplete", "t1", outcome)))
+    return over(connection.down(reply(rpc("TransferCompleteResponse", "t1"))).up(post()))
+
+
+def upload_set(line, scheme):
+    """The manager says where performance files go."""
+    config = "Device.FAP.PerfMgmt.Config.1."
+    told = {config + "Enable": "true", config + "URL": f"{scheme}://{STORE_NAME}/pm/", config + "PeriodicUploadInterval": "900"}
+    over(session(line, "6 CONNECTION REQUEST").down(reply(set_values(told))).up(post(values_set())))
+    line.wait(30)
+
+
+def put(line, told, name=STORE_NAME, address=STORE, headers="", length=None, ending=None):
+    """A look-up and one try to put the file; `length` is what it claims."""
+    line.lookup(name, address)
+    connection = line.connect(address, 80)
+    sent = request("PUT", f"/pm/{PM_FILE}", name, headers, CM_FILE)
+    connection.up(sent.replace(f"Content-Length: {len(CM_FILE)}".encode(), f"Content-Length: {length or len(CM_FILE)}".encode()))
+    if told:
+        connection.down(told)
+    (ending or Connection.end)(connection)
+
+
+def ftp(line, *turns, name=STORE_NAME, address=STORE, greeting="220 ready"):
+    """A control connection: (command, replies) one after another, all of them answered where there is a reply."""
+    line.lookup(name, address)
+    connection = line.connect(address, 21)
+    connection.down(greeting.encode() + b"\r\n")
+    for command, *replies in turns:
+        connection.up(command.encode() + b"\r\n")
+        for told in replies:
+            connection.down(told.encode() + b"\r\n")
+    return connection

@@ -46,6 +46,22 @@ def test_a_field_out_of_sight_is_unknown(blind):
     assert outcome(check("f", "equals", 1), message("x.a", f=2, **blind)).holds is False
 
 
+def test_whether_a_cut_message_is_of_a_session_is_known():
+    alone = check("session", "present", False)
+    assert outcome(alone, message("x.a", incomplete=True)).holds is True
+    assert outcome(alone, message("x.a", incomplete=True, session=3)).holds is False
+
+
+def test_the_names_of_an_end_are_those_it_was_looked_up_by():
+    """Nothing is known of the names of a host that nobody looked up."""
+    of, asked = check("dst.names", "equals", "store.example"), message("x.a", 1, "hnb", "198.51.100.80")
+    for resolved, holds in (({}, None), ({"store.example": frozenset({"198.51.100.80"})}, True),
+                            ({"other.example": frozenset({"198.51.100.80"})}, False)):
+        known = scope(resolved=resolved)
+        found, = evaluate(of, (asked,), known, {})
+        assert found.holds is holds and holds_all((of,), asked, known, {}) is holds
+
+
 def test_a_value_not_known_yet_is_unknown():
     assert outcome(check("f", "equals", Reference(("bound", "later"))), message("x.a", f=1)).holds is None
     assert outcome(check(Reference(("site", "fields", "none")), "present", True), message("x.a", f=1)).holds is None
@@ -89,6 +105,7 @@ TRIED = [check("f", test, wanted) for test, wanted in (
     ("at_most", 1),
     ("equals", Reference(("site", "timers", "dns"))), ("equals", Reference(("x", "y"))), ("certifies", "a.example"))]
 TRIED += [Check("fields", ("f", "g"), "present", True), Check("fields", ("src.shared",), "equals", False),
+          check("session", "present", False), check("dst.names", "equals", "a"), check("dst.names", "not", Reference(("x", "y"))),
           *(check(names, test, wanted, "parameters") for names in ("*.A", SITE_NAMES, Reference(("x", "z")))
             for test, wanted in (("at_least", 1), ("at_most", 0), ("equals", "a"), ("not", "a"), ("present", False)))]
 VALUES = [None, "", "a", " A. ", "b", 7, "7", True, "true", 5, [], ["a"], ("b", "a"), [["a"]], [7, "x"], {}, {"a": 1}]

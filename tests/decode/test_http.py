@@ -230,6 +230,22 @@ def test_switching_protocols():
 
 # ---------------------------------------------------------------------------------------------------- loss
 
+def test_a_body_whose_sender_closes_is_short_by_what_it_owes():
+    """It is whole as far as it goes. Where the capture just ends, or misses something, nobody knows."""
+    def cut(ended, *before, up=False):
+        stream, side = Playback(), 0 if up else 1
+        stream.tapes[side].closed = (9, FrameRef(0, 9)) if ended else None
+        return [(m.fields["body_length"], m.fields.get("short_by"), m.incomplete) for m in messages(stream(*before, (side, None)))]
+
+    begun = b"HTTP/1.1 200 OK\r\nContent-Length: 500\r\n\r\n" + b"x" * 120
+    assert cut(True, (1, begun)) == [(120, 380, False)] and cut(False, (1, begun)) == [(500, None, True)]
+    assert cut(True, (1, begun), (1, 80)) == [(500, None, True)]
+    assert cut(True, (1, b"HTTP/1.1 200 OK\r\n\r\nto the end")) == [(10, None, False)]
+    waiting = b"PUT /a HTTP/1.1\r\nExpect: 100-continue\r\nContent-Length: 500\r\n\r\n"
+    assert cut(True, (0, waiting), up=True) == [(500, None, True)]                  # nobody asked for the body
+    assert cut(True, (0, waiting + b"x"), up=True) == [(1, 499, False)]
+
+
 def test_hole_in_a_body_of_known_length():
     found = play((0, post(b"0123456789")[:-6]), (0, 4), (0, b"89" + GET))
     assert summary(found) == [(REQ, "POST", 1, 10, True), (REQ, "GET", 2, 0, False)]
