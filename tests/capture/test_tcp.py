@@ -335,6 +335,7 @@ def test_an_older_connection_at_the_server_answers_the_first_syn_and_hides_nothi
     assert not any(isinstance(event, (Lost, Reset)) for event in events)
 
 
+
 @pytest.mark.parametrize("sequence, whole", [(S0 + 4, True), (S0 + 9, False), (S0 + 1, False)])
 def test_a_reset_right_behind_what_was_sent_leaves_nothing_out(sequence, whole):
     reset, = [e for e in run([*HANDSHAKE, ("s", S0 + 1, C0 + 1, ACK, b"abc"), ("s", sequence, C0 + 1, RST, b"")]) if isinstance(e, Reset)]
