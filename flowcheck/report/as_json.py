@@ -57,7 +57,7 @@ def to_json(result: Result, *, show_secrets: bool = False) -> dict[str, Any]:
 def loads(text: str) -> Result:
     try:
         data = json.loads(text)
-    except ValueError as error:
+    except (ValueError, RecursionError) as error:
         raise UsageError(f"not JSON: {error}") from None
     return from_json(data)
 

@@ -28,11 +28,12 @@ _WHOLE = {"pass", "passwd", "pwd", "psk", "secret", "authorization", "proxyautho
           "idtoken", "bearer",
           "clientsecret", "username", "wepkey", "privatekey", "sharedkey", "sessionkey", "masterkey",
           "encryptionkey", "authkey",
-          "ki", "opc", "ck", "ik", "kasme", "kseaf", "kausf", "xreskey", "skd", "skai", "skar", "skei", "sker",
+          "k", "ki", "op", "opc", "pin", "puk", "community", "ck", "ik", "kasme", "kseaf", "kausf", "xreskey", "skd", "skai", "skar", "skei", "sker",
           "skpi", "skpr",
           "msk", "emsk", "keyingmaterial", "mastersecret", "premastersecret", "clienttrafficsecret",
           "servertrafficsecret"}
-_ENDINGS = ("password", "passphrase", "presharedkey", "username", "secretkey", "privatekey", "wepkey", "sharedsecret",
+_ENDINGS = ("password", "passphrase", "passcode", "passwd", "pwd", "psk", "authtoken", "sessiontoken", "apitoken",
+            "communitystring", "presharedkey", "username", "secretkey", "privatekey", "wepkey", "sharedsecret",
             "clientsecret",
             "mastersecret", "apikey")
 _USER = "username"
@@ -44,7 +45,9 @@ _LEAST = 4                                                      # shorter values
 
 _WORD = r"[\w.:-]{0,120}?(?:password|passphrase|passwd|presharedkey|pre-shared-key|username|secret|api[-_]?key|access[-_]?token)"
 # in lower case: fast
-_TELLTALE = re.compile(r"pass|secret|authoriz|cookie|username|sharedkey|shared-key|api.?key|token|acct|@")
+_TELLTALE = re.compile(r"pass|pwd|secret|authoriz|cookie|username|sharedkey|shared-key|api.?key|token|signature|acct|@")
+IN_QUERY = re.compile(
+    r"""((?:^|[?&])[\w.~-]{0,60}?(?:token|secret|passwd|password|pwd|api[-_]?key|signature)=)([^&#\s"'<>]+)""", re.I)
 _IN_TEXT: tuple[tuple[re.Pattern[str], str], ...] = (
     # XML: an element, then TR-069's ParameterValueStruct
     (re.compile(rf"(<(?:[\w-]{{1,40}}:)?{_WORD}(?:\s[^<>]{{0,400}})?>)[^<]+(?=<)", re.I), rf"\1{MASK}"),
@@ -60,6 +63,8 @@ _IN_TEXT: tuple[tuple[re.Pattern[str], str], ...] = (
     # name = value, in prose and in forms; a value ends where a sentence or the next pair may begin
     (re.compile(rf"""(?<![\w.:-])({_WORD})(\s{{0,3}}=\s{{0,3}}|:\s{{1,3}})(?:"[^"]+"|'[^']+'|[^\s"',;&<>]+)""", re.I),
      rf"\1\2{MASK}"),
+    # in the query of a URL (RFC 3986 3.4)
+    (IN_QUERY, rf"\1{MASK}"),
     # user:password@ in a URL (RFC 3986 3.2.1)
     (re.compile(r"(\b[a-z][a-z0-9+.-]{1,20}://)[^\s/?#@\"'<>]+@", re.I), rf"\1{MASK}@"),
 )

@@ -97,6 +97,8 @@ def _text(pseudonyms: Pseudonyms, plain: str, key: str, text: str, kind: str, wh
     for user, host in _AFTER_AT.findall(text):
         pseudonyms.add(IMSI if user.isdigit() and len(user) in (14, 15) else WORD, user)
         pseudonyms.add(NAME, host)
+    for _, credential in mask.IN_QUERY.findall(text):
+        pseudonyms.add(WORD, credential)
     if len(text) > 512 or _SIZE.fullmatch(text):
         return
     if plain in _SUBSCRIBERS and text.isdigit():

@@ -91,3 +91,8 @@ def test_what_is_no_result_is_refused(text):
 
 def test_only_ascii_leaves(hostile):
     assert as_json.dumps(hostile).isascii()
+
+
+def test_a_result_nested_too_deep_is_no_result():
+    with pytest.raises(UsageError, match="not JSON"):
+        as_json.loads("[" * 200_000)

@@ -40,7 +40,7 @@ def test_masking_twice_changes_nothing(secret):
 @pytest.mark.parametrize("fields", [
     {"Username": "00193B-LF21A000101"}, {"CommandKey": "job-7", "ParameterKey": "k"}, {"token": "a1b2", "tokens": 3},
     {"ParameterKey": "x"}, {"qname": "pass.example"}, {"Password": ""}, {"passed": "yes"},
-    {"PasswordChangeUseCount": "5"}])
+    {"PasswordChangeUseCount": "5"}, {"Device.Kit": "a", "Device.PINs": "3", "Device.Community.Name": "x"}])
 def test_names_that_only_look_secret(fields, refused):
     attempt = refused.devices[0].attempts[0]
     event = replace(attempt.events[0], fields=fields)
@@ -63,6 +63,9 @@ def test_names_that_only_look_secret(fields, refused):
     ("PASS abc\r\n230 ok", "PASS [masked]\r\n230 ok"),
     ("ftp://u:p@files.example/x", "ftp://[masked]@files.example/x"),
     ("password=abc&x=1", "password=[masked]&x=1"),
+    ("POST /acs?a=1&token=abc%3D&b=2 HTTP/1.1", "POST /acs?a=1&token=[masked]&b=2 HTTP/1.1"),
+    ("https://h/f?X-Amz-Signature=abc#x", "https://h/f?X-Amz-Signature=[masked]#x"),
+    ("token=abc&b=2", "token=[masked]&b=2"), ("/acs?tokens=3&key=a", "/acs?tokens=3&key=a"),
     ("PASSED: all", "PASSED: all"),
     ("the password was wrong", "the password was wrong"),
     ("a@b.example", "a@b.example"),
@@ -84,3 +87,14 @@ def test_json_keeps_the_scheme(secret):
     data = json.loads(as_json.dumps(secret))
     headers = data["devices"][0]["attempts"][0]["events"][2]["fields"]["headers"]
     assert headers == {"Authorization": "Basic [masked]", "Cookie": "[masked]", "Host": "hms.example"}
+
+
+@pytest.mark.parametrize("name", [
+    "Device.X_0019_USIM.K", "Device.USIM.OPc", "Device.USIM.PIN", "Device.SNMP.Community", "Device.X_VENDOR.AdminPwd",
+    "Device.SelfTest.AuthToken", "Device.X_VENDOR.Passcode", "Device.IKE.1.PSK", "Device.SNMP.CommunityString"])
+def test_parameters_that_hold_secrets(name, refused):
+    attempt = refused.devices[0].attempts[0]
+    event = replace(attempt.events[0], fields={"ParameterList": {name: "0F1122334455", "Device.Name": "0F1122334455 left"}})
+    device = replace(refused.devices[0], attempts=(replace(attempt, events=(event,)),))
+    assert mask.masked_device(device).attempts[0].events[0].fields == {
+        "ParameterList": {name: "[masked]", "Device.Name": "[masked] left"}}

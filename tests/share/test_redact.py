@@ -169,3 +169,11 @@ def test_hosts_that_only_their_names_tell_are_told_without_a_site_profile(name, 
     keys = ["--keys", str(folder / "keys")] if (folder / "keys").exists() else []
     captures = sorted(map(str, folder.glob("*.pcap*")))
     assert main(["redact", *captures, str(tmp_path / "r.pcapng"), *keys, "--quiet"]) == 0
+
+
+def test_a_credential_in_a_query_goes():
+    from flowcheck.share.pseudonyms import Pseudonyms
+    from flowcheck.share.sensitive import _value
+    pseudonyms = Pseudonyms(b"k")
+    _value(pseudonyms, "target", "/acs?session=1&token=Zx81abQ", "http.request", 0)
+    assert "Zx81abQ" not in pseudonyms.text("GET /acs?session=1&token=Zx81abQ HTTP/1.1")
