@@ -3,8 +3,8 @@
 The templates are in templates/, what they show is prepared by view_page.py, view_devices.py and view_attempt.py. The
 page's policy (CSP 3) admits only the style sheet and the script that stand in it, by their hashes. How much is written
 depends on size: up to a budget everything stands in the page as it is; beyond it the attempts that passed are packed
-(zlib, base64) and unpacked when opened; beyond the ceiling the report becomes an index and a file per device, written
-one by one.
+(zlib, base64) and unpacked when opened. Of so many that only examples are shown anyway, there are as many as fit one file.
+Beyond the ceiling the report becomes an index and a file per device, written one by one.
 """
 
 from __future__ import annotations
@@ -12,6 +12,7 @@ from __future__ import annotations
 import base64
 import zlib
 from collections.abc import Iterable, Iterator
+from dataclasses import replace
 from pathlib import Path
 from typing import Any
 
@@ -28,6 +29,7 @@ from flowcheck.report.whole import write_whole
 BUDGET = 1_000_000            # octets of attempts up to which everything stands in a page as it is
 CEILING = 10_000_000          # octets no file exceeds
 _SAMPLE = 16                  # devices that show whether all of them would fit by far
+_EXAMPLES = 0.4               # of the ceiling, for examples: the index of many devices needs room, the browser time
 
 _LEAST = (Detail(), Detail(messages=200, value=1_024), Detail(messages=40, value=256), Detail(messages=5, value=120))
 _LEFT_OUT = b"<p>Left out for size; <code>flowcheck check --json</code> holds this attempt in full.</p>"
@@ -44,7 +46,7 @@ def html(result: Result, *, show_secrets: bool = False) -> str:
 
 def write_html(result: Result, path: str | Path, *, show_secrets: bool = False, ceiling: int = CEILING) -> list[Path]:
     """Writes the report to `path`; returns the files written: `path`, then one per device where it was too large."""
-    report = Report.of(result if show_secrets else mask.masked(result))
+    report = _with_fitting_examples(Report.of(result if show_secrets else mask.masked(result)), ceiling)
     path = Path(path)
     path.parent.mkdir(parents=True, exist_ok=True)
     if len(report.numbered) == 1:
@@ -73,6 +75,17 @@ def write_html(result: Result, path: str | Path, *, show_secrets: bool = False, 
             written.append(file)
     write_whole(path, (_page(report, (), folder=folder.name),))
     return written
+
+
+def _with_fitting_examples(report: Report, ceiling: int) -> Report:
+    """The report with fewer examples where it would exceed one file; where all attempts are shown none is left out."""
+    examples = view_page.chosen(report.result)
+    if len(examples) == sum(len(device.attempts) for device in report.result.devices):
+        return report
+    sample = replace(report, full=frozenset(examples[:_SAMPLE]))
+    size = sum(len(body) for entry in _shown(sample) for _, body in _bodies(sample, entry)) / len(sample.full)
+    fitting = max(int(ceiling * _EXAMPLES / size), 1)
+    return replace(report, full=frozenset(examples[:fitting]))
 
 
 def _shown(report: Report) -> Iterator[Numbered]:

@@ -21,7 +21,7 @@ DEVICES = 10_000              # rows of the index
 _ATTEMPTS = 1_000             # rows of a device's bring-up
 _STEPS = 80                   # signs of an attempt there
 _CAUSES = 500
-_PLACES = 30                  # of a cause
+_PLACES = 8                   # of a cause
 _SENTENCE = 400               # characters
 
 Numbered = tuple[int, DeviceResult]
@@ -30,6 +30,9 @@ Full = frozenset[tuple[int, int]]                       # (device, attempt) of t
 
 class Cause(NamedTuple):
     code: str
+    where: str                                          # step and clause
+    expected: str
+    hint: str
     side: str
     attempts: int
     places: list[tuple[str, str]]                       # device, and where its attempt is shown
@@ -117,20 +120,29 @@ class Device(NamedTuple):
 def causes(numbered: Sequence[Numbered], full: Full, folder: str) -> list[Cause]:
     """Failed attempts that have one cause in common, the commonest first; nothing where there is only one."""
     groups: dict[str, list[tuple[int, int, str]]] = {}
-    sides: dict[str, str] = {}
+    first: dict[str, AttemptResult] = {}
     for number, device in numbered:
         for place, one in enumerate(device.attempts, 1):
             if one.verdict == FAIL:
                 code = line(one.cause or one.procedure, 200)
                 groups.setdefault(code, []).append((number, place, device.id))
-                sides.setdefault(code, side(one))
+                first.setdefault(code, one)
     if sum(map(len, groups.values())) < 2:
         return []
     ordered = sorted(groups.items(), key=lambda row: (-len(row[1]), row[0]))
-    return [Cause(code, sides[code], len(rows),
+    return [Cause(code, *_meaning(first[code]), side(first[code]), len(rows),
                   [(line(name, 120), f"{file(number, folder)}#d{number}.a{place}" if (number, place) in full else "")
                    for number, place, name in rows[:_PLACES]], max(0, len(rows) - _PLACES))
             for code, rows in ordered[:_CAUSES]]
+
+
+def _meaning(attempt: AttemptResult) -> tuple[str, str, str]:
+    """Where its cause lies in the clause, what was expected there, and what to look at."""
+    cause = words.cause(attempt)
+    if cause is None:
+        return line(attempt.clause, 200), "", ""
+    where = f"step {line(cause.cite, 20)} of {line(cause.clause, 200)}"
+    return where, line(cause.expected, _SENTENCE), line(cause.hint, _SENTENCE)
 
 
 def file(number: int, folder: str) -> str:

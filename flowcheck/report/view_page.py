@@ -8,12 +8,13 @@ from __future__ import annotations
 
 import base64
 import hashlib
+from collections import Counter
 from collections.abc import Iterable, Sequence
 from dataclasses import dataclass, replace
 from functools import cache
 from typing import Any, NamedTuple
 
-from flowcheck.model import (INCONCLUSIVE, PASS, UNKNOWN, AttemptResult, CaptureInfo, DeviceResult, Finding, Opaque,
+from flowcheck.model import (FAIL, INCONCLUSIVE, PASS, UNKNOWN, AttemptResult, CaptureInfo, DeviceResult, Finding, Opaque,
                              Result)
 from flowcheck.report import view_devices, words
 from flowcheck.report.template import source
@@ -48,6 +49,7 @@ class First(NamedTuple):
     """The attempt on the first screen; `file` is where its device's page lies."""
 
     id: str
+    leading: str                # why this one of many
     file: str
     device_id: str
     device: str
@@ -116,7 +118,7 @@ class Report:
         for place, one in enumerate(result.opaque):
             for address in {one.src.address, one.dst.address}:
                 unread.setdefault(address, []).append(place)
-        return cls(result, run, in_order(result), chosen(result), captures, unread, _provenance(result))
+        return cls(result, run, in_order(result), frozenset(chosen(result)), captures, unread, _provenance(result))
 
 
 def in_order(result: Result) -> list[Numbered]:
@@ -128,8 +130,10 @@ def in_order(result: Result) -> list[Numbered]:
     return sorted(known, key=lambda row: (rank(row[1]), row[0]))
 
 
-def chosen(result: Result) -> Full:
+def chosen(result: Result) -> list[tuple[int, int]]:
     """(device, attempt) of those shown in full: all; or of very many some of every cause and verdict, then the worst.
+
+    The first are the last that may be left out.
 
     What a thousand devices did alike is told once, in examples. Passes beyond them are left to the index.
     """
@@ -142,7 +146,7 @@ def chosen(result: Result) -> Full:
             order.append((rank >= _EXAMPLES, words.WORST_FIRST.index(one.verdict), rank, number, place))
     if len(order) > FULL:
         order = sorted(entry for entry in order if not entry[0] or entry[1] < words.WORST_FIRST.index(PASS))[:FULL]
-    return frozenset((number, place) for *_, number, place in order)
+    return [(number, place) for *_, number, place in order]
 
 
 def page(report: Report, devices: Iterable[view_devices.Device], only: Numbered | None = None, back: str = "",
@@ -154,8 +158,7 @@ def page(report: Report, devices: Iterable[view_devices.Device], only: Numbered 
     numbered = report.numbered if only is None else [only]
     result = report.result if only is None else replace(report.result, devices=(only[1],))
     verdict = result.verdict
-    found = next(((number, device, place) for number, device in numbered for place, one in enumerate(device.attempts, 1)
-                  if one.verdict == verdict), None)
+    found, alike = _shown_first(numbered, verdict)
     many = sum(len(device.attempts) for _, device in numbered) > 1
     back, folder = line(back), line(folder)
     return {
@@ -163,13 +166,24 @@ def page(report: Report, devices: Iterable[view_devices.Device], only: Numbered 
         "script": source("script.js"), "script_hash": _hash("script.js"),
         "title": _title(result, found), "back": back, "folder": folder,
         "verdict": VERDICTS[verdict], "tally": words.tally(result) if many else "",
-        "first": found and _first(report.run, found, folder),
+        "first": found and _first(report.run, found, alike, folder),
         "causes": [] if back else view_devices.causes(numbered, report.full, folder),
         "choices": view_devices.choices(numbered, back, folder) if many else [],
         "index": view_devices.index(numbered, report.full, folder) if len(numbered) > 1 and not back else None,
         "devices": devices, "captures": report.captures, "opaque": _opaque(report, only if back else None),
         "nobody": Nobody([], "") if back else _nobody(report.result), "provenance": report.provenance,
     }
+
+
+def _shown_first(numbered: Sequence[Numbered], verdict: str | None) -> tuple[Found | None, int]:
+    """The first attempt with this verdict; of several devices one that failed for the commonest cause, and how many did."""
+    found = [(number, device, place) for number, device in numbered for place, one in enumerate(device.attempts, 1)
+             if one.verdict == verdict]
+    if verdict == FAIL and len(numbered) > 1:
+        codes = [device.attempts[place - 1].cause for _, device, place in found]
+        (code, alike), = Counter(codes).most_common(1)
+        return found[codes.index(code)], alike
+    return next(iter(found), None), 1
 
 
 @cache
@@ -189,12 +203,14 @@ def _title(result: Result, found: Found | None) -> str:
 
 # ---------------------------------------------------------------------------------------------------- the first screen
 
-def _first(run: Run, found: Found, folder: str) -> First:
+def _first(run: Run, found: Found, alike: int, folder: str) -> First:
     number, device, place = found
     one: AttemptResult = device.attempts[place - 1]
     cause = words.cause(one)
     return First(
-        id=f"d{number}.a{place}", file=view_devices.file(number, folder), device_id=f"d{number}",
+        id=f"d{number}.a{place}",
+        leading=f"{alike:,} failed for one cause, the first of them:" if alike > 1 else "The first that did not pass:",
+        file=view_devices.file(number, folder), device_id=f"d{number}",
         device=line(device.id, 120), procedure=line(one.procedure, 80), title=line(one.title, 200),
         diagnosis=line(one.diagnosis, _SENTENCE), side=side(one), reached=step_words(words.furthest(one)),
         clause=line(one.clause, 200),

@@ -132,7 +132,7 @@ def test_hostile_text_of_many_devices_stays_text(hostile, tmp_path):
     whole = parsed(pages[0])
     for part in ("summary", "causes", "filters", "devices", "limits", "provenance", "opaque-h", "unknown"):
         assert whole.get_element_by_id(part) is not None
-    assert words(whole.get_element_by_id("causes")).count("<script>alert(1)</script>") == 1
+    assert words(whole.get_element_by_id("causes")).count("<script>alert(1)</script>") == 4    # code, clause, words, hint
 
 
 def test_what_a_device_lacks_for_service_stands_under_its_bring_up(several):
@@ -231,3 +231,24 @@ def test_one_device_too_large_is_thinned(several, tmp_path):
     written = as_html.write_html(long, tmp_path / "r.html", ceiling=400_000)
     assert len(written) == 1 and written[0].stat().st_size <= 400_000
     assert "left out here" in written[0].read_text()
+
+
+def test_of_many_that_failed_the_commonest_cause_is_shown_first(refused):
+    attempt = refused.devices[0].attempts[0]
+    rare = replace(attempt, cause="x/y/missing", diagnosis="the rare one", findings=(
+        replace(attempt.findings[0], code="x/y/missing"),))
+    devices = tuple(replace(refused.devices[0], id=f"d{n}", attempts=(rare if n == 0 else attempt,)) for n in range(4))
+    hero = words(parsed(as_html.html(replace(refused, devices=devices))).get_element_by_id("summary"))
+    assert "3 failed for one cause, the first of them: " in hero and "the rare one" not in hero
+    hero = words(parsed(as_html.html(replace(refused, devices=devices[:2]))).get_element_by_id("summary"))
+    assert "The first that did not pass: the rare one" in hero
+    causes = words(parsed(as_html.html(replace(refused, devices=devices))).get_element_by_id("causes"))
+    assert f"step {attempt.findings[0].cite} of {attempt.findings[0].clause}: expected {attempt.findings[0].expected}" in causes
+
+
+def test_a_fleet_is_one_file_with_as_many_examples_as_fit(crowd, tmp_path):
+    written = as_html.write_html(crowd, tmp_path / "r.html", ceiling=700_000)
+    assert written == [tmp_path / "r.html"] and written[0].stat().st_size < 700_000
+    page = parsed(written[0].read_text())
+    shown = [attempt.get("data-verdict") for attempt in page.xpath("//details[contains(@class, 'attempt')]")]
+    assert 0 < len(shown) < 30 and shown[0] == "fail" and len(page.xpath("//table[@class='index']/tbody/tr")) == 300
