@@ -79,7 +79,14 @@ class Half:
 
     @property
     def waiting(self) -> bool:
-        return self.next is not None and self.hole > self.next
+        """Is there a hole at `next`?"""
+        if self.next is None:
+            return False
+        if self.pending:
+            return self.pending[0][0] > self.next
+        if self.fin is not None:
+            return not self.finished and self.fin > self.next
+        return self.acked > self.next + 1
 
 
 class Connection:
@@ -215,16 +222,22 @@ def receive(connection: Connection, half: Half, position: int, payload: bytes, s
     _hold(connection, half, position, payload, ref, time, first)
 
 
-def settle(connection: Connection, now: int, out: list[Event]) -> None:
-    """After a segment: hand on what nothing stands in front of any more, give up what will not come, finish."""
+def settle(connection: Connection, now: int, out: list[Event]) -> bool:
+    """After a segment: hand on what nothing stands in front of any more, give up what will not come, finish.
+
+    True where a hole is waited for.
+    """
     first, second = connection.halves
-    going = True
+    going, waiting = True, False
     while going:
-        going = False
+        going = waiting = False
         for half, peer in ((first, second), (second, first)):
             if half.pending:
                 going |= _drain(connection, half, peer, out, now)
-            if half.waiting and _hopeless(half, peer, now):
+            if not half.waiting:
+                continue
+            waiting = True
+            if _hopeless(half, peer, now):
                 _give_up(connection, half, out, wholly=False)
                 going = True
     for half in (first, second):
@@ -233,6 +246,7 @@ def settle(connection: Connection, now: int, out: list[Event]) -> None:
         connection.closed = True
         first.tail = second.tail = b""
     connection.calm = first.calm and second.calm
+    return waiting
 
 
 def flush(connection: Connection, out: list[Event]) -> None:

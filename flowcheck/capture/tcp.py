@@ -8,7 +8,7 @@ segment far from everything expected. Where the handshake was not captured the l
 from __future__ import annotations
 
 from collections.abc import Callable, Iterable, Iterator
-from functools import partial
+from functools import lru_cache, partial
 from struct import Struct
 
 from ..model import Endpoint, FrameRef, Packet
@@ -239,8 +239,7 @@ class Connections:
             out.append(Reset(connection, mine.side, time, ref, whole))
 
     def _settle(self, connection: Connection, now: int, out: list[Event]) -> None:
-        settle(connection, now, out)
-        if not connection.calm and (connection.halves[0].waiting or connection.halves[1].waiting):
+        if settle(connection, now, out):
             self._waiting[connection.id] = connection
         else:
             self._waiting.pop(connection.id, None)
@@ -251,6 +250,7 @@ def way_key(packet: Packet) -> tuple:
     return packet.src, packet.dst, packet.data[:4], _tunnel(packet.layers)
 
 
+@lru_cache(maxsize=4096)
 def _tunnel(layers: tuple[str, ...]) -> tuple[str, ...]:
     """The layers from the outermost IP header on: link types, VLAN tags and labels do not tell connections apart."""
     for index, name in enumerate(layers):

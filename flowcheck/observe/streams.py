@@ -26,6 +26,7 @@ from .recognition import Recogniser
 TRIES = 32                  # segments of a stream seen from the middle, before it is given up
 HEAD = 4096                 # octets of a stream that are kept while nobody recognises it
 TAPE_LIMIT = 16 << 20       # unread octets of one direction
+_KINDS = {"syn": "tcp.syn", "syn_ack": "tcp.syn_ack", "refused": "tcp.refused"}      # of messages, by Handshake.what
 # what may begin behind words that nobody reads, and how
 _BEHIND = {"tls": re.compile(b"\x16\x03"), "http": re.compile(rb"[A-Z-]{3,12} \S+ HTTP/1\.[01]\r?\n")}
 
@@ -92,7 +93,7 @@ class Streams:
     def _opened(self, event: Opened) -> None:
         connection = event.connection
         ends = (connection.client, connection.server)
-        context = Context(event.time, (event.ref,), *ends, tuple(connection.layers), self._identifier(),
+        context = Context(event.time, (event.ref,), *ends, connection.layers, self._identifier(),
                           secrets=self._secrets)
         stream = self._streams[connection.id] = _Stream(context, connection, midway=connection.opened_midway)
         forced = self._recogniser.forced("tcp", (connection.server.port, connection.client.port))
@@ -103,7 +104,7 @@ class Streams:
             stream.data_connection = decode.decoder("ftp").DataConversation(context.within("ftp"), stream.expected.note)
 
     def _handshake(self, event: Handshake) -> None:
-        self._tell(event, "tcp." + event.what)
+        self._tell(event, _KINDS[event.what], 0 if event.what == "syn" else 1, event.sequence)
 
     def _bytes(self, connection: Connection, side: int, data: bytes, ref: FrameRef, time: int) -> None:
         stream = self._streams.get(connection.id)
@@ -126,19 +127,17 @@ class Streams:
             shown = isinstance(event, Finished) or event.whole
             for side in (0, 1) if isinstance(event, Reset) else (event.side,):
                 self._end_side(stream, side, (event.time, event.ref) if shown and side == event.side else None)
-        self._tell(event, "tcp.reset" if isinstance(event, Reset) else "tcp.fin")
+        self._tell(event, "tcp.reset" if isinstance(event, Reset) else "tcp.fin", event.side, None)
         if stream is not None and len(stream.ended) == 2:
             self._close(stream)
             self._streams.pop(event.connection.id, None)
 
-    def _tell(self, event: Any, kind: str) -> None:
+    def _tell(self, event: Handshake | Finished | Reset, kind: str, side: int, sequence: int | None) -> None:
         connection = event.connection
         stream = self._streams.get(connection.id)
-        side = getattr(event, "side", 0 if kind == "tcp.syn" else 1)
         ends = (connection.client, connection.server)
-        fields = {"sequence": getattr(event, "sequence", None)}
         self._found(Message(kind, event.time, (event.ref,), ends[side], ends[1 - side],
-                            stream.context.stream if stream else 0, tuple(connection.layers), fields))
+                            stream.context.stream if stream else 0, connection.layers, {"sequence": sequence}))
 
     # ------------------------------------------------------------------------------------------ what passes by
 
