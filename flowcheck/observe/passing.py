@@ -68,6 +68,8 @@ class Sealed:
 
     def settle(self, data: bytes, context: Context) -> None:
         """What came before this packet is told to the decoder, and nothing passes until `aim` says so."""
+        if not self._ways:                         # no ESP yet: most of what IKE says
+            return
         way = _way(data, context)
         for lane in self._ways.get(way, {}).values():
             lane.kind = SHUT                       # so that one SA is never counted in two of them
