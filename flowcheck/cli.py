@@ -7,7 +7,6 @@ The commands are modules of commands/. Nothing heavy is imported before the comm
 from __future__ import annotations
 
 import argparse
-import difflib
 import gc
 import io
 import sys
@@ -71,8 +70,9 @@ class _Parser(argparse.ArgumentParser):
     """A parser whose errors are one line: the usage of a command with thirty options would hide them."""
 
     def error(self, message: str) -> NoReturn:
+        from difflib import get_close_matches
         wrong = message.removeprefix("unrecognized arguments: ")
-        near = difflib.get_close_matches(wrong.split("=")[0].split(" ")[0], self._option_string_actions, 1) \
+        near = get_close_matches(wrong.split("=")[0].split(" ")[0], self._option_string_actions, 1) \
             if wrong != message else []
         hint = f"; did you mean {near[0]}?" if near else f"; see `{self.prog} --help`"
         self.exit(EXIT_USAGE, f"{self.prog}: {message}{hint}\n")

@@ -25,6 +25,12 @@ def _protocol_of(kind: str) -> str:
     return kind.partition(".")[0]
 
 
+@lru_cache(maxsize=4096)
+def upon(layers: tuple[str, ...], layer: str) -> tuple[str, ...]:
+    """These layers with one more on top: the same tuple for all traffic of that kind."""
+    return *layers, layer
+
+
 # ---------------------------------------------------------------------------------------------------- capture
 
 class Frame(NamedTuple):
@@ -96,7 +102,7 @@ class Context:
 
     def within(self, layer: str, **changes: Any) -> Context:
         """The same place one layer further in."""
-        return self.but(layers=(*self.layers, layer), **changes)
+        return self.but(layers=upon(self.layers, layer), **changes)
 
     def but(self, **changes: Any) -> Self: ...            # see `sealed`
 
@@ -125,6 +131,10 @@ class Message:
     @property
     def protocol(self) -> str:
         return _protocol_of(self.kind)
+
+    def adding(self, **more: Any) -> Self:
+        """The same with more fields."""
+        return self.but(fields={**self.fields, **more})
 
     def but(self, **changes: Any) -> Self: ...            # see `sealed`
 

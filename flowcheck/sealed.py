@@ -37,18 +37,18 @@ def sealed(cls: type) -> type:
     def refuse(self: Any, name: str, *_: Any) -> None:
         raise FrozenInstanceError(f"cannot change field {name!r}")
 
-    scope: dict[str, Any] = {"unsealed": unsealed, "blank": object.__new__}
-    exec(_METHODS.format(**_written(unsealed, scope)), scope)
+    made = methods(unsealed)
     return type(cls.__name__, (unsealed,), {
         "__slots__": (), "__module__": cls.__module__, "__qualname__": cls.__qualname__, "__doc__": cls.__doc__,
-        "__new__": scope["new"], "__init__": object.__init__, "but": scope["but"],
+        "__new__": made["new"], "__init__": object.__init__, "but": made["but"],
         "__setattr__": refuse, "__delattr__": refuse,
         "__hash__": lambda self: hash(values(self)), "__reduce__": lambda self: (self.__class__, values(self))})
 
 
-def _written(unsealed: type, scope: dict[str, Any]) -> dict[str, str]:
-    """The pieces of `_METHODS` for the fields of this class; their defaults go into `scope`."""
-    parameters, filled = [], []
+def methods(unsealed: type, **source: str) -> dict[str, Any]:
+    """`new` and `but` of a class that is filled as `unsealed`; `source` names what `but` copies instead of a field."""
+    scope: dict[str, Any] = {"unsealed": unsealed, "blank": object.__new__}
+    parameters, filled, copied = [], [], []
     for name, each in unsealed.__dataclass_fields__.items():
         default, factory, value = f"default_{name}", f"factory_{name}", name
         if each.default_factory is not MISSING:
@@ -58,5 +58,6 @@ def _written(unsealed: type, scope: dict[str, Any]) -> dict[str, str]:
             scope[default] = each.default
         parameters.append(name if scope[default] is MISSING else f"{name}={default}")
         filled.append(f"    made.{name} = {value}\n")
-    copied = "".join(f"    made.{name} = self.{name}\n" for name in unsealed.__dataclass_fields__)
-    return {"parameters": ", ".join(parameters), "filled": "".join(filled), "copied": copied}
+        copied.append(f"    made.{name} = self.{source.get(name, name)}\n")
+    exec(_METHODS.format(parameters=", ".join(parameters), filled="".join(filled), copied="".join(copied)), scope)
+    return scope

@@ -17,11 +17,12 @@ PACKAGE = Path(flowcheck.__file__).parent
 MAY_IMPORT = {
     "frames": set(), "sealed": set(), "model": {"frames", "sealed"}, "errors": set(), "documents": set(),
     "capture": {"errors", "model"}, "decode": {"errors", "frames", "model"}, "decrypt": {"errors", "model"},
-    "observe": {"capture", "decode", "errors", "frames", "model", "session.clocks"},
+    "shelf": {"model", "sealed"},
+    "observe": {"capture", "decode", "errors", "frames", "model", "session.clocks", "shelf"},
     "observe.recognition": {"decode"},
     "observe.streams": {"capture", "decode", "frames", "model", "observe.passing", "observe.recognition"},
     "rulebook": {"decode", "errors", "model"},                       # the message kinds that decoders declare
-    "session": {"documents", "errors", "model"},
+    "session": {"documents", "errors", "model", "shelf"},
     "conform": {"documents", "errors", "model", "sealed", "session.lookups", "rulebook.rule", "rulebook.site",
                 "rulebook.patterns"},
     "report": {"errors", "model"},

@@ -11,7 +11,7 @@ from collections.abc import Callable, Iterable, Iterator
 from functools import lru_cache, partial
 from struct import Struct
 
-from ..model import Endpoint, FrameRef, Packet
+from ..model import Endpoint, FrameRef, Packet, upon
 from .assembly import (FAR, HALF_RANGE, MASK, PATIENCE, PATIENCE_TIME, START, Connection, Data, Event, Finished, Half,
                        Handshake, Lost, Opened, Reset, acknowledge, flush, receive, settle, unwrap)
 
@@ -119,7 +119,7 @@ class Connections:
         dst = Endpoint(packet.dst, int.from_bytes(ports[2:], "big"))
         self._count += 1
         client, server = (src, dst) if from_client else (dst, src)
-        connection = Connection(self._count, client, server, (*packet.layers, "tcp"), packet.time, midway)
+        connection = Connection(self._count, client, server, upon(packet.layers, "tcp"), packet.time, midway)
         mine, other = connection.halves if from_client else connection.halves[::-1]
         tunnel = _tunnel(packet.layers)
         for key, way in (((packet.src, packet.dst, ports, tunnel), (connection, mine, other)),

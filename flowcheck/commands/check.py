@@ -3,11 +3,16 @@
 from __future__ import annotations
 
 import argparse
+from collections.abc import Callable
 from dataclasses import replace
-from typing import Any
+from typing import TYPE_CHECKING, Any
 
 from . import common
 
+if TYPE_CHECKING:
+    from ..model import DeviceResult
+
+MANY = 2_000        # devices whose results are not worth packing
 HELP = "judge one observation and write reports"
 
 
@@ -50,10 +55,12 @@ def run(options: argparse.Namespace) -> int:
     paths = common.captures(options)
     common.writable(options, paths)
     ring = key_ring(options.keys)
+    beside = bool(options.evidence or options.bundle or options.redact)      # what wants all messages as they are
     with common.progress(options) as progress:
         result, observation = check(paths, rules=options.rules, site=options.site, keys=options.keys, ring=ring,
                                     procedures=options.procedure, decode_as=common.decode_as(options),
-                                    command=common.command_line(), progress=progress, clocks=common.clocks(options))
+                                    command=common.command_line(), progress=progress, clocks=common.clocks(options),
+                                    spend=not beside, keep=None if beside else _kept(options))
     if options.created is not None:
         result = replace(result, created=options.created)
     from ..report import write
@@ -61,15 +68,28 @@ def run(options: argparse.Namespace) -> int:
     if options.redact:
         from ..share.deliver import redaction
         shown, pseudonyms = redaction(result, observation, options)
-    if not (options.evidence or options.bundle):
-        del observation                                  # messages that no attempt holds are in the way of the reports
-    write.reports(shown, options)
+    write.reports(shown, options, masked=not beside)
     if options.evidence or options.bundle:
         from ..share.deliver import deliver
         deliver(result, shown, observation, paths, ring, options, pseudonyms)
     if options.strict and any(info.truncated for info in result.captures):
         return common.EXIT_UNREADABLE
     return status(result, options.fail_on)
+
+
+def _kept(options: argparse.Namespace) -> Callable[[DeviceResult], DeviceResult]:
+    """What the reports need of a device: it is masked as soon as it is judged, and packed where there are very many."""
+    from ..report.mask import masked_device
+    from ..shelf import packed
+    count = 0
+
+    def kept(device: DeviceResult) -> DeviceResult:
+        nonlocal count
+        count += 1
+        shown = device if options.show_secrets else masked_device(device)
+        return packed(shown) if count > MANY else shown
+
+    return kept
 
 
 def status(result: Any, fail_on: str) -> int:

@@ -8,7 +8,6 @@ holds secrets.
 
 from __future__ import annotations
 
-import csv
 import re
 from collections.abc import Callable, Iterator
 from typing import Any
@@ -110,6 +109,7 @@ def _table_line(line: str, origin: str, number: int, found: Found) -> bool:
     """A line of one of Wireshark's tables."""
     if line.count(",") == 0:
         return False
+    import csv
     try:
         row = [cell.strip() for cell in next(csv.reader([line], skipinitialspace=True))]
     except csv.Error:

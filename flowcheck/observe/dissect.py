@@ -20,7 +20,8 @@ from typing import Any
 from ..capture.bypass import Bypass
 from ..capture.network import Network
 from ..frames import CAPTURE_SHIFT, unpacked
-from ..model import Context, Endpoint, Expect, Frame, FrameRef, Gap, Message, Opaque, Packet, Payload, Secrets
+from ..model import Context, Endpoint, Expect, Frame, FrameRef, Gap, Message, Opaque, Packet, Payload, Secrets, upon
+from ..shelf import Shelf
 from .passing import Sealed, Tunnel, Unread
 from .recognition import Recogniser
 from .streams import Streams
@@ -45,7 +46,7 @@ class Dissector:
 
     def __init__(self, secrets: Secrets | None = None, decode_as: dict[tuple[str, int], str] | None = None,
                  tap: int = 0, network: Network | None = None, opening: Sequence[Sequence[Packet]] = ()):
-        self.messages: list[Message] = []
+        self.messages = Shelf()
         self.opaque: list[Opaque] = []
         self.gaps: list[Gap] = []
         self.undecoded: Counter[str] = Counter()
@@ -82,6 +83,7 @@ class Dissector:
         scanner.limit = passed + EXPIRE_EVERY - upto
         if not upto:
             self._streams.expire(frame.time)
+            self.messages.tidy()
             if len(self._flows) > self._most_flows:
                 self._forget_flows()
 
@@ -140,7 +142,7 @@ class Dissector:
             flow.last = packet.time
             name = _PROTOCOL_NAMES.get(protocol)
             context = Context(packet.time, _refs(packet.frames), _endpoint(packet.src), _endpoint(packet.dst),
-                              (*packet.layers, name) if name else packet.layers, flow.id, packet.missing,
+                              upon(packet.layers, name) if name else packet.layers, flow.id, packet.missing,
                               secrets=self._secrets)
             self._datagram(flow, packet.data, context)
         else:
@@ -175,7 +177,7 @@ class Dissector:
             flow.tries = 0
         if length:
             missing = max(0, length - len(data))
-        context = Context(time, _refs(frames), _endpoint(src, sport), _endpoint(dst, dport), (*layers, "udp"), flow.id,
+        context = Context(time, _refs(frames), _endpoint(src, sport), _endpoint(dst, dport), upon(layers, "udp"), flow.id,
                           missing, secrets=self._secrets)
         self._datagram(flow, payload, context)
         if _offered(flow.module, "TUNNEL"):

@@ -10,7 +10,7 @@ from typing import Any
 
 from ..errors import UsageError
 from ..model import Result
-from .mask import masked
+from . import mask
 from .visible import line
 from .whole import write_whole
 
@@ -19,9 +19,10 @@ _FORMATS = ("html", "json", "junit", "sarif")
 _SUFFIX = {"html": ".html", "json": ".json", "junit": ".junit.xml", "sarif": ".sarif"}
 
 
-def reports(result: Result, options: Any) -> list[Path]:
+def reports(result: Result, options: Any, masked: bool = False) -> list[Path]:
     """Writes every file named in the options; with none named, all formats into the output directory.
 
+    `masked` says that the devices are without their secrets already.
     `-` is standard output, for one format at a time. Returns the files written. Raises UsageError where one cannot be.
     """
     wanted = {name: getattr(options, name) for name in _FORMATS if getattr(options, name)}
@@ -31,7 +32,7 @@ def reports(result: Result, options: Any) -> list[Path]:
         folder = Path(options.output_dir or DEFAULT_DIRECTORY)
         stem = _stem(result)
         wanted = {name: str(folder / (stem + _SUFFIX[name])) for name in _FORMATS} | wanted
-    shown = result if options.show_secrets else masked(result)           # once, for all of them
+    shown = result if options.show_secrets else mask.masked_frame(result) if masked else mask.masked(result)
     written: list[Path] = []
     for name, target in wanted.items():
         written += _write(name, shown, target)

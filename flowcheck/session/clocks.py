@@ -7,9 +7,8 @@ offset, their trend the drift. The first tap is the reference; a tap that shares
 
 from __future__ import annotations
 
-from collections.abc import Mapping, Sequence
+from collections.abc import Iterable, Mapping, Sequence
 from dataclasses import dataclass, replace
-from statistics import median
 from typing import Any
 
 from ..model import Gap, Message, Opaque
@@ -103,6 +102,12 @@ def _between(reference: Mapping[str, int], other: Mapping[str, int], shifted: Co
 def _weight(mark: str) -> int:
     """2: random numbers of 32 bits and more; 0: short identifications, which a device may begin anew with each start."""
     return 2 if mark.startswith(STRONG) else 0 if mark.startswith(ALIKE) else 1
+
+
+def median(values: Iterable[float]) -> float:
+    """That of `statistics`, which is loaded where there are several taps: it takes as long as all of session/."""
+    from statistics import median
+    return median(values)
 
 
 def _parts(pairs: Sequence[Pair]) -> list[list[Pair]]:

@@ -17,6 +17,7 @@ from bisect import bisect_left, bisect_right, insort
 from collections import defaultdict
 from collections.abc import Sequence
 from dataclasses import dataclass, field
+from typing import Any
 
 from ..model import Endpoint, FrameRef, Message, Problem
 
@@ -138,12 +139,14 @@ def sessions(messages: Sequence[Message], holes: frozenset[int] = frozenset()) -
             else:
                 ends.append(_end(session, session.tail.time, session.tail, False if certain else None,
                                  _gave_up(session, out)))
+    events = [None if session.inform is None else out[session.inform].fields.get("Event.EventCode")
+              for session in all_sessions]
     ends = [_doubted(m) if m.fields["complete"] is False and all_sessions[m.session - 1].streams & holes else m
-            for m in (_with_events(m, all_sessions, out) for m in ends)]
+            for m in (_with_events(m, events) for m in ends)]
     for index, message, kind in concerned:
         if kind == "http.response" and (message.stream, message.exchange) in unmet and message.fields.get("status") == 401:
-            out[index] = out[index].but(fields={**message.fields, "challenge_unmet": True})
-    return _put_in([_with_events(m, all_sessions, out) if m.session is not None and m.kind.startswith("cwmp.") else m
+            out[index] = out[index].adding(challenge_unmet=True)
+    return _put_in([_with_events(m, events) if m.session is not None and m.kind.startswith("cwmp.") else m
                     for index, m in enumerate(out) if index not in gone], ends)
 
 
@@ -168,11 +171,10 @@ def _doubted(end: Message) -> Message:
     return end.but(fields={**end.fields, "complete": None, "reason": reason})
 
 
-def _with_events(message: Message, all_sessions: list[_Session], out: list[Message]) -> Message:
+def _with_events(message: Message, events: Sequence[Any]) -> Message:
     """The message with what its session was opened for: the same RPC means another thing after 1 BOOT than later."""
-    inform = all_sessions[message.session - 1].inform
-    events = out[inform].fields.get("Event.EventCode") if inform is not None else None
-    return message if not events else message.but(fields={**message.fields, "session_events": events})
+    opened_for = events[message.session - 1]
+    return message if not opened_for else message.adding(session_events=opened_for)
 
 
 _FROM_ACS = frozenset(("GetParameterValues", "SetParameterValues", "GetParameterNames", "GetParameterAttributes",

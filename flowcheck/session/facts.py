@@ -242,7 +242,7 @@ def _device_addresses(messages: Sequence[Message]) -> set[str]:
         elif kind in _SERVER_SENDS:
             servers.add(message.src.address)
             weak[message.dst.address].add(message.src.address)
-        if "configuration" in message.fields and message.protocol == "ike":
+        if message.protocol == "ike" and "configuration" in message.fields:
             strong.update(inner_addresses(message))      # whoever has an address inside a tunnel is a device
     for message in messages:                      # who is asked serves, even if it never answers
         if message.kind in _SERVED and (

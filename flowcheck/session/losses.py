@@ -10,10 +10,10 @@ from __future__ import annotations
 
 from collections import defaultdict
 from collections.abc import Iterable, Mapping, Sequence
-from statistics import median
 from typing import NamedTuple
 
 from ..model import FrameRef, Gap, Message
+from .clocks import median
 
 LINGER = 1_000_000_000      # ns that the other tap has to record beyond, so that a late arrival would be there
 LEAST = 2                   # messages each way that both taps have to have seen

@@ -3,24 +3,32 @@
 from __future__ import annotations
 
 from collections import defaultdict
-from collections.abc import Mapping, Sequence
+from collections.abc import Iterable, Iterator, Mapping, Sequence
 
 from .. import model
 from ..model import Device, Gap, Message, Opaque, Timeline
+from ..shelf import together
 from . import addresses, challenges, copies, cwmp, devices, losses, transactions
 
 UNKNOWN = Device(model.UNKNOWN, {}, ())
 
 
 def sequence(messages: Sequence[Message], taps: Sequence[int],
-             gaps: Sequence[Gap] = (), until: int | None = None) -> tuple[list[Message], copies.Folded]:
+             gaps: Sequence[Gap] = (), until: int | None = None,
+             spend: bool = False) -> tuple[list[Message], copies.Folded]:
     """Copies folded, requests paired with answers, CWMP sessions closed; and what the folding found out.
 
-    `until` is when the capture ends, ns; its last message where that is not known.
+    `until` is when the capture ends, ns; its last message where that is not known. A list to `spend` is emptied, so that
+    a message can go as soon as another one stands for it.
     """
-    folded = copies.fold([m for m in messages if not m.fields.get("mdns")], taps)     # RFC 6762: nobody's resolver
+    # RFC 6762: nobody's resolver
+    folded = copies.fold([m for m in messages if m.protocol != "dns" or not m.fields.get("mdns")], taps)
+    if spend:
+        messages.clear()
     holes = frozenset(folded.streams.get(gap.stream, gap.stream) for gap in gaps if gap.stream is not None)
-    return challenges.fold(cwmp.sessions(transactions.pair(folded.messages), holes), until), folded
+    paired = transactions.pair(folded.messages)
+    folded.messages.clear()
+    return challenges.fold(cwmp.sessions(paired, holes), until), folded
 
 
 def _torn(messages: Sequence[Message], opaque: Sequence[Opaque]) -> frozenset[frozenset[str]]:
@@ -34,18 +42,32 @@ def _torn(messages: Sequence[Message], opaque: Sequence[Opaque]) -> frozenset[fr
     return frozenset(accepted.values())
 
 
+def _given_out(messages: Iterable[Message], whose: devices.Assignment, own: dict[str, list[Message]],
+               nobodys: dict[str, set[str]]) -> Iterator[tuple[str, Message]]:
+    """Puts each message to its owners, and says of each the first of them."""
+    for message in messages:
+        owners = whose.owners(message)
+        for device in owners or (UNKNOWN,):
+            own[device.id].append(message)
+        if not owners and whose.shared:
+            for address in whose.shared & {message.src.address, message.dst.address}:
+                nobodys[address].add(message.protocol)
+        yield (owners[0] if owners else UNKNOWN).id, message
+
+
 def timelines(messages: Sequence[Message], opaque: Sequence[Opaque], gaps: Sequence[Gap],
               window: tuple[int, int] | None,
               taps: Sequence[int], fields: Mapping[str, tuple[str, ...]] | None = None,
               bindings: Mapping[str, str] | None = None, windows: Mapping[int, tuple[int, int]]
-              | None = None) -> list[Timeline]:
+              | None = None, spend: bool = False) -> list[Timeline]:
     """One Timeline per device, in order of device id; traffic of nobody known comes last under `unknown`.
 
-    `fields` and `bindings` of the site profile say how documents name a device. `windows` are those of the taps.
+    `fields` and `bindings` of the site profile say how documents name a device. `windows` are those of the taps. With
+    `spend` the list of messages is empty afterwards: what nobody needs any more can go on the way.
     """
     if window is None:
         return []
-    ordered, folded = sequence(messages, taps, gaps, window[1])
+    ordered, folded = sequence(messages, taps, gaps, window[1], spend)
     lost = losses.lasting(losses.between(folded.sightings, gaps, taps, windows), ordered, taps) if windows else {}
     whose = devices.assign(ordered, folded.aliases, fields, bindings, opaque)
     links = frozenset(map(frozenset, {(item.src.address, item.dst.address) for item in (*ordered, *opaque)}))
@@ -55,13 +77,7 @@ def timelines(messages: Sequence[Message], opaque: Sequence[Opaque], gaps: Seque
     hidden: dict[str, list[Opaque]] = defaultdict(list)
     # address that devices share -> what they speak there, nobody knows who
     nobodys: dict[str, set[str]] = defaultdict(set)
-    for message in ordered:
-        owners = whose.owners(message)
-        for device in owners or (UNKNOWN,):
-            own[device.id].append(message)
-        if not owners and whose.shared:
-            for address in whose.shared & {message.src.address, message.dst.address}:
-                nobodys[address].add(message.protocol)
+    together(_given_out(ordered, whose, own, nobodys))
     for item in opaque:
         owners = whose.owners_of_opaque(item)
         for device in owners or (UNKNOWN,):
@@ -78,13 +94,14 @@ def timelines(messages: Sequence[Message], opaque: Sequence[Opaque], gaps: Seque
     anybodys = {m.stream: {m.src.address, m.dst.address} for m in own[UNKNOWN.id] if m.stream in holes}
     found = []
     for device in (*whose.devices, UNKNOWN):
-        if own.get(device.id) or device is UNKNOWN and hidden.get(device.id):
-            streams = {m.stream for m in own[device.id]}
-            hosts = {end.address for m in own[device.id] for end in (m.src, m.dst)} if anybodys else set()
+        messages = own.get(device.id, ())
+        if messages or device is UNKNOWN and hidden.get(device.id):
+            streams = {m.stream for m in messages}
+            hosts = {end.address for m in messages for end in (m.src, m.dst)} if anybodys else set()
             streams |= {stream for stream, ends in anybodys.items() if ends & hosts}
             near = tuple(gaps[place] for place in sorted(place for stream in (None, *streams)
                                                          for place in holes.get(stream, ())))
-            found.append(Timeline(device, addresses.with_changes(own[device.id], device),
+            found.append(Timeline(device, addresses.with_changes(messages, device),
                                   tuple(hidden.get(device.id, ())),
                                   window, near, links, protocols, torn=torn, lost=lost,
                                   nobodys=frozenset(kind for address in device.shared

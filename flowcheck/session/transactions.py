@@ -30,16 +30,18 @@ def _pair(message: Message, request: bool) -> tuple:
 
 def _dns(m: Message) -> Part:
     request = m.kind.endswith(".query")
-    name = str(m.fields.get("qname") or "").lower()
-    return Part((_pair(m, request), m.fields.get("id"), name, m.fields.get("qtype")), request)
+    fields = m.fields
+    name = str(fields.get("qname") or "").lower()
+    return Part((_pair(m, request), fields.get("id"), name, fields.get("qtype")), request)
 
 
 def _ike(m: Message) -> Part | None:
-    if m.fields.get("version", "").startswith("1"):
+    fields = m.fields
+    if fields.get("version", "").startswith("1"):
         return None
-    request = not m.fields.get("response")
-    by_initiator = bool(m.fields.get("initiator")) == request
-    return Part((m.fields.get("spi_i"), by_initiator, m.fields.get("message_id"), m.fields.get("exchange")), request)
+    request = not fields.get("response")
+    by_initiator = bool(fields.get("initiator")) == request
+    return Part((fields.get("spi_i"), by_initiator, fields.get("message_id"), fields.get("exchange")), request)
 
 
 def _http(m: Message) -> Part | None:
@@ -190,17 +192,18 @@ def _as_its_carrier(message: Message, open_at: dict[Hashable, int], out: list[Me
 def _join_ike_fragments(messages: Iterable[Message]) -> list[Message]:
     """The fragments of an IKE message (RFC 7383) as one message, at the time the last of them came."""
     messages = list(messages)
-    if not any("fragment" in m.fields for m in messages):
+    if not any(m.protocol == "ike" and "fragment" in m.fields for m in messages):
         return messages
     out: list[Message] = []
     waiting: dict[Hashable, dict[int, Message]] = {}
     for message in messages:
-        fragment = message.fields.get("fragment") if message.kind.startswith("ike.") else None
+        fields = message.fields if message.protocol == "ike" else {}
+        fragment = fields.get("fragment")
         if not fragment:
             out.append(message)
             continue
-        key = (message.src, message.dst, message.fields.get("spi_i"), message.fields.get("message_id"),
-               message.fields.get("response"), message.fields.get("exchange"), fragment["total"])
+        key = (message.src, message.dst, fields.get("spi_i"), fields.get("message_id"), fields.get("response"),
+               fields.get("exchange"), fragment["total"])
         parts = waiting.setdefault(key, {})
         if fragment["number"] in parts and len(parts) < fragment["total"]:
             held = parts[fragment["number"]]

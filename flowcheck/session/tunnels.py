@@ -13,6 +13,7 @@ from dataclasses import dataclass, field
 from hashlib import sha1
 from ipaddress import ip_address
 from operator import itemgetter
+from typing import Any
 
 from ..model import Endpoint, Message, Opaque
 from .graph import Holders, Node
@@ -68,8 +69,10 @@ class Tunnels:
         self._asked: dict[int | None, str] = {}                  # transaction of a rekeying -> the new initiator's SPI
         self._rekeyed: dict[tuple[str, str], tuple[Node, Message]] = {}       # SPIs of the new SA -> the old one
         for message in messages:
-            if message.kind.startswith("ike.") and message.fields.get("spi_i"):
-                self._note(message)
+            if message.protocol == "ike":
+                fields = message.fields
+                if fields.get("spi_i"):
+                    self._note(message, fields)
             elif message.kind == "esp.inside":
                 self._note_inside(message)
         for item in opaque:
@@ -106,10 +109,9 @@ class Tunnels:
 
     # ------------------------------------------------------------------------------------------------ noting
 
-    def _note(self, message: Message) -> None:
-        fields = message.fields
-        end, peer = self._ends(message)
-        node = self._sa(message, end)
+    def _note(self, message: Message, fields: Mapping[str, Any]) -> None:
+        end, peer = self._ends(message, fields)
+        node = self._sa(message, fields, end)
         self._of[id(message)] = node
         tunnel = self.all[node]
         span = tunnel.ends.get(end)
@@ -125,7 +127,7 @@ class Tunnels:
             subject = next((c.get("subject_cn") for c in fields.get("certificates") or () if c.get("subject_cn")), None)
             if subject and subject not in tunnel.identities:
                 tunnel.subjects.setdefault(str(subject), message)
-        tunnel.given += [(address, message) for address in inner_addresses(message)]
+        tunnel.given += [(address, message) for address in inner_addresses(message)] if fields.get("configuration") else ()
         for proposal in fields.get("proposals") or ():
             spi = proposal.get("spi")
             if not spi:
@@ -153,14 +155,13 @@ class Tunnels:
         elif all(address != given for given, _ in self.all[node].given):
             self.all[node].given.append((str(address), message))
 
-    def _ends(self, message: Message) -> tuple[Endpoint, Endpoint]:
+    def _ends(self, message: Message, fields: Mapping[str, Any]) -> tuple[Endpoint, Endpoint]:
         """The device's end and the other one; where neither is known, the device is the one that began the SA."""
         here = message.src.address in self._devices or (message.dst.address not in self._devices
-                                                        and message.fields.get("initiator"))
+                                                        and fields.get("initiator"))
         return (message.src, message.dst) if here else (message.dst, message.src)
 
-    def _sa(self, message: Message, end: Endpoint) -> Node:
-        fields = message.fields
+    def _sa(self, message: Message, fields: Mapping[str, Any], end: Endpoint) -> Node:
         spi_i, spi_r = fields["spi_i"], fields.get("spi_r") or ""
         if not spi_r.strip("0"):
             spi_r = ""
