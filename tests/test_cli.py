@@ -281,3 +281,10 @@ def test_evidence_goes_to_standard_output(tmp_path):
     again = run("check", "-", "--json", "-", "-q", *RULES, stdin=done.stdout)
     assert again.returncode == 1 and json.loads(again.stdout)["captures"][0]["format"] == "pcapng"
     assert run("check", str(FAILING), "--json", "-", "-w", "-").returncode == 2
+
+
+def test_a_draft_makes_its_folder(tmp_path):
+    draft = tmp_path / "rules" / "mine" / "new.yaml"
+    captures = sorted(map(str, PASSING.glob("*.pcap*")))
+    keys = ["--keys", str(PASSING / "keys"), "--site", str(PASSING / "site.yaml")]
+    assert main(["rules", "new", *captures, *keys, "--output", str(draft)]) == 0 and "steps:" in draft.read_text()

@@ -69,6 +69,7 @@ def run(options: argparse.Namespace) -> int:
             sys.stdout.write(text)
         else:
             from pathlib import Path
+            Path(options.output).parent.mkdir(parents=True, exist_ok=True)
             Path(options.output).write_text(text, encoding="utf-8")
         return common.EXIT_OK
     if options.action == "test" and options.mutants:
