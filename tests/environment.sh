@@ -68,6 +68,16 @@ optional_parts() {   # says which optional programs are missing and what that co
     say "not installed: chromium. Costs: the tests that open a report in a browser are skipped. (apt-get install chromium)"
 }
 
+object_store() {   # the S3 server of the tests and what speaks to it, once
+  has_object_store && return
+  python -m pip install -q --disable-pip-version-check --retries 1 -r "$top/tests/s3.txt" >/dev/null 2>&1 && has_object_store && return
+  say "not installed: moto and s3fs. Costs: the test of captures in object stores is skipped. (pip install -r tests/s3.txt)"
+}
+
+has_object_store() {
+  python -c 'import sys; from importlib.util import find_spec; sys.exit(not all(map(find_spec, ("s3fs", "moto", "flask_cors"))))'
+}
+
 axe() {   # the accessibility checker that reports are tested with, once; an npm package, not a Python one
   local place=${FLOWCHECK_VENV:-$top/.venv}/share/axe-core work
   [ -s "$place/axe.min.js" ] && return
