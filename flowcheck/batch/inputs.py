@@ -12,6 +12,7 @@ import re
 import sys
 from collections import defaultdict
 from collections.abc import Iterable, Iterator
+from contextlib import contextmanager
 from dataclasses import dataclass, field
 from pathlib import Path
 from typing import Any
@@ -73,6 +74,18 @@ def file_system(path: str) -> Any:
         raise UsageError(f"{path}: {error}") from None
 
 
+@contextmanager
+def asking(url: str) -> Iterator[None]:
+    """Makes a CaptureError of whatever a store's client raises; each has exceptions of its own. What is not there stays a
+    FileNotFoundError."""
+    try:
+        yield
+    except (FileNotFoundError, MemoryError):
+        raise
+    except Exception as error:
+        raise CaptureError(f"{url}: {error or type(error).__name__}") from None
+
+
 def _lines(name: str) -> Iterator[str]:
     try:
         text = sys.stdin.read() if name == "-" else Path(name).read_text(encoding="utf-8", errors="surrogateescape")
@@ -120,16 +133,15 @@ def _remote(path: str, others: list[str]) -> Iterator[Input]:
     system = file_system(path)
     scheme = path.partition("://")[0]
     try:
-        if glob.has_magic(path):
-            listed = system.glob(path, detail=True)
-        elif system.isdir(path):
-            listed = system.find(path, detail=True)
-        else:
-            listed = {path: system.info(path)}
+        with asking(path):
+            if glob.has_magic(path):
+                listed = system.glob(path, detail=True)
+            elif system.isdir(path):
+                listed = system.find(path, detail=True)
+            else:
+                listed = {path: system.info(path)}
     except FileNotFoundError:
         listed = {}
-    except OSError as error:
-        raise CaptureError(f"{path}: {error}") from None
     rows = [info for info in listed.values() if info.get("type") == "file"]
     if not rows:
         yield Input(path, -1, "no such object")

@@ -17,6 +17,7 @@ from typing import Any, NamedTuple
 from .. import __version__
 
 _PACKAGE = Path(__file__).parent.parent
+_TEXT = frozenset((".py", ".c", ".yaml", ".json", ".html", ".css", ".js"))
 _DECODING = (
     "capture", "decode", "decrypt", "observe", "session/clocks.py", "session/copies.py", "model.py", "sealed.py",
     "batch/index.py")
@@ -54,11 +55,14 @@ def recipe(rules: Sequence[str], site: str | None, keys: Iterable[str], procedur
 
 @cache
 def program(parts: tuple[str, ...]) -> str:
-    """Digest of the program text of these parts of the package."""
+    """Digest of the program text of these parts of the package: with templates and defaults, without the rules."""
     digest = hashlib.sha256()
     for part in parts:
         place = _PACKAGE / part
-        for file in sorted(place.rglob("*.py")) if place.is_dir() else [place]:
+        files = sorted(f for f in place.rglob("*.*") if f.suffix in _TEXT) if place.is_dir() else [place]
+        for file in files:
+            if _PACKAGE / "rules" in file.parents:
+                continue
             digest.update(str(file.relative_to(_PACKAGE)).encode() + b"\0" + file.read_bytes())
     return digest.hexdigest()[:16]
 

@@ -23,7 +23,7 @@ from ..errors import CaptureError, UsageError
 from ..model import Result
 from ..observe.observation import Observation
 from . import index
-from .inputs import Asked, file_system, is_remote
+from .inputs import Asked, asking, file_system, is_remote
 from .ledger import Book, Known
 from .recipe import Recipe
 from .rows import rows
@@ -267,11 +267,14 @@ class _fetched:
     def __enter__(self) -> str:
         handle, self.path = tempfile.mkstemp(prefix="flowcheck-")
         try:
-            with os.fdopen(handle, "wb") as local, file_system(self.url).open(self.url, "rb") as remote:
+            with os.fdopen(handle, "wb") as local, asking(self.url), file_system(self.url).open(self.url, "rb") as remote:
                 shutil.copyfileobj(remote, local, 1 << 20)
-        except OSError as error:
+        except FileNotFoundError:
             self.__exit__()
-            raise CaptureError(f"{self.url}: {error}") from None
+            raise CaptureError(f"{self.url}: no such object") from None
+        except BaseException:
+            self.__exit__()
+            raise
         return self.path
 
     def __exit__(self, *_: object) -> None:

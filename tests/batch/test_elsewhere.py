@@ -60,6 +60,14 @@ def test_an_object_store(archive, batch, tmp_path):
         server.stop()
 
 
+def test_a_store_that_does_not_let_one_in(batch):
+    pytest.importorskip("s3fs", reason="s3fs is not installed (pip install -r tests/s3.txt)")
+    without = {name: value for name, value in os.environ.items() if not name.startswith("AWS_")}
+    refused = batch("s3://lab/runs/", env={**without, "AWS_EC2_METADATA_DISABLED": "true", "HOME": "/nowhere"})
+    assert refused.returncode == 3 and "Traceback" not in refused.stderr
+    assert refused.stderr.startswith("flowcheck: s3://lab/runs/: ") and "credentials" in refused.stderr
+
+
 def test_a_cluster_that_loses_a_worker(archive, batch, tmp_path):
     pytest.importorskip("distributed")
     wanted = 0
