@@ -21,17 +21,17 @@ _REASONS = 3                # why attempts of one observation stayed open
 _SOFTWARE = ".DeviceInfo.SoftwareVersion"
 
 
-def rows(result: Result, path: str) -> dict[str, Any]:
+def rows(result: Result, masked: Result, path: str) -> dict[str, Any]:
     """The rows of one observation, which stands in the tables under `path`; captures are the caller's, who knows their
     size.
 
     Beside them stand `words`, what each cause means (step, clause, what was expected, what to look at), and `open`, what
-    kept attempts from a verdict. No secrets.
+    kept attempts from a verdict. No secrets: what is said in words is taken from `masked`, the result without them.
     """
     attempts, findings, steps = [], [], []
     words: dict[str, list[str]] = {}
     undecided: dict[str, None] = {}
-    for device in result.devices:
+    for device, shown in zip(result.devices, masked.devices):
         identity = [identity_of(device).get(name, "") for name in IDENTITY]
         for attempt in device.attempts:
             attempts.append([path, device.id, *identity, attempt.procedure, attempt.verdict, attempt.started,
@@ -40,7 +40,7 @@ def rows(result: Result, path: str) -> dict[str, Any]:
             findings += [[path, device.id, attempt.procedure, f.code, f.kind, f.severity, f.step, f.cite,
                           _frames(f.frames, result), f.waived] for f in attempt.findings]
             if attempt.cause and attempt.cause not in words:
-                words |= _meaning(device, attempt.cause)
+                words |= _meaning(shown, attempt.cause)
             if attempt.verdict == INCONCLUSIVE and len(undecided) < _REASONS:
                 undecided |= dict.fromkeys(_hidden(attempt))
             steps += _steps(path, device.id, attempt)
@@ -54,8 +54,7 @@ def _hidden(attempt: AttemptResult) -> list[str]:
 
 
 def _meaning(device: DeviceResult, cause: str) -> dict[str, list[str]]:
-    from ..report.mask import masked_device
-    return {f.code: [f.cite, f.clause, f.expected, f.hint] for attempt in masked_device(device).attempts
+    return {f.code: [f.cite, f.clause, f.expected, f.hint] for attempt in device.attempts
             for f in attempt.findings if f.code == cause}
 
 

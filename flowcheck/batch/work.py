@@ -104,8 +104,15 @@ class Worker:
         return finished(asked, outcome, self.settings.recipe, perf_counter() - begun)
 
     def _judge(self, asked: Asked, content: str | None, known: Known | None, outcome: dict[str, Any]) -> None:
-        from ..check import joined, judged
-        from .memory import Recollection
+        observation = self._observed(asked, content, outcome)
+        if known is not None and known.content != outcome["content"]:
+            known = None                                 # the files are others than when they were asked for
+        result = self._result(asked, observation, known, outcome)
+        if result is not None:
+            self._tell(asked, observation, result, outcome)
+
+    def _observed(self, asked: Asked, content: str | None, outcome: dict[str, Any]) -> Observation:
+        """From the index, or decoded and then indexed."""
         settings = self.settings
         observation = self._indexed(content) if content else None
         fresh = observation is None
@@ -124,32 +131,51 @@ class Worker:
                                                      settings.recipe.decoding))
             else:
                 outcome["blobs"]["index"] = index.packed(observation)
-        if known is not None and known.content != outcome["content"]:
-            known = None                                 # the files are others than when it was asked for
+        return observation
+
+    def _result(self, asked: Asked, observation: Observation, known: Known | None,
+                outcome: dict[str, Any]) -> Result | None:
+        """The verdicts; None where they are those that are known, which is then the outcome."""
+        from ..check import joined, judged
+        from .memory import Recollection
+        settings = self.settings
         found = joined(observation, self.rules, self.site, settings.keys)
 
         def judging(memory: Any) -> Result:
             return judged(observation, self.rules, self.site, settings.procedures, f"flowcheck batch, {asked.name}",
                           settings.keys, found, memory)
         if self.context is None:
-            result = judging(None)
+            return judging(None)
+        recollection = Recollection(self.book, known)
+        result, shows = judging(recollection.of), ""
+        if known is not None and known.standing and recollection.confirmed():
+            shows = known.memory.shows
         else:
-            recollection = Recollection(self.book, known)
-            result = judging(recollection.of)
-            if known is not None and known.standing and recollection.confirmed():
-                outcome.update(confirmed=known, verdict=known.verdict, report=known.report,
-                               memory=recollection.memory(self.context, known.memory.shows))
-                return
             if known is not None:
                 result = judging(recollection.whole().of)
-            outcome["memory"] = recollection.memory(self.context, recollection.shows(result))
+            shows = recollection.shows(result)
+        outcome["memory"] = recollection.memory(self.context, shows)
+        if known is None or not known.standing or shows != known.memory.shows:
+            return result
+        outcome.update(confirmed=known, verdict=known.verdict, report=known.report)
+        return None
+
+    def _tell(self, asked: Asked, observation: Observation, result: Result, outcome: dict[str, Any]) -> None:
+        """Rows and report."""
+        from ..report.mask import masked
+        settings = self.settings
+        result = replace(result, tool={**result.tool, "archive": KEPT})
+        attempts = [attempt for device in result.devices for attempt in device.attempts]
+        wanted = wants_report(settings, result.verdict, bool(attempts))
+        shown = masked(result) if wanted or any(a.cause for a in attempts) else result       # once, for both
         outcome["verdict"] = result.verdict
-        outcome["rows"] = rows(result, asked.inputs[0].path)
+        outcome["rows"] = rows(result, shown, asked.inputs[0].path)
         outcome["rows"]["captures"] = [
             [one.path, info.sha256, one.size, info.packets, info.first, info.last, "done", "; ".join(info.remarks),
              info.grade, result.verdict]
-            for one, info in zip(asked.inputs, infos)]
-        self._report(asked, result, outcome)
+            for one, info in zip(asked.inputs, observation.captures)]
+        if wanted:
+            self._report(asked, result if settings.show_secrets else shown, outcome)
 
     def _indexed(self, content: str) -> Observation | None:
         """The decoded observation, None where there is none that can be used."""
@@ -172,18 +198,15 @@ class Worker:
 
     def _report(self, asked: Asked, result: Result, outcome: dict[str, Any]) -> None:
         settings = self.settings
-        if not wants_report(settings, result.verdict, any(device.attempts for device in result.devices)):
-            return
         from ..report.as_html import html, write_html
         outcome["report"] = report_of(asked)
-        result = replace(result, tool={**result.tool, "archive": KEPT})
         if settings.folder:
             place = Path(settings.folder) / outcome["report"]
-            files = write_html(result, place, show_secrets=settings.show_secrets)
+            files = write_html(result, place, show_secrets=True)             # those that shall not be seen are gone
             if outcome["memory"] and len(files) == 1:
                 outcome["wrote"] = stamp(place), report_shows(outcome["memory"].shows, asked, settings)
         else:
-            outcome["blobs"]["report"] = html(result, show_secrets=settings.show_secrets)
+            outcome["blobs"]["report"] = html(result, show_secrets=True)
 
 
 @lru_cache(maxsize=1)
