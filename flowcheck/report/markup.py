@@ -36,6 +36,11 @@ def lines(text: object, limit: int = LIMIT) -> str:
 
 def escaped(text: str) -> str:
     """Text that passed `visible.line` or `visible.block` before, as HTML."""
+    return _remembered_escaped(text) if len(text) <= _SHORT else _MEANT.sub(_put, text)
+
+
+@lru_cache(8192)
+def _remembered_escaped(text: str) -> str:
     return _MEANT.sub(_put, text)
 
 

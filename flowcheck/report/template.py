@@ -8,6 +8,7 @@ first used.
 from __future__ import annotations
 
 from functools import cache
+from itertools import islice
 from pathlib import Path
 from typing import Any
 
@@ -17,6 +18,7 @@ from markupsafe import Markup, escape
 from flowcheck.report.markup import escaped
 
 _FOLDER = Path(__file__).parent / "templates"
+_TOGETHER = 1_024             # pieces of a page, most of them some words long
 
 
 def _put_in(value: Any) -> str:
@@ -48,8 +50,12 @@ _ENVIRONMENT = _Environment(
 
 
 def render(name: str, **view: Any) -> bytes:
-    """The template of that name, filled in, in UTF-8: as text, one rare character makes all others take four octets."""
-    return b"".join(piece.encode() for piece in _ENVIRONMENT.get_template(f"{name}.html").generate(view))
+    """The template of that name, filled in, in UTF-8, part by part: as text, one rare character makes all others take four
+    octets."""
+    pieces, parts = _ENVIRONMENT.get_template(f"{name}.html").generate(view), []
+    while part := "".join(islice(pieces, _TOGETHER)):
+        parts.append(part.encode())
+    return b"".join(parts)
 
 
 @cache
