@@ -15,7 +15,7 @@ from __future__ import annotations
 import hashlib
 import json
 import zlib
-from collections.abc import Iterator, Mapping, Sequence
+from collections.abc import Collection, Iterator, Mapping, Sequence
 from dataclasses import fields, is_dataclass
 from datetime import date
 from functools import cache
@@ -110,14 +110,17 @@ class Recollection:
     def __init__(self, book: Book, known: Known | None):
         self.book, self.known, self.complete = book, known, known is None
         self._before: Mapping[str, Kept] = unpacked(known.memory.data) if known else {}
-        self._meant = dict(book.rules)
+        self._same = frozenset(book.rules) & frozenset(known.book.rules) if known else frozenset()
         self._devices: dict[str, _Device] = {}
 
     def of(self, timeline: Timeline) -> _Device:
         """The memory of a device, for `judge`."""
         name = timeline.device.id
         earlier = self._devices.get(name)
-        made = self._devices[name] = _Device(self, self._before.get(name), timeline, earlier.judged if earlier else {})
+        before = self._before.get(name)
+        made = self._devices[name] = _Device(timeline, before, earlier.judged if earlier else {}, self.complete)
+        if before is not None:
+            made.expected = _left_before(self.known.book, self._same, before)
         return made
 
     def confirmed(self) -> bool:
@@ -138,35 +141,31 @@ class Recollection:
         lacking = [(device.id, device.lacking) for device in result.devices]
         return _digest(repr((sorted((name, sorted(device.said.items())) for name, device in self._devices.items()), lacking)))
 
-    def same(self, procedure: str) -> bool:
-        """Does the rule say what it said then?"""
-        return self.known is not None and dict(self.known.book.rules).get(procedure) == self._meant[procedure]
-
 
 class _Device:
     """A `conform.memory.Memory`."""
 
-    def __init__(self, whole: Recollection, before: Kept | None, timeline: Timeline, judged: dict[str, Said]):
-        self._of, self._before = whole, before
+    def __init__(self, timeline: Timeline, before: Kept | None, judged: dict[str, Said], complete: bool):
         self._kinds = frozenset(message.kind for message in timeline.messages)
+        self._before, self._complete = before, complete
         self._left: list[bytes] = []                     # behind, by the rules so far
+        # what the rules that say what they said then found left behind
+        self.expected: Mapping[str, list[bytes]] = {}
         self.judged = judged                             # in this run
         self.said: dict[str, tuple[bytes, tuple[bytes, ...]]] = {}
-        self._expected = _left_before(whole.known.book, before) if whole.known and before else {}
 
     def kept(self) -> Kept:
         return Kept(self._kinds, self.said)
 
     def recall(self, rule: Rule) -> Said | None:
         name = rule.procedure
-        if self._of.complete and name in self.judged:
-            said = self.judged[name]
-            self._note(name, pack_left(said[1]), tuple(map(digest_of, said[0])))
-            return said
-        if self._before is None or not self._of.same(name) or self._expected[name] != self._left:
+        if self._complete and name in self.judged:
+            self.note(rule, self.judged[name])
+            return self.judged[name]
+        if self.expected.get(name) != self._left:
             return None
         left, digests = self._before.said.get(name, (b"", ()))
-        if digests and self._of.complete:
+        if digests and self._complete:
             return None
         self._note(name, left, digests)
         return ((), unpack_left(left)) if left else NOTHING
@@ -182,13 +181,14 @@ class _Device:
             self._left.append(left)
 
 
-def _left_before(book: Book, kept: Kept) -> dict[str, list[bytes]]:
-    """What had been left behind when each rule was judged."""
+def _left_before(book: Book, same: Collection[tuple[str, str]], kept: Kept) -> dict[str, list[bytes]]:
+    """What had been left behind when each of these rules was judged."""
     so_far: list[bytes] = []
     found = {}
-    for name, _ in book.rules:
-        found[name] = so_far
-        left = kept.said.get(name, (b"",))[0]
+    for rule in book.rules:
+        if rule in same:
+            found[rule[0]] = so_far
+        left = kept.said.get(rule[0], (b"",))[0]
         if left:
             so_far = [*so_far, left]
     return found
