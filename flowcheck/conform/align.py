@@ -56,11 +56,10 @@ class Reading(NamedTuple):
 
 
 class Way(NamedTuple):
-    """A reading as the search leaves it: (what, step, index, situation or mark) for each move, and the situation at its end."""
+    """A reading as the search leaves it: (what, step, index, situation or mark) for each move."""
 
     moves: tuple[tuple, ...]
     price: int
-    situation: int
 
 
 class _Node(NamedTuple):
@@ -232,18 +231,18 @@ def _refused(step: Step) -> int:
 
 
 def _way(node: _Node, price: int) -> Way:
-    moves, situation = [], node.situation
+    moves = []
     while node is not None:
         if node.move is not None:
             moves.append(node.move)
         node = node.parent
-    return Way(tuple(reversed(moves)), price, situation)
+    return Way(tuple(reversed(moves)), price)
 
 
 def _reading(way: Way, asked: Questions, complete: bool) -> Reading:
     cost = tuple(way.price >> _PART * place & (1 << _PART) - 1 for place in (4, 3, 2, 1))
     moves = _refusals_first(way.moves, asked.machine)
-    return Reading(tuple(_move(asked, *move) for move in moves), cost, asked.bound(way.situation), complete)
+    return Reading(tuple(_move(asked, *move) for move in moves), cost, asked.bound_by(way.moves), complete)
 
 
 def _refusals_first(moves: Sequence[tuple], machine: Automaton) -> Sequence[tuple]:

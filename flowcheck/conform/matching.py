@@ -2,8 +2,9 @@
 
 from __future__ import annotations
 
-from collections.abc import Mapping
+from collections.abc import Iterator, Mapping
 from dataclasses import dataclass
+from functools import lru_cache
 from typing import Any, NamedTuple
 
 from ..model import Endpoint, Message
@@ -21,7 +22,16 @@ class Tie(NamedTuple):
     stream: int
     exchange: int | None
     session: int | None
-    dst: Endpoint
+    dst: str
+
+
+MOST_TIES = 8               # requests of a step whose answers are waited for; earlier ones are given up
+
+
+@lru_cache(maxsize=64)
+def answered_steps(rule: Rule) -> frozenset[str]:
+    """The steps that others answer."""
+    return frozenset(step.answers for step in rule.steps() if step.answers is not None)
 
 
 @dataclass(frozen=True, slots=True)
@@ -79,9 +89,10 @@ class Matcher:
     def after(self, step: Step, message: Message, bound: Mapping[str, Any]) -> dict[str, Any]:
         """What is bound once the message has been matched with the step."""
         new = dict(bound)
-        ties = (*bound.get("tie:" + step.step, ()), Tie(message.transaction, message.stream, message.exchange,
-                                                       message.session, message.dst))
-        new["tie:" + step.step] = ties[-8:]
+        if step.step in answered_steps(self.rule):
+            ties = (*bound.get("tie:" + step.step, ()), Tie(message.transaction, message.stream, message.exchange,
+                                                           message.session, message.dst.address))
+            new["tie:" + step.step] = ties[-MOST_TIES:]
         for role, end in ((step.src, message.src), (step.dst, message.dst)):
             declared = self.rule.role(role) if role else None
             if declared is not None and declared.kind not in ("device",
@@ -156,6 +167,21 @@ def _belongs(message: Message, tie: Tie) -> bool:
         return message.session == tie.session and (message.exchange is None or message.exchange == tie.exchange
                                                    or message.kind == "cwmp.session_end")
     if message.kind == "icmp.unreachable":
-        return message.fields.get("dst") == tie.dst.address or str(message.fields.get("quoted_dst", "")) == tie.dst.address
+        return tie.dst in _unreachable(message)
     return message.stream == tie.stream and (message.exchange is None or tie.exchange is None
                                              or message.exchange == tie.exchange)
+
+
+def _unreachable(message: Message) -> tuple[Any, str]:
+    return message.fields.get("dst"), str(message.fields.get("quoted_dst", ""))
+
+
+def referred_to(message: Message) -> Iterator[tuple[str, Any]]:
+    """By which parts of a tie, and with what in them, the message may be the answer of a request or its refusal.
+
+    These are all that `_answers` and `_belongs` compare.
+    """
+    yield from (("transaction", message.answers), ("stream", message.stream), ("exchange", message.exchange),
+                ("session", message.session))
+    if message.kind == "icmp.unreachable":
+        yield from (("dst", address) for address in _unreachable(message))

@@ -16,10 +16,11 @@ from ..rulebook.rule import Pattern, Step
 from .automaton import Automaton
 from .checks import Outcome, not_met
 from .conditions import holds
-from .matching import Matcher
+from .matching import Matcher, Tie, referred_to
 
 STEP, HIDDEN, WHEN, FITS = range(4)         # the first item of a question; the others are names and numbers
 MOST_MESSAGES = 256         # longer attempts are one of a kind, and their trees large
+NOBODY = "nobody"           # stands for a part of a request that nothing refers to
 MOST_QUESTIONS = 5_000      # that a rule remembers; a new reading adds some thirty
 
 
@@ -60,6 +61,7 @@ class Questions:
         self._situations: list[_Situation] = [_Situation({}, frozenset(), 0)]
         self._numbers: dict[int, int] = {0: 0}                # of a situation, by the bits of what is so in it
         self._bits: dict[tuple[str, Any], int] = {}
+        self._references: dict[tuple[str, Any], int] | None = None
         self._answers: dict[tuple, Any] = {}                  # in the order in which they were asked
 
     # ------------------------------------------------------------------------------------------ answers
@@ -78,6 +80,14 @@ class Questions:
 
     def bound(self, situation: int) -> dict[str, Any]:
         return self._situations[situation].bound
+
+    def bound_by(self, moves: Sequence[tuple]) -> dict[str, Any]:
+        """What a reading binds, with all of its requests."""
+        bound: dict[str, Any] = {}
+        for what, step, index, _ in moves:
+            if what == "match":
+                bound = self.matcher.after(step, self.messages[index], bound)
+        return bound
 
     def _then(self, situation: int, bound: dict[str, Any], done: str) -> int:
         """The number of the situation after that one, with this bound and done as well. Equal ones have the same."""
@@ -108,12 +118,31 @@ class Questions:
         if fits is False:
             return None
         bound = matcher.after(step, message, bound)
+        if (ties := bound.get("tie:" + name)) is not None:
+            bound["tie:" + name] = self._still_tied(ties, index + 1)
         outcomes = tuple(outcome for check in step.expect if check.when is None
                          or holds(check.when, matcher.scope, bound, seen)
                          for outcome in not_met(check, message, matcher.scope, bound))
         failed = sum(1 for o in outcomes if o.holds is False and o.check.severity == "error")
         self.consumed[name, index, situation] = Consumed(outcomes, assumed=fits is None)
         return "match", failed, self._then(situation, bound, name), fits is None
+
+    def _still_tied(self, ties: tuple[Tie, ...], index: int) -> tuple[Tie, ...]:
+        """What messages from here on could refer to. Requests that nothing tells apart any more are one: of a flood of
+        unanswered ones the search need not find out which of them count."""
+        last = self._last_reference()
+        return tuple(dict.fromkeys(Tie(*(
+            value if value is None or last.get((part, value), -1) >= index else NOBODY
+            for part, value in zip(Tie._fields, tie))) for tie in ties))
+
+    def _last_reference(self) -> dict[tuple[str, Any], int]:
+        """Where in the attempt a part of a request is referred to last."""
+        if self._references is None:
+            rule = self.machine.rule
+            kinds = frozenset().union(*(self.machine.kinds[step.step] for step in rule.steps() if step.answers is not None))
+            self._references = {what: index for index, message in enumerate(self.messages) if message.kind in kinds
+                                for what in referred_to(message)}
+        return self._references
 
     def _hidden(self, name: str) -> int:
         """Where the step may have happened out of sight."""
