@@ -31,7 +31,9 @@ from .matching import Matcher
 from .questions import FITS, HIDDEN, STEP, WHEN, Questions, View
 
 Cost = tuple[int, int, int, int]
-MAX_STATES = 200_000        # a bound against hostile captures; an attempt needs a few hundred
+# a bound against hostile captures: an attempt needs a few hundred states, the worst damaged one some thousands
+MAX_STATES = 40_000
+STATES_PER_MESSAGE = 100
 _PART = 40                  # bits of a price that each of its parts has
 
 
@@ -94,6 +96,7 @@ def _search(machine: Automaton, asked: Questions) -> tuple[Way, bool]:
     done: set[tuple[int, int, int, int]] = set()
     cheapest: dict[tuple[int, int, int, int], int] = {best[:4]: 0}
     order, last = 0, len(asked.messages)
+    most = MAX_STATES + STATES_PER_MESSAGE * last
     search = _Search(machine, asked)
     while heap:
         price, _, _, node = heappop(heap)
@@ -104,7 +107,7 @@ def _search(machine: Automaton, asked: Questions) -> tuple[Way, bool]:
         best = node
         if node.index == last and node.state == machine.end:
             return _way(node, price), True
-        if len(done) > MAX_STATES:
+        if len(done) > most:
             break
         for extra, index, state, situation, anchor, move in search.following(node):
             key, total = (index, state, situation, anchor), price + extra
