@@ -34,7 +34,8 @@ def taken(binding: Binding, message: Message, scope: Scope, bound: Mapping[str, 
     if not binding.take:
         return tuple(map(str, values))
     parts = tuple(part for v in values if (part := part_of(v, binding.take)))
-    return parts if parts or binding.take != "outcome" else ABSENT       # a word that says neither is no outcome
+    # a word that says neither is no outcome; attributes that are not changed say nothing
+    return parts if parts or binding.take not in ("outcome", "Notification") else ABSENT
 
 
 def parameter_values(binding: Binding, message: Message, scope: Scope) -> Any:

@@ -158,7 +158,8 @@ def part_of(value: Any, take: str) -> str:
             return "success" if 200 <= code < 300 else "failure" if code >= 400 else ""
         return "success" if word in _SUCCESS else "failure" if word in _FAILURE else ""
     if isinstance(value, Mapping):
-        return str(value.get(take, ""))
+        unchanged = value.get(f"{take}Change") is False        # TR-069 A.3.2.4: what stands there is to be ignored
+        return "" if unchanged else str(value.get(take, ""))
     text = str(value).strip()
     if take == "host" and text.count(":") > 1 and not {"[", "/"} & set(text):
         return text.lower()                    # a bare IPv6 address is no host:port
