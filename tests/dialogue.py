@@ -47,14 +47,14 @@ class Line:
         while self.now < until:
             self.put(IP(src=HNB, dst="10.70.0.123") / UDP(sport=123, dport=123) / (b"\x23" + bytes(47)), every)
 
-    def lookup(self, name, address=None, rcode=0, answered=True):
+    def lookup(self, name, address=None, rcode=0, answered=True, client=HNB):
         self.port += 1
         ask = DNS(id=self.port, rd=1, qd=DNSQR(qname=name), an=[])
-        self.put(IP(src=HNB, dst=RESOLVER) / UDP(sport=self.port, dport=53) / ask)
+        self.put(IP(src=client, dst=RESOLVER) / UDP(sport=self.port, dport=53) / ask)
         if answered:
             told = [DNSRR(rrname=name, rdata=address, ttl=60)] if address else []
             found = DNS(id=self.port, qr=1, rcode=rcode, qd=DNSQR(qname=name), an=told)
-            self.put(IP(src=RESOLVER, dst=HNB) / UDP(sport=53, dport=self.port) / found)
+            self.put(IP(src=RESOLVER, dst=client) / UDP(sport=53, dport=self.port) / found)
 
     def connect(self, server=HMS, port=7547, client=HNB):
         connection = Connection(self, client, server, port)

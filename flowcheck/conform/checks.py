@@ -113,9 +113,14 @@ def _document_field(check: Check, names: tuple[str, ...], messages: tuple[Messag
         values = [part for v in values if (part := part_of(v, check.take))]
         if not values:
             return Outcome(check, None, label, _expected(check, wanted), "a word that says neither")
-    blind = blind or any(m.fields.get("body") is None for m in messages)
+    blind = blind or any(m.fields.get("body") is None and not _no_document(m) for m in messages)
     return _outcome(check, label, ABSENT if not values else values[0] if len(values) == 1 else values, wanted,
                     blind, None)
+
+
+def _no_document(message: Message) -> bool:
+    """Is the body all there, and no document? Then it holds nothing."""
+    return bool(message.problems) and not partly_hidden(message) and "unread" not in message.fields
 
 
 def _unique(check: Check, label: str, values: list[Any], messages: tuple[Message, ...], scope: Scope) -> Outcome:

@@ -3,14 +3,15 @@
 What the client sends again, authenticated or to the place it was referred to, stands for the first try, which becomes a
 copy of it. Without a second try the first one and its answer stay as they are: then it was refused. Of a request that asks for
 something only challenges are folded, so that a rule can say where it was referred to. Where the capture ends
-at a challenge, the request is unanswered rather than refused. CWMP sessions see to their own challenges, and requests
-whose bodies are messages of their own are left alone.
+at a challenge, the request is unanswered rather than refused. What the bodies of a try say goes with it, if the next one says the
+same; CWMP sessions see to their own challenges.
 """
 
 from __future__ import annotations
 
-from collections.abc import Sequence
-from typing import NamedTuple
+from collections import defaultdict
+from collections.abc import Mapping, Sequence
+from typing import Any, NamedTuple
 
 from ..model import Message
 
@@ -30,18 +31,24 @@ class _Tried(NamedTuple):
 
 def fold(messages: Sequence[Message], until: int | None = None) -> list[Message]:
     """The messages without the tries that were repeated after a challenge. `until` is when the capture ends, ns."""
-    told = {(m.stream, m.exchange) for m in messages if m.exchange is not None and m.protocol != "http"}
+    cwmp = {(m.stream, m.exchange) for m in messages if m.protocol == "cwmp"}
+    bodies: dict[tuple[int, int], list[int]] = defaultdict(list)     # exchange -> places of what its bodies say
+    for place, message in enumerate(messages):
+        if message.exchange is not None and message.protocol != "http":
+            bodies[message.stream, message.exchange].append(place)
     # client, method, name of the file
     waiting: dict[tuple, _Tried] = {}
     requests: dict[int, int] = {}                        # transaction -> place
     out: list[Message | None] = list(messages)
     for place, message in enumerate(messages):
         if message.kind == "http.request" and message.fields.get("method") in METHODS and message.session is None \
-                and (message.stream, message.exchange) not in told:
+                and (message.stream, message.exchange) not in cwmp:
             held = waiting.pop(_key(message), None)
-            if held is not None and _follows(message, out[held.request], messages[held.answer]):
+            if held is not None and _follows(message, out[held.request], messages[held.answer]) \
+                    and _said(message, messages, bodies) == _said(out[held.request], messages, bodies):
                 first, answer = (out[one] for one in held)
-                out[held.request] = out[held.answer] = None
+                for gone in (*held, *bodies.get((first.stream, first.exchange), ())):
+                    out[gone] = None
                 about = {"referred_by": answer.fields["status"]} if answer.fields["status"] in REFERRALS else {}
                 out[place] = message = message.but(copies=(*first.copies, *first.frames, *answer.frames,
                                                            *message.copies), fields={**message.fields, **about})
@@ -62,6 +69,12 @@ def _follows(again: Message, first: Message, answer: Message) -> bool:
     """Is this the next try? Who was challenged comes back to who challenged it."""
     return again.time - answer.time <= AGAIN \
         and (answer.fields["status"] in REFERRALS or again.dst.address == first.dst.address)
+
+
+def _said(request: Message, messages: Sequence[Message], bodies: Mapping[tuple[int, int], list[int]]) -> list[Any]:
+    """What the body of a request says, where a decoder reads it."""
+    places = bodies.get((request.stream, request.exchange), ()) if request.exchange is not None else ()
+    return [(m.kind, m.fields.get("body")) for m in (messages[place] for place in places) if m.src == request.src]
 
 
 def _is_last(place: int, messages: Sequence[Message], until: int) -> bool:

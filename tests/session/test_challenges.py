@@ -47,5 +47,14 @@ def test_a_challenge_that_nobody_could_take_up_is_no_answer(until, after, kept):
     assert [told for told, _ in left(*exchange(1, "GET", 401, 1), *after, until=until)] == kept
 
 
+@pytest.mark.parametrize("second, kept", [("a", 3), ("b", 6)])
+def test_what_the_bodies_say_goes_with_the_try_if_the_next_says_the_same(second, kept):
+    def told(number, at, said):
+        return message("json.request", at, "hnb", "server", body={"id": said}, stream=number, exchange=1)
+
+    first, again = exchange(1, "POST", 401, 1), exchange(2, "POST", 200, 2)
+    assert len(left(first[0], told(1, 1, "a"), first[1], again[0], told(2, 2, second), again[1])) == kept
+
+
 def test_a_second_challenge_is_the_answer():
     assert left(*exchange(1, "GET", 401, 1), *exchange(2, "GET", 401, 2)) == [("GET", 2), (401, 0)]
