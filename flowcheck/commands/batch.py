@@ -17,6 +17,8 @@ HELP = "judge many observations, one per file; resumable; local processes or a D
 def arguments(parser: argparse.ArgumentParser) -> None:
     parser.add_argument("paths", nargs="*", metavar="PATH",
                         help="files, folders (with all below), globs, URLs such as s3://bucket/folder")
+    parser.add_argument("-r", "--read", action="append", default=[], metavar="PATH", help="another path")
+    parser.add_argument("--recursive", action="store_true", help="folders stand for all below them, with and without it")
     parser.add_argument("--files-from", action="append", default=[], metavar="FILE",
                         help="more paths, one a line; - is standard input")
     parser.add_argument("--output-dir", default="batch", metavar="DIR",
@@ -59,12 +61,13 @@ def run(options: argparse.Namespace) -> int:
     from ..batch import run as batch
     from ..batch.inputs import asked
     from ..batch.progress import Progress
-    wanted, others = asked(options.paths, options.files_from, options.group_by, options.tag_from_name)
+    wanted, others = asked([*options.paths, *options.read], options.files_from, options.group_by, options.tag_from_name)
     folder = Path(options.output_dir)
     if options.recheck and not wanted and (folder / "ledger.sqlite").exists():
         wanted = batch.known(folder)
     if not wanted:
-        raise UsageError("no capture found; name files, folders, globs or URLs" if options.paths or options.files_from
+        named = options.paths or options.read or options.files_from
+        raise UsageError("no capture found; name files, folders, globs or URLs" if named
                          else f"{folder}: holds no archive to judge again"
                          if options.recheck else "no capture named; give files, folders, globs or URLs")
     if others and not options.quiet:

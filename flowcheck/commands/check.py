@@ -21,6 +21,7 @@ def arguments(parser: argparse.ArgumentParser) -> None:
     common.rule_options(parser)
     parser.add_argument("--procedure", action="append", default=[], metavar="ID",
                         help="this procedure is expected; its absence is a failure")
+    common.device_option(parser)
     for name, what in (("html", "report"), ("json", "result"), ("junit", "JUnit result"), ("sarif", "SARIF result")):
         parser.add_argument(f"--{name}", metavar="FILE", help=f"write the {what} here, - for standard output")
     parser.add_argument("-w", dest="evidence", metavar="EVIDENCE.pcapng",
@@ -61,6 +62,8 @@ def run(options: argparse.Namespace) -> int:
                                     procedures=options.procedure, decode_as=common.decode_as(options),
                                     command=common.command_line(), progress=progress, clocks=common.clocks(options),
                                     spend=not beside, keep=None if beside else _kept(options))
+    if options.device:
+        result = common.of_devices(result, options.device)
     if options.created is not None:
         result = replace(result, created=options.created)
     from ..report import write

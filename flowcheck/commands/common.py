@@ -36,6 +36,11 @@ def rule_options(parser: argparse.ArgumentParser) -> None:
                         help="rule files or directories (default: those that ship)")
 
 
+def device_option(parser: argparse.ArgumentParser) -> None:
+    parser.add_argument("--device", action="append", default=[], metavar="ID",
+                        help="of this device only: its id, or one of its addresses or identities")
+
+
 def output_options(parser: argparse.ArgumentParser) -> None:
     parser.add_argument("-q", "--quiet", action="store_true", help="no summary and no progress")
     parser.add_argument("-v", "--verbose", action="store_true", help="say more on standard error")
@@ -146,6 +151,22 @@ def told_apart(names: Sequence[str]) -> tuple[list[str], list[str]]:
 
 def _inside(folder: Path) -> list[str]:
     return sorted(str(path) for path in folder.rglob("*") if path.is_file() and not path.name.startswith("."))
+
+
+def of_devices(result: Any, names: Sequence[str]) -> Any:
+    """What a result says of the devices named. Raises UsageError where one is not in it."""
+    from dataclasses import replace
+    chosen: dict[int, Any] = {}
+    for name in names:
+        found = [(number, device) for number, device in enumerate(result.devices)
+                 if name in (device.id, *device.addresses, *device.identity.values())]
+        if not found:
+            raise UsageError(f"--device {name}: not in this result")
+        chosen.update(found)
+    devices = tuple(chosen[number] for number in sorted(chosen))
+    hosts = {address for device in devices for address in device.addresses}
+    opaque = tuple(one for one in result.opaque if one.src.address in hosts or one.dst.address in hosts)
+    return replace(result, devices=devices, opaque=opaque)
 
 
 def command_line() -> str:

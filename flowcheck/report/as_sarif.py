@@ -172,5 +172,5 @@ def _flow_location(places: _Places, event: Event) -> dict[str, Any]:
 
 def _uri(capture: CaptureInfo) -> str:
     """The path as a URI reference (RFC 3986): relative ones stay relative."""
-    quoted = quote(capture.path.encode("utf-8", "backslashreplace"), safe="/")
+    quoted = quote(capture.path.encode("utf-8", "surrogateescape"), safe="/")
     return f"file://{quoted}" if quoted.startswith("/") else quoted

@@ -17,7 +17,7 @@ from typing import Any
 from .. import __version__
 from ..capture.reader import RECORDING
 from ..errors import UsageError
-from ..model import Frame, FrameRef, Result
+from ..model import FAIL, Frame, FrameRef, Result
 from ..observe.observation import Observation, recordings
 from ..report import mask
 from ..report.visible import line
@@ -59,15 +59,20 @@ def write_evidence(target: str | Path, result: Result, observation: Observation,
     comments, names = frame_comments(shown or result), capture_names((shown or result).captures)
     try:
         target.parent.mkdir(parents=True, exist_ok=True)
-        for level in selection.LEVELS:
-            chosen = selection.chosen(result, observation, paths, ring, level)
+        alone = True                                 # does nobody else fail in what was written?
+        for level, edges in ((level, edges) for level in selection.LEVELS for edges in (True, False)):
+            if alone and not edges:
+                continue
+            chosen = selection.chosen(result, observation, paths, ring, level, edges)
             messages = [m for m in observation.messages if not chosen.frames.isdisjoint(m.frames)]
             log = secrets.key_log(ring, messages) if include_secrets else ""
             told = _write(waiting, observation, paths, chosen.frames, comments, names, log)
             again = judge(str(waiting))
             devices = {device.id for device in selection.devices_of_interest(result)}
             holds = outcome(again, [d for d in again.devices if d.id in devices]) == wanted
-            if holds:
+            # the first or last packet of a capture may be a request of somebody whose answer is left out
+            alone = not any(a.verdict == FAIL for d in again.devices if d.id not in devices for a in d.attempts)
+            if holds and (alone or level == selection.EVERYTHING):
                 break
         os.replace(waiting, target)
         tables = secrets.tables(ring, chosen.spis, messages) if include_secrets else {}

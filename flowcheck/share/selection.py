@@ -46,8 +46,12 @@ def cited(attempt: AttemptResult) -> Iterator[FrameRef]:
         yield from getattr(item, "copies", ())
 
 
-def chosen(result: Result, observation: Observation, paths: Sequence[str], ring: Any, level: int) -> Chosen:
-    """The frames to keep. Raises CaptureError where a capture cannot be read a second time."""
+def chosen(result: Result, observation: Observation, paths: Sequence[str], ring: Any, level: int,
+           edges: bool = True) -> Chosen:
+    """The frames to keep, with the first and last packet of each capture where `edges` says so.
+
+    Raises CaptureError where a capture cannot be read a second time.
+    """
     devices = devices_of_interest(result)
     addresses = {address for device in devices for address in device.addresses}
     attempts = [attempt for device in devices for attempt in device.attempts]
@@ -74,7 +78,8 @@ def chosen(result: Result, observation: Observation, paths: Sequence[str], ring:
             wanted.add(ref)
             spis.update(key[2] for key in keys if key[0] == "esp")
         ends.setdefault(ref.capture, [ref, ref])[1] = ref
-    wanted.update(ref for pair in ends.values() for ref in pair)
+    if edges:
+        wanted.update(ref for pair in ends.values() for ref in pair)
     return Chosen(frozenset(_with_fragments(wanted, walk.joined)), frozenset(spis))
 
 
