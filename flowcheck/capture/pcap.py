@@ -26,6 +26,7 @@ _NEAR = 7 * 86400            # seconds between neighbours of one chain
 _BLIND_SEARCH = 1 << 16      # octets searched where no time of a packet is known yet
 
 _FILE_HEADER = 24
+_RECORD = {order: Struct(order + "IIII").unpack_from for order in "<>"}     # second, fraction, octets kept, octets sent
 # Magic number, as big-endian integer: (what it is, nanoseconds per fraction, sizes a record header may have)
 _MAGICS = {0xA1B2C3D4: ("pcap", 1000, (16, 24, 20)),       # 24: patched kernels kept the magic; 20: Nokia firewalls
            0xA1B23C4D: ("pcap nanosecond", 1, (16,)),
@@ -95,7 +96,7 @@ def _chain(block: bytes, at: int, header: Header, near: int | None) -> bool:
 
     `near` is a second that the first one's time must be close to.
     """
-    unpack, size, largest = Struct(header.order + "IIII").unpack_from, len(block), header.largest
+    unpack, size, largest = _RECORD[header.order], len(block), header.largest
     fractions = _NANO // header.scale
     for count in range(_CHAIN):
         if at + header.record > size:
@@ -139,16 +140,17 @@ class _Records(Pieces):
         number = cut = interface = 0
         while True:
             header = self.header
-            unpack = Struct(header.order + "IIII").unpack_from
-            size, scale, largest, link, swapped = header.record, header.scale, header.largest, header.link, header.swapped
+            order, size, scale, largest = header.order, header.record, header.scale, header.largest
+            unpack, link, swapped = _RECORD[order], header.link, header.swapped
             block, at, end, trusted = self.block, self.at, len(self.block), self.second
             last = end - size
             while at <= last:
-                if capture.scanner:
+                scanner = capture.scanner
+                if scanner:                      # it holds lanes
                     before = at
-                    at, number = capture.scanner.records(block, at, number, header.order, size, scale, largest, link)
+                    at, number = scanner.records(block, at, number, order, size, scale, largest, link)
                     if at > before:
-                        trusted = capture.scanner.latest // _NANO
+                        trusted = scanner.latest // _NANO
                         if at > last:
                             break
                 second, fraction, captured, original = unpack(block, at)

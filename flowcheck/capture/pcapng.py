@@ -90,11 +90,12 @@ class _Blocks(Pieces):
             unpack, number, last, time = _HEAD[order], self.number, size - 32, self.time
             links, known = self.links, len(self.links)
             while at <= last:
-                if capture.scanner and not self.waiting:
+                scanner = capture.scanner
+                if scanner and not self.waiting:
                     before = number
-                    at, number = capture.scanner.blocks(block, at, number, order, links)
+                    at, number = scanner.blocks(block, at, number, order, links)
                     if number > before:
-                        time = capture.scanner.latest
+                        time = scanner.latest
                         if at > last:
                             break
                 kind, total, interface, high, low, captured, original = unpack(block, at)

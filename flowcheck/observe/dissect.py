@@ -27,7 +27,7 @@ from .recognition import Recogniser
 from .streams import Streams
 
 TRIES = 8                   # datagrams, before a flow is given up
-EXPIRE_EVERY = 0xFFF        # packets between two looks for silent connections
+LOOK_EVERY = 4096           # packets between two looks for what is over, those counted that pass by
 MOST_FLOWS = 50_000         # more come of scans and floods only
 NESTING = 16                # Payloads within Payloads; deeper ones are an attack
 TAP_SHIFT = 32
@@ -65,7 +65,7 @@ class Dissector:
         self._unread: dict[Any, Unread] = {}           # flows that were given up
         self._next_id = (tap << TAP_SHIFT) + 1         # stream numbers are unique within the observation
         self._depth = 0
-        self._count = 0
+        self._limit = LOOK_EVERY - 1                   # how many may have passed by before the next look
         self._takers: dict[type, Callable[[Any], None]] = {
             Message: self.messages.append, Payload: self._payload, Opaque: self.opaque.append, Gap: self.gaps.append,
             Expect: self._streams.expect}
@@ -76,16 +76,18 @@ class Dissector:
         """The next frame. `capture` is the index of its file in the observation."""
         for packet in self._packets(numbered(frame, capture) if capture else frame):
             self._packet(packet)
-        self._count += 1
-        scanner = self._scanner
-        passed = scanner.passed
-        upto = self._count + passed & EXPIRE_EVERY
-        scanner.limit = passed + EXPIRE_EVERY - upto
-        if not upto:
-            self._streams.expire(frame.time)
-            self.messages.tidy()
-            if len(self._flows) > self._most_flows:
-                self._forget_flows()
+        scanner, self._limit = self._scanner, self._limit - 1
+        scanner.limit = self._limit
+        if scanner.passed > self._limit:
+            scanner.limit = self._limit = self._limit + LOOK_EVERY
+            self._look(frame.time)
+
+    def _look(self, now: int) -> None:
+        """Lets go of what is over, so that memory grows only with what is under way."""
+        self._streams.expire(now)
+        self.messages.tidy()
+        if len(self._flows) > self._most_flows:
+            self._forget_flows()
 
     def _known(self, frame: Frame) -> Sequence[Packet]:
         """The packets of a frame of the opening."""
