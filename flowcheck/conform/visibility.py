@@ -180,7 +180,7 @@ class Visibility:
         left = (self.timeline.window[1] - since) / 1e9
         if left >= patience or self.gave_up and request is not None or self._ended():
             return None
-        if request is not None and request.repeats or request is None and self._overtaken(step):
+        if request is not None and (request.repeats or self._closed(request)) or request is None and self._overtaken(step):
             return None
         return f"the capture ends {left:.1f} s later, and this may take {patience:.0f} s"
 
@@ -217,8 +217,12 @@ class Visibility:
 
     def _left_open(self, request: Message) -> bool:
         """Was the request sent over a connection that the capture shows no end of?"""
-        return request.protocol in STREAMS and not any(m.stream == request.stream and m.kind in ("tcp.fin", "tcp.reset")
-                                                       and m.time >= request.time for m in self.timeline.messages)
+        return request.protocol in STREAMS and not self._closed(request)
+
+    def _closed(self, request: Message) -> bool:
+        """Did the connection of the request end after it? Then no answer comes over it any more."""
+        return request.protocol in STREAMS and any(m.stream == request.stream and m.kind in ("tcp.fin", "tcp.reset")
+                                                   and m.time >= request.time for m in self.timeline.messages)
 
     def _begun(self, step: Step) -> int:
         """When the time for a step began to run that answers nothing: at the step its deadline counts from."""

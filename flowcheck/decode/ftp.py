@@ -159,6 +159,8 @@ class Conversation:
 
     def _consequence(self, reply: _Reply, fields: Mapping[str, Any]) -> Iterator[Expect | Switch]:
         """What a reply means for the bytes and connections that follow."""
+        if reply.code >= 400 and fields.get("command") in _TRANSFERS:
+            self._note["refused"] = True
         if reply.code == 227:
             found = _PASSIVE.search(reply.lines[-1])
             endpoint = _six(found.groups()) if found else None
@@ -230,8 +232,10 @@ class DataConversation:
     def end(self, side: int) -> Iterator[Message]:
         """One message for the connection, when both directions are over."""
         self._ended.add(side)
-        if self._told or self._ended != {0, 1} or not any(self._sizes) and "command" not in self._note:
+        if self._told or self._ended != {0, 1}:
             return
+        if not any(self._sizes) and ("command" not in self._note or "refused" in self._note):
+            return                                         # opened for a transfer that did not begin
         self._told = True
         # RFC 959 3.2: the data connection's client is the FTP server in active mode, the FTP client in passive mode
         active, command = bool(self._note.get("active")), self._note.get("command")

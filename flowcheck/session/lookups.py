@@ -7,9 +7,11 @@ together: the lookup succeeded if any of them brought an address, and failed onl
 
 from __future__ import annotations
 
+import re
 from collections import defaultdict
 from collections.abc import Sequence
 from dataclasses import dataclass, field
+from typing import Any
 
 from ..model import Message
 
@@ -143,10 +145,30 @@ def _refs(others: list[Message], kept: Message) -> tuple:
 
 
 def names_by_address(messages: Sequence[Message]) -> dict[str, set[str]]:
-    """Which names the DNS of this capture gave each address: what turns an address into a host a rule may name."""
+    """Which names the DNS of this capture gave each address: what turns an address into a host a rule may name.
+
+    A name that was looked up out of its sight is that of the address where it was asked for: Host of HTTP, SNI of TLS.
+    """
     names: dict[str, set[str]] = defaultdict(set)
+    asked_for: list[tuple[str, str]] = []
     for message in messages:
         if message.kind == "dns.response":
             for address in message.fields.get("answers.address") or ():
-                names[str(address)].add(str(message.fields.get("qname") or "").lower().rstrip("."))
+                names[str(address)].add(_plain(message.fields.get("qname")))
+        elif message.kind == "http.request":
+            asked_for.append((_plain(_PORT.sub("", str(message.fields.get("host") or ""))), message.dst.address))
+        elif message.kind == "tls.client_hello":
+            asked_for.append((_plain(message.fields.get("sni")), message.dst.address))
+    looked_up = set().union(*names.values())
+    for name, address in asked_for:
+        if name and name not in looked_up and not _ADDRESS.fullmatch(name):
+            names[address].add(name)
     return names
+
+
+_PORT = re.compile(r":\d*$")
+_ADDRESS = re.compile(r"[\d.]+|\[?[\da-f:.]*:[\da-f:.]*\]?")
+
+
+def _plain(name: Any) -> str:
+    return str(name or "").lower().rstrip(".")

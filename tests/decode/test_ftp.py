@@ -143,7 +143,16 @@ def test_data_connection(note, side, direction):
 def test_data_connection_with_a_hole_or_empty():
     (found,) = data({}, (1, 100), lost=50)
     assert found.incomplete and found.fields["bytes"] == 150
-    assert data({}) == [] and data({"active": False, "command": "STOR", "argument": "f"})[0].fields["bytes"] == 0
+    assert data({}) == [] and data({"command": "STOR", "argument": "f", "refused": True}) == []
+    assert data({"active": False, "command": "STOR", "argument": "f"})[0].fields["bytes"] == 0
+
+
+def test_a_transfer_that_is_refused_is_none():
+    refused = [*UPLOAD[:8], (S, "550 no"), (C, "STOR pm/B.xml"), (S, "125 open")]
+    expected, = (x for x in talk(refused[:9]) if isinstance(x, Expect))
+    assert expected.note["refused"] is True
+    expected, = (x for x in talk(UPLOAD) if isinstance(x, Expect))
+    assert "refused" not in expected.note
 
 
 LIKELY = [(b"220 (vsFTPd 3.0.5)\r\n", (21, 4000), True), (b"220 HMS file server ready\r\n", (21, 4000), True),

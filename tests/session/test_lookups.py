@@ -81,3 +81,13 @@ def test_frames_and_repetitions_are_kept():
 def test_names_of_addresses():
     messages = [told(1, 1, name=name, address=ADDRESSES["acs"]) for name in ("A.Example.", "b.example")]
     assert names_by_address(messages) == {ADDRESSES["acs"]: {"a.example", "b.example"}}
+
+
+def test_a_name_that_was_looked_up_out_of_sight_is_where_it_was_asked_for():
+    answer = message("dns.response", 0, "dns", "hnb", qname="One.Example.", **{"answers.address": ["192.0.2.7"]})
+    web = message("http.request", 1, "hnb", "acs", host="two.example:8080")
+    hello = message("tls.client_hello", 2, "hnb", "acs", sni="Three.Example")
+    known = message("http.request", 3, "hnb", "acs2", host="one.example")            # the DNS says where that is
+    plain = [message("http.request", 4, "hnb", "acs2", host=host) for host in ("10.0.0.1:80", "[2001:db8::1]:80", "", None)]
+    assert names_by_address([answer, web, hello, known, *plain]) == {
+        "192.0.2.7": {"one.example"}, ADDRESSES["acs"]: {"two.example", "three.example"}}
