@@ -29,6 +29,8 @@ def run(options: argparse.Namespace) -> int:
     *captures, target = common.captures(options)
     if not captures:
         raise UsageError("redact needs a capture and the file to write: flowcheck redact IN OUT")
+    if target == "-":
+        raise UsageError("redact needs a file to write: it is judged again before it is handed on")
     ring, judge = judging(options)
     pseudonyms = Pseudonyms(options.seed)
     found = redact(captures, target, judge, ring, site=options.site, pseudonyms=pseudonyms)

@@ -29,7 +29,8 @@ from flowcheck.report.whole import write_whole
 BUDGET = 1_000_000            # octets of attempts up to which everything stands in a page as it is
 CEILING = 10_000_000          # octets no file exceeds
 _SAMPLE = 16                  # devices that show whether all of them would fit by far
-_EXAMPLES = 0.4               # of the ceiling, for examples: the index of many devices needs room, the browser time
+_EXAMPLES = 0.4               # of the ceiling, for examples: more only takes the browser time
+_ROW = 750                    # octets of a device in the index
 
 _LEAST = (Detail(), Detail(messages=200, value=1_024), Detail(messages=40, value=256), Detail(messages=5, value=120))
 _LEFT_OUT = b"<p>Left out for size; <code>flowcheck check --json</code> holds this attempt in full.</p>"
@@ -84,7 +85,8 @@ def _with_fitting_examples(report: Report, ceiling: int) -> Report:
         return report
     sample = replace(report, full=frozenset(examples[:_SAMPLE]))
     size = sum(len(body) for entry in _shown(sample) for _, body in _bodies(sample, entry)) / len(sample.full)
-    fitting = max(int(ceiling * _EXAMPLES / size), 1)
+    room = 0.9 * ceiling - _ROW * min(len(report.numbered), view_devices.DEVICES)
+    fitting = max(int(min(ceiling * _EXAMPLES, room) / size), 1)
     return replace(report, full=frozenset(examples[:fitting]))
 
 
