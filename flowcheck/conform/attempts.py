@@ -84,7 +84,7 @@ class _Cutter:
         if self.open is None and message.kind not in self.beginnings:
             return
         relevant = [step for step in self.steps_for.get(message.kind, ()) if self.matcher.could_be(step, message)]
-        if not relevant and not self._ends(message):
+        if not relevant and not self._ends(message) or self._ends_another(message):
             return
         opener = self._definite(self.opening[message.kind], message) if message.kind in self.opening else None
         resumer = self._definite(self.resuming[message.kind], message) if message.kind in self.resuming else None
@@ -207,6 +207,11 @@ class _Cutter:
     def _ends(self, message: Message) -> bool:
         return self.open is not None and message.kind in ENDS and any(
             message.stream == m.stream for m in self.open.messages[-8:])
+
+    def _ends_another(self, message: Message) -> bool:
+        """Is it the end of a CWMP session that began in an earlier attempt? A session outlives its tunnel unnoticed."""
+        return message.kind == "cwmp.session_end" and self.open is not None and bool(self.closed) and not any(
+            m.session == message.session for m in self.open.messages)
 
     def _note_end(self, now: Attempt, message: Message) -> None:
         if now.key is None:

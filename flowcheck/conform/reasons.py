@@ -113,8 +113,9 @@ def _authentication(evidence: Evidence) -> Reason:
     chain = [c for m in shown for c in m.fields.get("certificates") or () if "not_after" in c or "error" in c]
     identity = next((m.fields[key] for m in reversed(shown) for key in ("id_i", "id_r") if m.fields.get(key)
                      and (key == "id_i") == bool(m.fields.get("initiator"))), None)
-    if any(m.fields.get("eap") for m in shown):
-        return Reason(f"possible: a wrong EAP identity or password of {short(identity or owner)}",
+    if any(m.fields.get("eap") for m in shown):                # which proves the initiator (RFC 7296 2.16)
+        initiator = next((m.fields["id_i"] for m in _same_sa(evidence) if m.fields.get("id_i")), None)
+        return Reason(f"possible: a wrong EAP identity or password of {short(initiator or 'the initiator')}",
                       "the credentials of the device")
     if not chain:
         if shown and all(m.fields.get("decrypted") is False for m in shown):

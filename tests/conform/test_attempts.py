@@ -1,6 +1,7 @@
 """A timeline cut into attempts. Cutting comes first, so that two failures are never read as one success."""
 
 import random
+from dataclasses import replace
 
 import pytest
 from literals import codes, judged, matcher, message, rule, states, timeline
@@ -175,3 +176,25 @@ steps:
 ])
 def test_what_gets_no_further_than_a_step_that_others_share_is_no_try(messages, expected):
     assert lengths(cutting.attempts(ANOTHER, timeline(*messages), matcher(ANOTHER, known={"acs": "acs"}))) == expected
+
+
+def test_the_end_of_a_session_of_an_earlier_attempt_ends_nothing_now():
+    """A device that lost its tunnel in a session begins anew, and its next Inform ends the old session."""
+    broken = rule('''
+roles: {hnb: {kind: device}, acs: {kind: acs, host: 198.51.100.80}}
+attempt: {opens_at: [init], resumes_at: [inform], key: spi_i}
+steps:
+  - {step: init, cite: "1", message: ike.sa_init.request, from: hnb}
+  - {step: inform, cite: "2", message: cwmp.Inform, from: hnb, to: acs}
+  - {step: set, cite: "3", message: cwmp.SetParameterValues, from: acs, to: hnb,
+     refused_by: {message: cwmp.session_end, where: [{field: complete, equals: false}]}}
+''')
+
+    def found(*messages):
+        return lengths(cutting.attempts(broken, timeline(*messages), matcher(broken, known={"acs": "acs"})))
+
+    old, new = ([replace(m, session=number) if m.protocol == "cwmp" else m for m in one]
+                for number, one in ((1, run("in", spi="1")), (2, run("i ns", 20, spi="2"))))
+    end = message("cwmp.session_end", 21, "hnb", "acs", session=1, stream=1, complete=False, reason="a new session began")
+    assert found(*old, *new, end) == [2, 3]
+    assert found(*old, *new, replace(end, session=2, time=new[1].time + 1)) == [2, 4]

@@ -63,6 +63,14 @@ def test_a_sealed_request_and_a_request_without_certificate_are_told_apart():
     assert "no certificate was sent" in why(REFUSED, auth(), code="AUTHENTICATION_FAILED").text
 
 
+def test_eap_proves_the_initiator_whoever_breaks_off():
+    hello = auth(id_i="hnb7")
+    offer = message("ike.auth.response", 1.5, "segw", "hnb", spi_i="1", response=True, id_r="segw.one", eap={"code": "Request"})
+    left = message("ike.informational.request", 2, "hnb", "segw", spi_i="1", response=False, notify=["AUTHENTICATION_FAILED"])
+    found = why(left, hello, offer, code="AUTHENTICATION_FAILED")
+    assert found.text == "possible: a wrong EAP identity or password of hnb7" and found.other == "the credentials of the device"
+
+
 def test_a_peer_asked_for_by_another_name_than_it_was_found():
     looked_up = message("dns.response", 0, "segw", "hnb", qname="segw.one", **{"answers.address": [ADDRESSES["segw"]]})
     wrong = auth(LEAF, id_r="segw.other")
