@@ -114,14 +114,15 @@ def _sequence(machine: Automaton, items: tuple[Step | Group, ...], start: int, e
         machine.add_jump(start, Jump(end))
 
 
-def _item(machine: Automaton, item: Step | Group, start: int, end: int) -> None:
-    """One item between two states of its own, so that repeating it cannot repeat a neighbour."""
+def _item(machine: Automaton, item: Step | Group, start: int, end: int, passed_over: bool = True) -> None:
+    """One item between two states of its own, so that repeating it cannot repeat a neighbour. Where its `when` is false it is
+    `passed_over`, or else closed."""
     if item.forbidden:                                     # no part of the ladder; forbidden.py looks for it
         machine.add_jump(start, Jump(end))
         return
     inner, after = machine.node(), machine.node()
     machine.add_jump(start, Jump(inner, item.when))
-    if item.when is not None:
+    if item.when is not None and passed_over:
         machine.add_jump(start, Jump(end, item.when, wanted=False, inside=_steps_of(item)))
     machine.add_jump(after, Jump(end))
     if isinstance(item, Step):
@@ -139,8 +140,10 @@ def _item(machine: Automaton, item: Step | Group, start: int, end: int) -> None:
 
 def _group(machine: Automaton, group: Group, start: int, end: int) -> None:
     if group.order == "one_of":
+        # a branch that does not apply leaves the others, if there are any that always do
+        closed = any(item.when is None for item in group.items)
         for item in group.items:
-            _item(machine, item, start, end)
+            _item(machine, item, start, end, not closed)
     elif group.order == "any":
         _any_order(machine, group.items, start, end)
     else:
