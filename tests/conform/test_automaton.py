@@ -57,6 +57,14 @@ def test_a_condition_stands_on_the_way_in_and_on_the_way_past():
     assert [s.step for s in past.inside] == ["a"]
 
 
+@pytest.mark.parametrize("always, past", [(step("b"), 0), (step("b", ", when: {known: gw}"), 2)])
+def test_a_branch_that_does_not_apply_opens_no_way_past_the_others(always, past):
+    """Only where no branch applies is there nothing to do."""
+    conditional = step("a", ", when: {known: acs}")
+    machine = automaton(items(f"{{group: g, order: one_of, steps: [{always}, {conditional}]}}"))
+    assert sum(not jump.wanted for ways in machine.jumps.values() for jump in ways if jump.condition is not None) == past
+
+
 def test_repeating_an_item_does_not_repeat_its_neighbour():
     taken = walks(items(step("a"), step("b", ", repeat: {max: 5}"), step("c")))
     assert "abbc" in taken and not any(walk.count("a") > 1 or walk.count("c") > 1 for walk in taken)

@@ -98,3 +98,12 @@ def test_an_upload_that_the_manager_ordered_is_another_matter(tmp_path):
     line.connect(STORE, 80).up(request("PUT", "/logs/a.log", body=b"x" * 50)).down(answer("403 Forbidden")).end()
     report(line, 9011, kind="Upload")
     assert not line.verdicts(tmp_path)
+
+
+def test_a_connection_over_which_nothing_is_sent_is_no_upload(tmp_path):
+    line = Line()
+    over(session(line, "2 PERIODIC"))
+    line.lookup("store.core.example", STORE)
+    line.connect(STORE, 80)
+    line.alive(60)
+    assert told(line, tmp_path) == [("inconclusive", None)]
