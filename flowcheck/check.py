@@ -106,6 +106,11 @@ def joined(observation: Observation, book: Sequence[Rule], profile: Any, keys: S
         messages = sorted((*messages, *more), key=lambda m: (m.time, m.frames[-1]))
     found = timelines(messages, observation.opaque, observation.gaps, observation.window, observation.taps,
                       profile.fields, profile.bindings, observation.windows, spend)
+    return labelled(found, observation, unseen)
+
+
+def labelled(found: Sequence[Timeline], observation: Observation, unseen: Mapping[str, str] = {}) -> list[Timeline]:
+    """The timelines with the names of the taps, and the kinds of message that nobody could look for."""
     taps = tap_names(observation)
     return [replace(timeline, unseen=unseen, taps=taps) for timeline in found]
 

@@ -20,7 +20,7 @@ from time import perf_counter
 from typing import Any
 
 from ..errors import CaptureError, UsageError
-from ..model import Result
+from ..model import Result, Timeline
 from ..observe.observation import Observation
 from . import index
 from .inputs import Asked, asking, file_system, is_remote
@@ -104,17 +104,18 @@ class Worker:
         return finished(asked, outcome, self.settings.recipe, perf_counter() - begun)
 
     def _judge(self, asked: Asked, content: str | None, known: Known | None, outcome: dict[str, Any]) -> None:
-        observation = self._observed(asked, content, outcome)
+        observation, found = self._observed(asked, content, outcome)
         if known is not None and known.content != outcome["content"]:
             known = None                                 # the files are others than when they were asked for
-        result = self._result(asked, observation, known, outcome)
+        result = self._result(asked, observation, found, known, outcome)
         if result is not None:
             self._tell(asked, observation, result, outcome)
 
-    def _observed(self, asked: Asked, content: str | None, outcome: dict[str, Any]) -> Observation:
-        """From the index, or decoded and then indexed."""
-        settings = self.settings
-        observation = self._indexed(content) if content else None
+    def _observed(self, asked: Asked, content: str | None,
+                  outcome: dict[str, Any]) -> tuple[Observation, Sequence[Timeline]]:
+        """The observation and its timelines: from the index, or made and then indexed."""
+        from ..check import joined, labelled
+        observation, found = self._indexed(content) if content else (None, None)
         fresh = observation is None
         if fresh:
             missing = next((one for one in asked.inputs if one.size < 0), None)
@@ -125,21 +126,26 @@ class Worker:
         observation = replace(observation, captures=infos)
         outcome["digests"] = [info.sha256 for info in infos]
         outcome["content"] = content_digest(outcome["digests"])
-        if fresh and settings.keep_index:
-            if settings.folder:
-                index.store(observation, index.place(Path(settings.folder), outcome["content"],
-                                                     settings.recipe.decoding))
-            else:
-                outcome["blobs"]["index"] = index.packed(observation)
-        return observation
+        if found is not None:
+            return observation, labelled(found, observation)
+        found = joined(observation, self.rules, self.site, self.settings.keys)
+        if self.settings.keep_index and (fresh or self.context):
+            self._keep(index.packed(observation, found, self.context or ""), outcome)
+        return observation, found
 
-    def _result(self, asked: Asked, observation: Observation, known: Known | None,
+    def _keep(self, data: bytes, outcome: dict[str, Any]) -> None:
+        """Stores an index, or has it stored where the archive is."""
+        if self.settings.folder:
+            index.store(data, index.place(Path(self.settings.folder), outcome["content"], self.settings.recipe.decoding))
+        else:
+            outcome["blobs"]["index"] = data
+
+    def _result(self, asked: Asked, observation: Observation, found: Sequence[Timeline], known: Known | None,
                 outcome: dict[str, Any]) -> Result | None:
         """The verdicts; None where they are those that are known, which is then the outcome."""
-        from ..check import joined, judged
+        from ..check import judged
         from .memory import Recollection
         settings = self.settings
-        found = joined(observation, self.rules, self.site, settings.keys)
 
         def judging(memory: Any) -> Result:
             return judged(observation, self.rules, self.site, settings.procedures, f"flowcheck batch, {asked.name}",
@@ -177,16 +183,16 @@ class Worker:
         if wanted:
             self._report(asked, result if settings.show_secrets else shown, outcome)
 
-    def _indexed(self, content: str) -> Observation | None:
-        """The decoded observation, None where there is none that can be used."""
+    def _indexed(self, content: str) -> tuple[Observation | None, Sequence[Timeline] | None]:
+        """What `index.load` gives, None where there is none that can be used."""
         if not self.settings.folder:
-            return None
+            return None, None
         path = index.place(Path(self.settings.folder), content, self.settings.recipe.decoding)
         try:
-            return index.load(path) if path.exists() else None
+            return index.load(path, self.context or "") if path.exists() else (None, None)
         except CaptureError:
             path.unlink(missing_ok=True)                 # damaged: it is made again
-            return None
+            return None, None
 
     def _decoded(self, asked: Asked) -> Observation:
         from ..check import key_ring
