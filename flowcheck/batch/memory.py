@@ -128,6 +128,10 @@ class Recollection:
         return (self.known.book.chain == self.book.chain
                 and self._before == {name: device.kept() for name, device in self._devices.items()})
 
+    def partial(self) -> bool:
+        """Are there attempts that were not made again?"""
+        return any(device.left_out for device in self._devices.values())
+
     def whole(self) -> Recollection:
         self.complete = True
         return self
@@ -151,6 +155,7 @@ class _Device:
         self._left: list[bytes] = []                     # behind, by the rules so far
         # what the rules that say what they said then found left behind
         self.expected: Mapping[str, list[bytes]] = {}
+        self.left_out = False                            # attempts that are known and were not made again
         self.judged = judged                             # in this run
         self.said: dict[str, tuple[bytes, tuple[bytes, ...]]] = {}
 
@@ -167,6 +172,7 @@ class _Device:
         left, digests = self._before.said.get(name, (b"", ()))
         if digests and self._complete:
             return None
+        self.left_out |= bool(digests)
         self._note(name, left, digests)
         return ((), unpack_left(left)) if left else NOTHING
 

@@ -102,9 +102,10 @@ def planned(wanted: Sequence[Asked], ledger: Ledger, settings: Settings, retry: 
     for asked in wanted:
         content = _content(asked, files, sizes, ledger)
         found = ledger.finished(content or unread(asked), settings.recipe.digest)
-        if found is not None and not (retry and found[1] in ("crashed", "timeout")):
+        stored = current.get(asked.name)
+        if found is not None and not (retry and found[1] in ("crashed", "timeout")) and not _overwritten(found, stored, settings):
             plan.kept += 1
-            if current.get(asked.name, ("",))[0] != found[0] or not _is_current(asked, current[asked.name]):
+            if stored is None or stored[0] != found[0] or not _is_current(asked, stored):
                 ledger.point(asked, found[0])
         elif content in going:
             plan.same[content].append(asked)
@@ -129,6 +130,11 @@ def planned(wanted: Sequence[Asked], ledger: Ledger, settings: Settings, retry: 
             ledger.confirm(asked, known.report, known, recall.confirmation(known), work_key(known.content, settings.recipe),
                            settings.recipe, _now())
     return plan
+
+
+def _overwritten(found: tuple[str, str], stored: tuple[str, str, str] | None, settings: Settings) -> bool:
+    """Was this result there before the one that stands now, whose report took the place of its own?"""
+    return found[1] == "done" and stored is not None and stored[0] != found[0] and settings.reports != "none"
 
 
 def _is_current(asked: Asked, stored: tuple[str, str, str]) -> bool:

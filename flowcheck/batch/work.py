@@ -157,7 +157,7 @@ class Worker:
         if known is not None and known.standing and recollection.confirmed():
             shows = known.memory.shows
         else:
-            if known is not None:
+            if recollection.partial():
                 result = judging(recollection.whole().of)
             shows = recollection.shows(result)
         outcome["memory"] = recollection.memory(self.context, shows)

@@ -82,11 +82,11 @@ class Archived:
         if not memory.Change(self.known.book, book, rules).touches(memory.unpacked(self.known.memory.data)):
             return self.devices, "untouched", self.known.memory.shows, self.known.memory.data
         recollection = memory.Recollection(book, self.known)
-        partly = self.judge(rules, recollection)
+        result = self.judge(rules, recollection)
         if recollection.confirmed():
             return self.devices, "confirmed", self.known.memory.shows, recollection.memory("context", "").data
-        del partly
-        result = self.judge(rules, recollection.whole())
+        if recollection.partial():
+            result = self.judge(rules, recollection.whole())
         return result.devices, "judged", recollection.shows(result), recollection.memory("context", "").data
 
     def concerned(self):
@@ -210,6 +210,18 @@ def test_a_report_that_was_changed_or_lost_is_written_again(copied, batch, tmp_p
     edited(rules, "5.5.1*", "procedure:", "# another\nprocedure:")
     batch("--recheck", "--rules", rules)
     assert shown(tmp_path / "out") == whole
+
+
+def test_rules_that_come_back_bring_their_reports_back(copied, batch, tmp_path):
+    rules, out = tmp_path / "rules", tmp_path / "out"
+    batch(copied, "--rules", rules)
+    before = shown(out)
+    edited(rules, "5.6.1*", "title:", "title: now")
+    batch("--recheck", "--rules", rules)
+    assert shown(out) != before
+    edited(rules, "5.6.1*", "title: now", "title:")
+    batch("--recheck", "--rules", rules)
+    assert shown(out) == before
 
 
 def test_what_passes_now_has_no_report_any_more(copied, batch, tmp_path):
