@@ -136,6 +136,7 @@ def pair(messages: Iterable[Message]) -> list[Message]:
     open_at: dict[Hashable, int] = {}        # protocol and key -> index in `out` of the request last seen
     answered: dict[Hashable, int] = {}       # ... of the answer last seen
     marks: dict[int, str] = {}               # index in `out` -> fingerprint, where it was needed
+    again: dict[int, list[Message]] = {}     # ... -> the same message once more
     number = 0
     for message in _join_ike_fragments(messages):
         protocol = message.protocol
@@ -151,9 +152,7 @@ def pair(messages: Iterable[Message]) -> list[Message]:
         table = open_at if part.request else answered
         earlier = table.get(key)
         if earlier is not None and part.again and _mark(earlier, out, marks) == fingerprint(message):
-            first = out[earlier]
-            out[earlier] = first.but(copies=(*first.copies, *message.frames, *message.copies),
-                                     repeats=first.repeats + 1)
+            again.setdefault(earlier, []).append(message)
             continue
         if part.request and earlier is not None and protocol == "coap" and message.exchange is not None:
             message = message.but(transaction=out[earlier].transaction)      # the next block
@@ -167,6 +166,10 @@ def pair(messages: Iterable[Message]) -> list[Message]:
             message = message.but(answers=out[open_at[key]].transaction)
         table[key] = len(out)
         out.append(message)
+    for index, repeated in again.items():
+        first = out[index]
+        frames = (frame for message in repeated for frame in (*message.frames, *message.copies))
+        out[index] = first.but(copies=(*first.copies, *frames), repeats=first.repeats + len(repeated))
     return out
 
 
