@@ -32,6 +32,7 @@ KINDS = {
 PORTS = {80, 591, 3128, 5357, 7547, 8000, 8008, 8080, 8081, 8088, 8888, 10301, 30005, 58000}
 
 _MOST_OUTSTANDING = 256
+_TELLING = 4096                  # octets in which it shows whether a start line begins
 
 Found = Message | Payload | Switch | Skip
 
@@ -119,14 +120,14 @@ class Conversation:
         tape = here.tape
         data = tape.data
         if not here.synced:
-            if not may_become_start(bytes(data[:LARGEST_HEAD])):
+            if not may_become_start(bytes(data[:_TELLING])):
                 return astray(here)
             here.synced = True
         if data[0] in b"\r\n":                                   # RFC 9112 2.2: empty lines before a message
             tape.skip(len(data) - len(data.lstrip(b"\r\n")))
             if not data:
                 return False
-        if not here.started and b"\n" not in data and not may_become_start(bytes(data[:LARGEST_HEAD])):
+        if not here.started and b"\n" not in data and not may_become_start(bytes(data[:_TELLING])):
             return astray(here)                                 # the capture begins inside a message
         stop, end = head_end(data, max(0, here.scanned - 3))
         if end < 0:

@@ -88,7 +88,7 @@ class _Side:
         self.wanted = 0            # octets the record that begins the tape still lacks
         self.begun = (0, 0)        # its content type and size
         self.scanning = False      # no record boundary is known
-        self.partial: tuple[bytes, Context] | None = None   # beginning of an unfinished handshake record
+        self.partial: Tape | None = None                    # at the beginning of an unfinished handshake record
         self.opaque = Sealed("tls")
         self.ended = False
         self.finished = False      # the handshake of TLS 1.3 is over in this direction: data follows
@@ -151,8 +151,7 @@ class Conversation:
                 if len(data) < size:
                     one.wanted, one.begun = size - len(data), (data[0], size - 5)
                     if data[0] == _HANDSHAKE and not one.sealed:
-                        have = min(len(data), _KEPT)
-                        one.partial = bytes(data[5:have]), tape.place(len(data))
+                        one.partial = tape
                     elif data[0] == _DATA and one.wanted > _WORTH and self.session is None and not self.secrets:
                         one.rest, one.time, one.wanted = size, 0, 0
                         _pass(one, tape)
@@ -227,9 +226,9 @@ class Conversation:
     def _unfinished(self, side: int) -> Iterator[Found]:
         """The handshake message that bytes are missing of, as far as it goes."""
         one = self.sides[side]
-        if one.partial and (one.handshake.data or not one.doubtful or one.partial[0][:1] in _TELLING):
-            one.handshake.add(*one.partial)
-        one.partial = None
+        tape, one.partial = one.partial, None
+        if tape and (one.handshake.data or not one.doubtful or tape.data[5:6] in _TELLING):
+            one.handshake.add(bytes(tape.data[5:_KEPT]), tape.place(len(tape)))
         data = bytes(one.handshake.data)
         if len(data) > 4:
             place = one.handshake.place(len(data))
