@@ -8,6 +8,7 @@ together: the lookup succeeded if any of them brought an address, and failed onl
 from __future__ import annotations
 
 import re
+from bisect import bisect_left
 from collections import defaultdict
 from collections.abc import Sequence
 from dataclasses import dataclass, field
@@ -29,6 +30,17 @@ BEGINNINGS = frozenset(("tcp.syn", "tls.client_hello", "sctp.init", "ike.sa_init
 class _Lookup:
     queries: list[Message] = field(default_factory=list)
     responses: list[Message] = field(default_factory=list)
+    waiting: dict[int | None, str] = field(default_factory=dict)      # transaction of a question without answer -> its type
+    answered: set[str] = field(default_factory=set)                   # types
+
+    def ask(self, query: Message) -> None:
+        self.queries.append(query)
+        self.waiting[query.transaction] = query.fields["qtype"]
+
+    def answer(self, response: Message) -> None:
+        self.responses.append(response)
+        if not response.fields.get("truncated") and response.answers in self.waiting:
+            self.answered.add(self.waiting.pop(response.answers))
 
 
 def fold(messages: Sequence[Message]) -> list[Message]:
@@ -46,10 +58,10 @@ def fold(messages: Sequence[Message]) -> list[Message]:
             if lookup is None or not _belongs(message, lookup):
                 lookup = lookups[key] = _Lookup()
                 finished.append(lookup)
-            lookup.queries.append(message)
+            lookup.ask(message)
             of_transaction[message.transaction] = lookup
         elif message.answers in of_transaction:
-            of_transaction[message.answers].responses.append(message)
+            of_transaction[message.answers].answer(message)
         else:
             # half of a lookup: that this type has no address says nothing of the other one
             out.append(message.but(incomplete=message.incomplete or not message.fields.get("answers.address")))
@@ -85,15 +97,24 @@ def _without_empty(lookups: list[_Lookup]) -> list[_Lookup]:
     for lookup in lookups:
         empty = lookup.responses and all(r.fields.get("rcode") == "NOERROR" and not r.fields.get("answers.address")
                                          for r in lookup.responses)
-        near = [g for g in good[_key(lookup.queries[0])]
-                if abs(g.queries[0].time - lookup.queries[0].time) <= NEIGHBOUR]
-        if empty and near:
-            home = min(near, key=lambda g: abs(g.queries[0].time - lookup.queries[0].time))
+        home = _nearest(good[_key(lookup.queries[0])], _begun(lookup)) if empty else None
+        if home is not None and abs(_begun(home) - _begun(lookup)) <= NEIGHBOUR:
             home.queries += lookup.queries
             home.responses += lookup.responses
         else:
             kept.append(lookup)
     return kept
+
+
+def _nearest(lookups: Sequence[_Lookup], time: int) -> _Lookup | None:
+    """The first of those, in time order, that began next to `time`."""
+    after = bisect_left(lookups, time, key=_begun)
+    around = [lookups[bisect_left(lookups, _begun(lookups[after - 1]), key=_begun)]] if after else []
+    return min([*around, *lookups[after:after + 1]], key=lambda lookup: abs(_begun(lookup) - time), default=None)
+
+
+def _begun(lookup: _Lookup) -> int:
+    return lookup.queries[0].time
 
 
 def _key(query: Message) -> tuple[str, str]:
@@ -102,12 +123,9 @@ def _key(query: Message) -> tuple[str, str]:
 
 def _belongs(query: Message, lookup: _Lookup) -> bool:
     """Is this question part of the lookup? Not after it failed: asking the same again is a new try."""
-    answered = {r.answers for r in lookup.responses if not r.fields.get("truncated")}
-    same_type = [q for q in lookup.queries if q.fields.get("qtype") == query.fields.get("qtype")]
-    if any(q.transaction in answered for q in same_type):
+    if query.fields["qtype"] in lookup.answered:
         return False
-    waiting = any(q.transaction not in answered for q in lookup.queries)
-    return query.time - lookup.queries[-1].time <= (RESOLVER_TIMEOUT if waiting else TOGETHER)
+    return query.time - lookup.queries[-1].time <= (RESOLVER_TIMEOUT if lookup.waiting else TOGETHER)
 
 
 def _outcome(lookup: _Lookup, decided: bool) -> list[Message]:

@@ -91,3 +91,28 @@ def test_a_name_that_was_looked_up_out_of_sight_is_where_it_was_asked_for():
     plain = [message("http.request", 4, "hnb", "acs2", host=host) for host in ("10.0.0.1:80", "[2001:db8::1]:80", "", None)]
     assert names_by_address([answer, web, hello, known, *plain]) == {
         "192.0.2.7": {"one.example"}, ADDRESSES["acs"]: {"two.example", "three.example"}}
+
+
+@pytest.mark.parametrize("at, home", [(5, 0), (95, 100), (60, 100), (50, 0), (161, None)])
+def test_a_lookup_without_an_address_goes_to_the_nearest_that_brought_one(at, home):
+    """Not farther than a minute; between two as near as each other, to the earlier."""
+    good = [m for start in (0, 100) for m in (asked(start, start), told(start + .1, start, address="192.0.2.9"))]
+    empty = [asked(at, 7, "AAAA"), told(at + .1, 7, "AAAA")]
+    found = [m for m in fold(pair(sorted([*good, *empty], key=lambda m: m.time))) if m.kind == "dns.query"]
+    assert [len(m.copies) for m in found] == {0: [1, 0], 100: [0, 1], None: [0, 0, 0]}[home]
+
+
+def test_a_question_asked_without_end_costs_no_more_each_time():
+    """Each is looked at once: the fields of a message are read a bounded number of times."""
+    reads = 0
+
+    class Counted(dict):
+        def get(self, *key):
+            nonlocal reads
+            reads += 1
+            return super().get(*key)
+
+    questions = [message("dns.query", at / 1000, "hnb", "dns", id=at, qname="a.example", qtype="A").but(transaction=at)
+                 for at in range(2000)]
+    query, = fold([m.but(fields=Counted(m.fields)) for m in questions])
+    assert query.repeats == 1999 and reads < 20 * len(questions)
