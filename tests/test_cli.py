@@ -288,3 +288,26 @@ def test_a_draft_makes_its_folder(tmp_path):
     captures = sorted(map(str, PASSING.glob("*.pcap*")))
     keys = ["--keys", str(PASSING / "keys"), "--site", str(PASSING / "site.yaml")]
     assert main(["rules", "new", *captures, *keys, "--output", str(draft)]) == 0 and "steps:" in draft.read_text()
+
+
+@pytest.mark.parametrize("option", ["--json", "--html", "-w", "--bundle"])
+def test_no_output_goes_over_what_is_read(option, tmp_path, capsys):
+    capture, site = tmp_path / "a.pcap", tmp_path / "site.yaml"
+    capture.write_bytes(FAILING.read_bytes())
+    site.write_text("site: x\n")
+    (tmp_path / "link.pcap").symlink_to(capture)
+    for target in (capture, site, tmp_path / "link.pcap"):
+        assert main(["check", str(capture), "--site", str(site), option, str(target)]) == 2
+    assert main(["redact", str(capture), str(capture)]) == 2
+    assert main(["check", str(capture), "--html", str(tmp_path / "x"), "--json", str(tmp_path / "." / "x")]) == 2
+    assert capture.read_bytes() == FAILING.read_bytes() and site.read_text() == "site: x\n"
+    assert main(["check", str(capture), "--html", "/dev/null", "--json", "/dev/null", "-q", *RULES]) == 1
+    assert Path("/dev/null").is_char_device() and main(["check", str(capture), "-w", "/dev/null"]) == 2
+
+
+def test_a_pattern_that_no_shell_replaced(tmp_path, capsys):
+    for name in ("b.pcap", "a.pcap"):
+        (tmp_path / name).write_bytes(FAILING.read_bytes())
+    assert check(str(tmp_path / "*.pcap")) == 1
+    assert [c["name"] for c in json.loads(capsys.readouterr().out)["captures"]] == ["a.pcap", "b.pcap"]
+    assert check(str(tmp_path / "*.none")) == 3 and "no such file" in capsys.readouterr().err

@@ -5,7 +5,7 @@ from __future__ import annotations
 import argparse
 import os
 import sys
-from collections.abc import Iterator, Sequence
+from collections.abc import Iterator, Mapping, Sequence
 from contextlib import contextmanager
 from pathlib import Path
 from typing import Any
@@ -81,20 +81,37 @@ def writable(options: argparse.Namespace, read: Sequence[str]) -> None:
         raise UsageError("--bundle needs a file: a zip archive is not written in one pass")
     if targets.get("-w") == "-" and sys.stdout.isatty():
         raise UsageError("-w -: standard output is a terminal; a capture goes into a file or a pipe")
+    if os.path.exists(targets.get("-w", "")) and not os.path.isfile(targets["-w"]):
+        raise UsageError(f"-w {targets['-w']}: is no file; name one, or - for standard output")
     if "-" in read and not {"-w", "--bundle"}.isdisjoint(targets):
         raise UsageError("-w and --bundle read the captures twice, standard input can be read once only; give files")
-    for option, target in targets.items():
-        if target != "-" and (reason := _unwritable(target)):
+    files = {option: target for option, target in targets.items() if target != "-"}
+    for option, target in files.items():
+        if reason := _unwritable(target):
             raise UsageError(f"{option} {target}: cannot be written: {reason}")
+    kept = [os.path.realpath(target) for target in files.values() if os.path.isfile(target) or not os.path.exists(target)]
+    if len(set(kept)) < len(kept):
+        raise UsageError("two outputs cannot be one file")
+    not_over(files, [*read, options.site, *options.keys, *options.rules])
     folder = options.output_dir or ("" if targets.keys() & {"--html", "--json", "--junit", "--sarif"} else "reports")
     if folder and (reason := _unwritable(os.path.join(folder, "report"))):
         raise UsageError(f"--output-dir {folder}: cannot be written: {reason}")
+
+
+def not_over(files: Mapping[str, str], sources: Sequence[str | None]) -> None:
+    """Raises UsageError where an output, by its option, would be written over what is read."""
+    for option, target in files.items():
+        for source in filter(None, sources):
+            if os.path.isfile(target) and os.path.isfile(source) and os.path.samefile(target, source):
+                raise UsageError(f"{option} {target}: would be written over a file that is read".lstrip())
 
 
 def _unwritable(target: str) -> str:
     """Why this file cannot be written; empty where it can be, its folders made where they are missing."""
     if os.path.isdir(target):
         return "is a directory"
+    if os.path.exists(target) and not os.path.isfile(target):        # a device or a pipe
+        return "" if os.access(target, os.W_OK) else "may not be written to"
     folder = os.path.dirname(os.path.abspath(target))
     while not os.path.exists(folder):
         folder = os.path.dirname(folder)

@@ -31,6 +31,8 @@ def run(options: argparse.Namespace) -> int:
         raise UsageError("redact needs a capture and the file to write: flowcheck redact IN OUT")
     if target == "-":
         raise UsageError("redact needs a file to write: it is judged again before it is handed on")
+    files = {"": target, "--table": options.table or ""}
+    common.not_over(files, [*captures, options.site, *options.keys, *options.rules])
     ring, judge = judging(options)
     pseudonyms = Pseudonyms(options.seed)
     found = redact(captures, target, judge, ring, site=options.site, pseudonyms=pseudonyms)

@@ -7,6 +7,7 @@ capture holds the packets of several taps in one file and says so; it is read on
 
 from __future__ import annotations
 
+import glob
 import sys
 from collections import Counter
 from collections.abc import Iterable, Iterator, Mapping, Sequence
@@ -314,7 +315,8 @@ def _info(file: _File, facts: _Span, undecoded: Counter[str], tap: _Tap,
 
 
 def expand(paths: Iterable[str], recursive: bool, others: list[str] | None = None) -> list[str]:
-    """The files meant by the command line: a directory is its captures where `recursive`, an error where not.
+    """The files meant by the command line: a directory is its captures where `recursive`, an error where not; a pattern
+    that no shell has replaced (`'*.pcap'`) is the files that match it.
 
     Files of a directory that are no captures are added to `others`. Raises CaptureError for one without captures.
     """
@@ -331,5 +333,6 @@ def expand(paths: Iterable[str], recursive: bool, others: list[str] | None = Non
             found += captures
             others += sorted(set(files).difference(captures))
         else:
-            found.append(path)
+            pattern = glob.has_magic(path) and not Path(path).exists()
+            found += sorted(glob.glob(path, recursive=True)) or [path] if pattern else [path]
     return found

@@ -1,4 +1,7 @@
-"""Files that appear whole or not at all: written beside their place and then moved there, so that nobody reads half of one."""
+"""Files that appear whole or not at all: written beside their place and then moved there, so that nobody reads half of one.
+
+A link stays a link, to a new file. A device or a pipe (`/dev/null`, `>(jq .)`) cannot be moved away: it is written to.
+"""
 
 from __future__ import annotations
 
@@ -9,6 +12,11 @@ from pathlib import Path
 
 def write_whole(path: Path, pieces: Iterable[bytes]) -> None:
     """Writes the pieces one after the other; whatever goes wrong, what stood at `path` before still does. Raises OSError."""
+    if is_special(path):
+        with open(path, "wb") as file:
+            file.writelines(pieces)
+        return
+    path = path.resolve()
     waiting = path.with_name(f"{path.name}.{os.getpid()}.part")
     try:
         with open(waiting, "wb") as file:
@@ -16,3 +24,8 @@ def write_whole(path: Path, pieces: Iterable[bytes]) -> None:
         waiting.replace(path)
     finally:
         waiting.unlink(missing_ok=True)
+
+
+def is_special(path: Path) -> bool:
+    """Is it something that is neither a file nor a folder?"""
+    return path.exists() and not path.is_file() and not path.is_dir()

@@ -12,7 +12,7 @@ from ..errors import UsageError
 from ..model import Result
 from . import mask
 from .visible import line
-from .whole import write_whole
+from .whole import is_special, write_whole
 
 DEFAULT_DIRECTORY = "reports"
 _FORMATS = ("html", "json", "junit", "sarif")
@@ -57,7 +57,7 @@ def _write(name: str, result: Result, target: str) -> list[Path]:
     path = Path(target)
     try:
         path.parent.mkdir(parents=True, exist_ok=True)
-        if name == "html":
+        if name == "html" and not is_special(path):
             from .as_html import write_html
             return write_html(result, path, show_secrets=True)
         write_whole(path, (chunk.encode() for chunk in _chunks(name)(result, show_secrets=True)))

@@ -21,6 +21,7 @@ from ..model import FAIL, Frame, FrameRef, Result
 from ..observe.observation import Observation, recordings
 from ..report import mask
 from ..report.visible import line
+from ..report.whole import is_special
 from ..report.words import capture_names
 from . import pcapng, secrets, selection
 
@@ -54,7 +55,9 @@ def write_evidence(target: str | Path, result: Result, observation: Observation,
     """
     if "-" in paths:
         raise UsageError("-w reads its captures twice, and standard input can be read once only; give files")
-    target, wanted = Path(target), outcome(result, selection.devices_of_interest(result))
+    if is_special(Path(target)):
+        raise UsageError(f"{target}: is a device or a pipe; name a file, or - for standard output")
+    target, wanted = Path(target).resolve(), outcome(result, selection.devices_of_interest(result))
     waiting = target.with_name(target.name + ".part")
     comments, names = frame_comments(shown or result), capture_names((shown or result).captures)
     try:

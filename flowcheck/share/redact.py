@@ -22,6 +22,7 @@ from ..capture.reader import RECORDING
 from ..errors import UsageError
 from ..model import Endpoint, Frame, FrameRef, Message, Result
 from ..observe.observation import Observation, recordings
+from ..report.whole import is_special
 from . import pcapng
 from .evidence import outcome
 from .pseudonyms import MAC, Pseudonyms
@@ -61,7 +62,9 @@ def redact(captures: Sequence[str], target: str | Path, judge: Judge, ring: Any,
     learn(pseudonyms, result, observation, site)
     _stations(pseudonyms, captures)
     rewriter = Rewriter(pseudonyms, ring, _dns_ports(observation.messages))
-    target = Path(target)
+    if is_special(Path(target)):
+        raise UsageError(f"{target}: is a device or a pipe; name a file")
+    target = Path(target).resolve()
     waiting = target.with_name(target.name + ".part")
     try:
         target.parent.mkdir(parents=True, exist_ok=True)

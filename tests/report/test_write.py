@@ -1,4 +1,6 @@
 import json
+import os
+from concurrent.futures import ThreadPoolExecutor
 from types import SimpleNamespace
 
 import pytest
@@ -76,3 +78,22 @@ def test_colour_on_a_terminal_that_wants_it(refused, tmp_path, capsys, monkeypat
     monkeypatch.setattr("sys.stdout.isatty", lambda: True)
     write.reports(refused, options(json=str(tmp_path / "r.json"), quiet=False, color="auto"))
     assert ("\x1b[31m" in capsys.readouterr().out) is coloured
+
+
+def test_a_pipe_is_written_to_and_stays_one(refused, tmp_path):
+    """As with `/dev/null`, which may not become a file, and `--json >(jq .)`."""
+    for form in ("json", "html"):
+        pipe = tmp_path / form
+        os.mkfifo(pipe)
+        with ThreadPoolExecutor() as others:
+            read = others.submit(pipe.read_text)
+            write.reports(refused, options(**{form: str(pipe)}))
+            assert "refused" in read.result(10)
+        assert pipe.is_fifo() and sorted(path.name for path in tmp_path.iterdir() if path.name.startswith(form)) == [form]
+
+
+def test_a_link_stays_one(refused, tmp_path):
+    (tmp_path / "elsewhere").mkdir()
+    (tmp_path / "r.json").symlink_to(tmp_path / "elsewhere" / "real.json")
+    write.reports(refused, options(json=str(tmp_path / "r.json")))
+    assert (tmp_path / "r.json").is_symlink() and json.loads((tmp_path / "elsewhere/real.json").read_text())
