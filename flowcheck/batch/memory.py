@@ -224,13 +224,14 @@ def pack_left(left: Left) -> bytes:
         return b""
     facts = [[name, entry.time, entry.frame and list(entry.frame), entry.value is not ABSENT,
               None if entry.value is ABSENT else entry.value] for name, entry in left.facts]
-    return index.pack([dict(left.remembered), facts, list(left.used)])
+    return index.pack([dict(left.remembered), facts, list(left.used), list(map(list, left.done))])
 
 
 def unpack_left(data: bytes) -> Left:
-    remembered, facts, used = index.unpack(data)
+    remembered, facts, used, done = index.unpack(data)
     return Left(remembered, tuple((name, Entry(time, frame and FrameRef(*frame), value if there else ABSENT))
-                                  for name, time, frame, there, value in facts), tuple(used))
+                                  for name, time, frame, there, value in facts), tuple(used),
+                tuple(map(tuple, done)))
 
 
 def packed(devices: Mapping[str, Kept]) -> bytes:

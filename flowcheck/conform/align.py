@@ -172,13 +172,19 @@ class _Search:
         return found
 
     def _turned_down(self, node: _Node, message: Message) -> tuple[int, int, int, int, int, tuple] | None:
-        """The step last matched, refused after it came by who received it (RFC 7296 2.21.2)."""
+        """A step refused once it came, by who received it and has sent nothing since (RFC 7296 2.21.2, RFC 8446 6.2)."""
         index, state, situation, anchor, _, _ = node
         last: Any = node
-        while last is not None and (last.move is None or last.move[0] != "match"):
+        while last is not None:
+            if last.move is not None and last.move[0] == "match":
+                step = last.move[1]
+                if message.kind in self.machine.turning_down.get(step.step, ()):
+                    break
+                said = self.messages[last.move[2]]
+                if said.stream != message.stream or said.src != message.dst:
+                    return None
             last = last.parent
-        step = last.move[1] if last is not None else None
-        if step is None or message.kind not in self.machine.turning_down.get(step.step, ()):
+        else:
             return None
         eaten = self._as_step(step, index, situation, message)
         if eaten is None or eaten[0] != "refuse" or not eaten[3]:

@@ -21,7 +21,7 @@ from .checks import holds_all
 from .conditions import holds
 from .fields import ABSENT, get_field
 from .matching import Matcher
-from .several import side_by_side
+from .several import is_one, side_by_side
 
 # why an attempt ended before it was complete
 BEGAN_ANEW = "the device began anew"
@@ -40,6 +40,7 @@ class Attempt:
     gave_up: str = ""
     given_up_by: Message | None = None  # the message of the rule's `given_up_by`
     refused: bool = False
+    refused_by: str = ""            # the address of who refused last
     seen: set[str] = field(default_factory=set)
     last: set[str] = field(default_factory=set)     # the steps that the latest message of a step may be
     key: object = None
@@ -56,9 +57,14 @@ class Attempt:
 
 
 def attempts(rule: Rule, timeline: Timeline, matcher: Matcher,
-             known: Callable[[Message], Mapping[str, Any]] = lambda message: {}) -> list[Attempt]:
-    """The attempts of one procedure on one device's timeline, in order. `known` are the facts that hold at a message."""
-    cutter = _Cutter(rule, matcher, timeline, known)
+             known: Callable[[Message], Mapping[str, Any]] = lambda message: {},
+             earlier: Sequence[tuple[int, int]] = ()) -> list[Attempt]:
+    """The attempts of one procedure on one device's timeline, in order.
+
+    `known` are the facts that hold at a message; `earlier` says from when until when (ns) a procedure was done that
+    hands over to this one.
+    """
+    cutter = _Cutter(rule, matcher, timeline, known, earlier)
     concerned = _concerned(rule)
     for message in timeline.messages:
         if message.kind in concerned:
@@ -67,8 +73,9 @@ def attempts(rule: Rule, timeline: Timeline, matcher: Matcher,
 
 
 class _Cutter:
-    def __init__(self, rule: Rule, matcher: Matcher, timeline: Timeline, known: Callable[[Message], Mapping[str, Any]]):
-        self.rule, self.matcher, self.timeline, self.known = rule, matcher, timeline, known
+    def __init__(self, rule: Rule, matcher: Matcher, timeline: Timeline, known: Callable[[Message], Mapping[str, Any]],
+                 earlier: Sequence[tuple[int, int]]):
+        self.rule, self.matcher, self.timeline, self.known, self.earlier = rule, matcher, timeline, known, earlier
         self.steps = [step for step in rule.steps() if step.messages and not step.forbidden]
         self.steps_for = _steps_by_kind(rule)
         self.quiet = int(_seconds(rule, matcher) * 1e9)
@@ -87,8 +94,8 @@ class _Cutter:
         if not relevant and not self._ends(message) or self._ends_another(message):
             return
         opener = self._definite(self.opening[message.kind], message) if message.kind in self.opening else None
-        resumer = self._definite(self.resuming[message.kind], message) if message.kind in self.resuming else None
         now = self.open
+        resumer = self._resumer(now, message) if message.kind in self.resuming else None
         if now is not None and message.time - now.ended > self.quiet:
             self._close("")
             now = None
@@ -102,8 +109,10 @@ class _Cutter:
         if now is None:
             if opener or resumer:
                 now = self._start(opener or resumer, message, resumed=opener is None)
-            elif relevant and not self.closed and any(self._sure(step, message) for step in relevant):
-                now = self.open = Attempt(opened_by=relevant[0].step, midway=True, entered=True)
+            elif relevant and not self.closed and not self._is_earlier(message) and any(
+                    self._sure(step, message) for step in relevant):
+                inside = not self._led_up_to(message)
+                now = self.open = Attempt(opened_by=relevant[0].step, midway=inside, entered=inside)
             else:
                 return
         now.messages.append(message)
@@ -120,6 +129,16 @@ class _Cutter:
         """Is it a step before one of `unless_last` that the attempt stands at? It belongs to what came of that, if to anything."""
         held, fits = self._last_of_another(now), self._may_be(steps, message)
         return bool(held and fits) and all(fits <= self._before(name) for name in held)
+
+    def _resumer(self, now: Attempt | None, message: Message) -> Step | None:
+        """The step at which the message goes on with what was refused; the next of several hosts is no new try."""
+        found = self._definite(self.resuming[message.kind], message)
+        if now is None or not now.refused_by:
+            return found
+        again = message.dst.address == now.refused_by
+        if found is None and again:                # of a role that only the messages of the attempt tell about
+            return next((step for step in self.resuming[message.kind] if self.matcher.could_be(step, message)), None)
+        return found if again or found is None or not is_one(self.rule, found) else None
 
     def finish(self) -> list[Attempt]:
         if self.open is not None:
@@ -152,7 +171,15 @@ class _Cutter:
 
     def _anything_before(self, message: Message) -> bool:
         """Was the device seen at all, well before this message? Then the capture could have shown what precedes it."""
-        return message.time - self.timeline.messages[0].time > 1_000_000_000
+        return message.time - self.timeline.messages[0].time > 1_000_000_000 or self._led_up_to(message)
+
+    def _led_up_to(self, message: Message) -> bool:
+        """Was a procedure done before this message that hands over to this one?"""
+        return any(until <= message.time for _, until in self.earlier)
+
+    def _is_earlier(self, message: Message) -> bool:
+        """Does it lie within a procedure that hands over to this one? Then this one cannot have begun before."""
+        return any(since <= message.time <= until for since, until in self.earlier)
 
     def _before(self, name: str) -> set[str]:
         names = [step.step for step in self.steps]
@@ -217,7 +244,7 @@ class _Cutter:
         if now.key is None:
             now.key = self._key(message)
         if any(self.matcher.pattern(pattern, message) for pattern in self.refusals.get(message.kind, ())):
-            now.refused = True
+            now.refused, now.refused_by = True, message.src.address
         if any(self.matcher.pattern(p, message) for p in self.rule.attempt.given_up_by) and not _all_answered(now, message):
             now.gave_up = f"{ENDED_BY} {message.kind} in frame {message.frames[-1].number}"
             now.given_up_by = message
@@ -259,9 +286,17 @@ class _Cutter:
         since = max(attempt.started - self.quiet, attempt.after)
         until, deciding = attempt.ended, _deciding(self.rule)
         near = [m for m in self.timeline.messages if m.kind in deciding and since <= m.time <= until]
-        if any(self.matcher.pattern(p, m) for p in opening.requires for m in near):
+        if any(self._decides(p, m, attempt) for p in opening.requires for m in near):
             return True
-        return not self._last_of_another(attempt) and not any(self.matcher.pattern(p, m) for p in opening.unless for m in near)
+        return not self._last_of_another(attempt) and not any(
+            self._decides(p, m, attempt) for p in opening.unless for m in near)
+
+    def _decides(self, pattern: Pattern, message: Message, attempt: Attempt) -> bool:
+        """Is the message one of the pattern, and did the attempt not have before it what the pattern comes `before`?"""
+        if not self.matcher.pattern(pattern, message):
+            return False
+        return pattern.before is None or not any(
+            m.time < message.time and self.matcher.pattern(pattern.before, m) for m in attempt.messages)
 
 
 def _follows(end: Message | None, message: Message) -> bool:

@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from collections.abc import Iterator, Sequence
+from collections.abc import Sequence
 from dataclasses import replace
 
 from ..model import FrameRef, Message
@@ -12,6 +12,7 @@ from .account import Account
 from .align import Move
 from .checks import Outcome, evaluate
 from .conditions import holds
+from .fields import partly_hidden
 from .reasons import Reason
 from .visibility import Visibility
 
@@ -22,7 +23,7 @@ def matched(told: Account, move: Move) -> None:
     """The message of a move as its step."""
     step, message = move.step, move.message
     told.take(step, "seen", message)
-    if move.assumed and step.dst:
+    if move.assumed and step.dst and not partly_hidden(message):
         told.assume(f"{message.kind} to {message.dst} is taken for step {step.cite}")
     for outcome in move.outcomes:
         if outcome.holds is False:
@@ -101,16 +102,16 @@ def _last_matched(told: Account, name: str, answer: Message | None = None) -> Me
 
 def groups(told: Account) -> None:
     """What each group expects of all its messages together."""
-    for group in _groups(told.rule.items):
+    of_steps, told.findings = told.findings, []
+    for group in told.rule.groups():
         if group.expect:
             _together(told, group)
-
-
-def _groups(items: Sequence[Step | Group]) -> Iterator[Group]:
-    for item in items:
-        if isinstance(item, Group):
-            yield item
-            yield from _groups(item.items)
+    lacking, told.findings = told.findings, of_steps
+    place = {step.step: number for number, step in enumerate(told.rule.steps())}
+    for finding in lacking:                            # before what came of it: the findings at later steps of the rule
+        if all(other.code != finding.code for other in of_steps):
+            later = (i for i, other in enumerate(of_steps) if place[other.step] > place[finding.step])
+            of_steps.insert(next(later, len(of_steps)), finding)
 
 
 def _together(told: Account, group: Group) -> None:

@@ -8,6 +8,7 @@ from __future__ import annotations
 from bisect import bisect_left, bisect_right
 from collections.abc import Sequence
 from functools import lru_cache, reduce
+from itertools import islice
 from operator import or_
 from typing import TYPE_CHECKING
 
@@ -80,13 +81,36 @@ def _untied(view: Visibility) -> tuple[dict[str, int], dict[str, int]]:
 
 
 def exchange_goes_on(view: Visibility, step: Step) -> int:
-    """Where a later message of the same exchange follows, between the same peers, that is no end of it."""
+    """Where a later message of the same exchange follows, between the same peers, that is no end of it.
+
+    A request whose answer is in the capture has not lost it, whatever that answer is.
+    """
     protocol = protocol_of(step)
     last = view.once(("of", protocol), lambda: {
         peers: place for place, m in enumerate(view.messages) if m.protocol == protocol and m.kind not in ENDS
         for peers in (None, _peers(m))})
-    return view.where(lambda place: last.get(_peers(view.request(step, place)), -1) >= place,
-                      range(last.get(None, -1) + 1))
+    done, own = view.answered(), view.once(("between", step.src, step.dst), view.hosts_of, step)
+
+    def goes_on(place: int) -> bool:
+        request = view.request(step, place)
+        if request is None:
+            return not _nothing_between(view, place) and any(
+                at >= place and peers is not None and all(peers & one for one in own) for peers, at in last.items())
+        return last.get(_peers(request), -1) >= place and request.transaction not in done
+
+    return view.where(goes_on, range(last.get(None, -1) + 1))
+
+
+def _nothing_between(view: Visibility, place: int) -> bool:
+    """Do the numbers of the IKE requests on both sides of the place follow one another (RFC 7296 2.2)?"""
+    def request(m: Message) -> bool:
+        return m.protocol == "ike" and m.transaction is not None and m.fields.get("message_id") is not None
+
+    after = next((m for m in islice(view.messages, place, None) if request(m)), None)
+    before = after and next((m for m in reversed(view.messages[:place]) if request(m)
+                             and m.src.address == after.src.address
+                             and m.fields.get("spi_i") == after.fields.get("spi_i")), None)
+    return before is not None and after.fields["message_id"] == before.fields["message_id"] + 1
 
 
 def went_on(view: Visibility, step: Step) -> int:
@@ -123,6 +147,8 @@ def _esp_to_it_began(view: Visibility, query: Message) -> bool:
 
 def _shows_answer(view: Visibility, step: Step, request: Message | None, index: int) -> bool:
     following = view.messages[index]
+    if request is not None and request.transaction in view.answered():
+        return False
     return not _is_again(following, request) and not _refuses(view, step, following) \
         and not _with_another(view, step, request, following, index)
 

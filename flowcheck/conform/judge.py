@@ -25,6 +25,7 @@ from .advice import advice, to_look_inside
 from .align import align
 from .automaton import automaton
 from .bindings import taken
+from .checks import evaluate
 from .describe import diagnosis, summary
 from .elsewhere import Elsewhere
 from .explain import explain
@@ -85,6 +86,8 @@ class _Case:
         self.remembered: dict[str, Any] = {}
         self.ever: dict[str, Any] = {}             # of both, every value there ever is
         self.taken: dict[str, set[int]] = {}       # procedure -> places of the messages that those before it are made of
+        # procedure -> when those before it in the chain were done, from and until (ns)
+        self.done: dict[str, list[tuple[int, int]]] = {}
 
     def said_by(self, rule: Rule) -> Said:
         """Judges one rule. What it leaves behind is known from then on."""
@@ -100,18 +103,21 @@ class _Case:
             return (), Left(facts=learned)
         assumed = (*assumed, *unproven(rule, scope))
         scope = scope.but(remembered=self.remembered, expected=self.expected, elsewhere=self.elsewhere)
-        timeline, results, own, used = self._without_taken(rule), [], {}, set()
-        for attempt in cutting.attempts(rule, timeline, Matcher(rule, scope), self.known):
+        timeline, results, own, used, done = self._without_taken(rule), [], {}, set(), []
+        for attempt in cutting.attempts(rule, timeline, Matcher(rule, scope), self.known, self.done.get(rule.procedure, ())):
             then = scope.but(remembered=self.known(attempt.messages[0]))
             result, left, matched = _judge_attempt(rule, attempt, timeline, Matcher(rule, then), assumed, self.known, self.today)
             if result is not None:
                 self.remembered.update(left)
                 own.update(left)
                 results.append(result)
-                used |= matched
+                used.update(map(id, matched))
+                if result.verdict == PASS and matched:
+                    done.append((result.started, max(m.time for m in matched)))
         places = [place for place, m in enumerate(self.timeline.messages) if id(m) in used] if rule.then else []
-        self.take(rule, Left(own, used=places))
-        return results, Left(own, learned, places)
+        done = done if rule.then else []
+        self.take(rule, Left(own, used=places, done=done))
+        return results, Left(own, learned, places, done)
 
     def take(self, rule: Rule, left: Left) -> None:
         """What the rule left behind counts from now on."""
@@ -121,6 +127,7 @@ class _Case:
             self.ever = {**self.history.ever(), **self.remembered}
         for following in rule.then if left.used else ():
             self.taken.setdefault(following, set()).update(left.used)
+            self.done.setdefault(following, []).extend(left.done)
 
     def known(self, message: Message) -> dict[str, Any]:
         """What is known of the device when the message begins."""
@@ -196,15 +203,15 @@ def _can_open(rule: Rule, scope: Scope) -> bool:
 
 def _judge_attempt(rule: Rule, attempt: cutting.Attempt, timeline: Timeline, matcher: Matcher, assumed: tuple[str, ...],
                    known: Callable[[Message], Mapping[str, Any]], today: date | None,
-                   ) -> tuple[AttemptResult | None, dict[str, Any], set[int]]:
+                   ) -> tuple[AttemptResult | None, dict[str, Any], list[Message]]:
     messages = cutting.relevant(attempt, rule, matcher)
     if not messages:
-        return None, {}, set()
+        return None, {}, []
     view = Visibility(rule, matcher.scope, timeline, messages, attempt.midway, attempt.gave_up, attempt.limit,
                       attempt.entered)
     reading = align(automaton(rule), messages, matcher, view, attempt.carried)
     if not any(move.what in ("match", "refuse") for move in reading.moves):
-        return None, {}, set()
+        return None, {}, []
     told = explain(rule, reading, matcher, view, known)
     findings = tuple(_waive(f, matcher.scope.site, today) for f in told.findings)
     steps = told.steps()
@@ -221,9 +228,26 @@ def _judge_attempt(rule: Rule, attempt: cutting.Attempt, timeline: Timeline, mat
                            events,
                            _hosts(rule, matcher, reading.bound),
                            advice(view, told.parts, steps, told.doubts, reading.complete))
-    used = {id(m.message) for m in reading.moves if m.what in ("match", "refuse")
-            and m.message.protocol not in ("dns", "ike", "tcp", "tls")}
-    return result, _left_behind(reading, matcher), used
+    return result, _left_behind(reading, matcher), _used(rule, reading, matcher)
+
+
+def _used(rule: Rule, reading: Any, matcher: Matcher) -> list[Message]:
+    """The messages that the attempt is made of, lookups and connections apart.
+
+    A further round of a group, with nothing of what the group has to bring, may as well be the next procedure's.
+    """
+    moves = [m for m in reading.moves if m.what in ("match", "refuse")
+             and m.message.protocol not in ("dns", "ike", "tcp", "tls")]
+    spare: set[int | None] = set()
+    for group in rule.groups():
+        asked = [check for check in group.expect if check.severity == "error"]
+        steps = {step.step for step in group.steps()}
+        rounds = [m.message for m in moves if m.step.step in steps and m.step.answers is None] if asked else []
+        spare.update(m.transaction for m in rounds[1:] if all(
+            outcome.holds is False for check in asked
+            for outcome in evaluate(check, (m,), matcher.scope, reading.bound)))
+    spare.discard(None)
+    return [m.message for m in moves if spare.isdisjoint((m.message.answers, m.message.transaction))]
 
 
 def _left_behind(reading: Any, matcher: Matcher) -> dict[str, Any]:

@@ -20,6 +20,7 @@ class Left(NamedTuple):
     remembered: Mapping[str, Any] = {}                   # values of `remember`, by name
     facts: Sequence[tuple[str, Entry]] = ()              # names of `facts`, each with a value and when it holds
     used: Sequence[int] = ()                             # places of messages that the procedures in `then` may not use
+    done: Sequence[tuple[int, int]] = ()                 # when it was done: from and until (ns), for those in `then`
 
     def __bool__(self) -> bool:
         return bool(self.remembered or self.facts or self.used)

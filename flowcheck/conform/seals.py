@@ -84,8 +84,9 @@ def _sizes(view: Visibility, opaque: Opaque) -> str:
 
 def _tunnel_is_empty(view: Visibility) -> bool:
     """Was a tunnel set up, and not one packet inside it seen, neither sealed nor in clear?"""
-    up = next((m for m in reversed(view.messages) if m.protocol == "ike"), None)
-    if up is None or any(m.kind == "ike.auth.response" and partly_hidden(m) for m in view.messages):
+    answers = [m for m in view.messages if m.kind == "ike.auth.response"]
+    up = not answers or any("SA" in (m.fields.get("payloads") or ()) for m in answers)      # RFC 7296 1.2
+    if not up or not any(m.protocol == "ike" for m in view.messages) or any(map(partly_hidden, answers)):
         return False
     outer = set(view.timeline.device.outer)
     return not any(o.kind == "esp" for o in view.timeline.opaque) and not any(

@@ -7,7 +7,7 @@ the procedure where the step `shown_by` was done with another one. With the same
 
 from __future__ import annotations
 
-from collections.abc import Iterator, Mapping, Sequence
+from collections.abc import Mapping, Sequence
 from functools import lru_cache
 from typing import Any
 
@@ -75,13 +75,7 @@ def _try_of(message: Message) -> Any:
 
 @lru_cache(maxsize=64)
 def _groups(rule: Rule) -> tuple[Group, ...]:
-    def walk(items: Sequence[Step | Group]) -> Iterator[Group]:
-        for item in items:
-            if isinstance(item, Group):
-                if item.one_of_several is not None:
-                    yield item
-                yield from walk(item.items)
-    return tuple(walk(rule.items))
+    return tuple(group for group in rule.groups() if group.one_of_several is not None)
 
 
 @lru_cache(maxsize=64)

@@ -178,7 +178,8 @@ class Visibility:
             return "how the connection ended is not in the capture"
         since, patience = self._patience(step, request)
         left = (self.timeline.window[1] - since) / 1e9
-        if left >= patience or self.gave_up and request is not None or self._ended():
+        if left >= patience or self.gave_up and request is not None or self._ended() \
+                or request is not None and request.transaction in self.answered():
             return None
         if request is not None and (request.repeats or self._closed(request)) or request is None and self._overtaken(step):
             return None
@@ -259,9 +260,19 @@ class Visibility:
     def requests_of(self, step: Step) -> tuple[list[int], list[Message]]:
         return self.once(("requests", step.answers), self._requests, self.rule.step(step.answers))
 
+    def hosts_of(self, step: Step) -> list[frozenset[str]]:
+        """The addresses of both ends of a step, of those ends that are known."""
+        ends = [frozenset(self.scope.device.addresses) if role.kind == "device"
+                else self.scope.host(role.name, {}).addresses for role in _ends_of(self.rule, step)]
+        return [end for end in ends if end]
+
+    def answered(self) -> Collection[int]:
+        """The transactions of the requests that a message of the attempt answers, in whatever way."""
+        return self.once("answered", lambda: {m.answers for m in self.messages if m.answers is not None})
+
     def _requests(self, asked: Step) -> tuple[list[int], list[Message]]:
         """The places of all messages that are this step, and what `request` says after each of them."""
-        answered = self.once("answered", lambda: {m.answers for m in self.messages if m.answers is not None})
+        answered = self.answered()
         places, requests, unanswered = [], [], None
         for place in self.places_of(asked.messages):
             message = self.messages[place]

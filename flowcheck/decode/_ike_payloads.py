@@ -182,7 +182,7 @@ def _nonce(cursor: Cursor, place: Place, fields: dict[str, Any]) -> None:
 
 
 def _notify(cursor: Cursor, place: Place, fields: dict[str, Any]) -> None:
-    """RFC 7296 3.10."""
+    """RFC 7296 3.10. `errors` names the error types: each, known or not, says that the request failed entirely (3.10.1)."""
     protocol, spi_size, code = cursor.u8(), cursor.u8(), cursor.u16()
     spi, data = cursor.octets(spi_size), cursor.rest()
     name = names.NOTIFIES.get(code) or f"NOTIFY{code}"
@@ -195,6 +195,8 @@ def _notify(cursor: Cursor, place: Place, fields: dict[str, Any]) -> None:
         entry["data"] = data.hex()
     fields["notifies"].append(entry)
     fields["notify"].append(name)
+    if code < names.STATUS_TYPES:
+        fields.setdefault("errors", []).append(name)
     if code == 16393 and spi:
         fields.setdefault("rekeys", []).append(entry["spi"])
     elif code == 17 and len(data) >= 2:

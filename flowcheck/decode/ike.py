@@ -17,8 +17,8 @@ from ._ike_payloads import Place, chain, read, read_v1
 from .wire import Short
 
 _FIELDS = ("version", "exchange", "spi_i", "spi_r", "message_id", "initiator", "response", "payloads", "notifies",
-           "notify", "proposals", "key_exchange", "nonce", "vendor_ids", "fragment", "length", "decrypted", "keys",
-           "keys_reason", "id_i", "id_r", "id_i_type", "id_r_type", "certificates", "certificate_requests",
+           "notify", "errors", "proposals", "key_exchange", "nonce", "vendor_ids", "fragment", "length", "decrypted",
+           "keys", "keys_reason", "id_i", "id_r", "id_i_type", "id_r_type", "certificates", "certificate_requests",
            "auth_method", "configuration", "traffic_selectors", "eap", "deletes", "rekeys")
 _FIELDS_V1 = ("version", "exchange", "spi_i", "spi_r", "message_id", "initiator", "response", "payloads", "notifies",
               "notify", "vendor_ids", "length", "encrypted", "identity", "deletes")

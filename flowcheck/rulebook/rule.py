@@ -85,7 +85,8 @@ class Pattern:
     hint: str = ""
     side: str | None = None
     place: Place | None = None
-    before: Pattern | None = None    # infer: the last such message before the first one of that pattern
+    # infer: the last such message before the first of that pattern; requires, unless: one that none of them precedes
+    before: Pattern | None = None
     name_from: str | None = None     # infer: a field that holds the role's name (a DNS question)
     unless_known: tuple[str, ...] = ()   # infer: only while none of these roles is known
 
@@ -276,6 +277,10 @@ class Rule:
         """Every step, in the order of the file."""
         return self._steps
 
+    def groups(self) -> Iterator[Group]:
+        """Every group, an outer one before those in it."""
+        return _groups(self.items)
+
     def step(self, name: str) -> Step:
         return self._by_name[name]
 
@@ -286,6 +291,13 @@ def _steps(items: tuple[Step | Group, ...]) -> Iterator[Step]:
             yield item
         else:
             yield from _steps(item.items)
+
+
+def _groups(items: tuple[Step | Group, ...]) -> Iterator[Group]:
+    for item in items:
+        if isinstance(item, Group):
+            yield item
+            yield from _groups(item.items)
 
 
 @dataclass(frozen=True, slots=True)

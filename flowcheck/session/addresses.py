@@ -5,18 +5,23 @@ an IKE SA hands out another address than the SA before it (CFG_REPLY, RFC 7296 3
 device sends from another address inside the tunnel.
 
 The first address is no change, nor are an IPv4 and an IPv6 address of one tunnel, nor a new outer address (MOBIKE, NAT
-rebinding), nor a second tunnel beside one that stays in use.
+rebinding), nor a second tunnel beside one that stays in use, nor what a device is given that restarted: its next Inform
+says so (1 BOOT, 0 BOOTSTRAP) and begins a registration.
 """
 
 from __future__ import annotations
 
+from bisect import bisect_left
 from collections.abc import Iterator, Sequence
 from dataclasses import dataclass
 from ipaddress import ip_address
+from itertools import islice
 
 from ..model import Device, Message
 from .tunnels import inner_addresses
 
+RESTART = 300_000_000_000       # ns within which a device that restarted informs from its new tunnel
+RESTARTED = ("0 BOOTSTRAP", "1 BOOT")
 OVERLAP = 10_000_000_000        # ns for which the old address may still be heard: make before break, last FINs
 SENDERS = frozenset(("dns.query", "tcp.syn", "sctp.init", "cwmp.Inform", "http.request", "tls.client_hello"))
 
@@ -65,13 +70,32 @@ def _changes(messages: Sequence[Message], device: Device) -> Iterator[Message]:
             elif last_used.get(held.text, 0) > message.time + OVERLAP:
                 continue                         # the old one stays in use: a tunnel beside it
             else:
-                yield _change(message, held.text, text, via, informed.get(held.text, ()))
+                if not _restarted(messages, message, text):
+                    yield _change(message, held.text, text, via, informed.get(held.text, ()))
                 current[version] = _Address(text, spi)
                 left[held.text] = message.time
         if message.kind == "cwmp.Inform":
             known = informed.setdefault(message.src.address, [])
             if message.dst.address not in known:
                 known.append(message.dst.address)
+
+
+def _restarted(messages: Sequence[Message], shown_by: Message, new: str) -> bool:
+    """Does the device say in its next Inform, in the tunnel that gave it the address, that it has restarted?
+
+    One that tells of the new address as well is the notification all the same.
+    """
+    spi = shown_by.fields.get("spi_i") if shown_by.protocol == "ike" else None
+    for message in islice(messages, bisect_left(messages, shown_by.time, key=lambda m: m.time), None):
+        another = message.kind == "ike.sa_init.request" and message.fields.get("spi_i") != spi
+        if message.time - shown_by.time > RESTART or another and message.time > shown_by.time:
+            return False
+        if message.kind == "cwmp.Inform":
+            events = message.fields.get("Event.EventCode") or ()
+            told = message.fields.get("ParameterList")
+            return any(event in RESTARTED for event in ([events] if isinstance(events, str) else events)) and not (
+                isinstance(told, dict) and any(str(value) in _spellings(new) for value in told.values()))
+    return False
 
 
 def _inside(message: Message, device: Device) -> bool:

@@ -23,6 +23,7 @@ from ..model import Endpoint, FrameRef, Message, Problem
 
 IDLE = 600_000_000_000      # ns after which a session nobody ended is no longer continued by a new connection
 RECONNECT = 5_000_000_000   # ns within which a client with a connection for each request opens the next
+AGAIN = frozenset((401, 407, *range(300, 400)))      # statuses after which HTTP sends the same request again
 BEGAN_ANEW = "the device began a new session"
 _CONCERNED = ("cwmp.", "http.", "tcp.fin", "tcp.reset")
 _Exchange = tuple[int, int | None]      # stream, and the number of the exchange in it
@@ -64,6 +65,7 @@ def sessions(messages: Sequence[Message], holes: frozenset[int] = frozenset()) -
     requests: dict[_Exchange, Message] = {(m.stream, m.exchange): m
                                           for _, m, kind in concerned if kind == "http.request"}
     informs: dict[_Exchange, Message] = {(m.stream, m.exchange): m for _, m, kind in concerned if kind == "cwmp.Inform"}
+    spoken = {(m.stream, m.exchange, m.src) for _, m, kind in concerned if kind.startswith("cwmp.")}
     gone: set[int] = set()
     for index, message, kind in concerned:
         if kind.startswith("cwmp."):
@@ -71,8 +73,8 @@ def sessions(messages: Sequence[Message], holes: frozenset[int] = frozenset()) -
             if kind == "cwmp.Inform":
                 reply = http.get((message.stream, message.exchange))
                 left = live.left_by(message)
-                session = session or next((one for one in left if _repeats(message, one, out)), None)
-                if session is not None and _repeats(message, session, out):
+                session = session or next((one for one in left if _repeats(message, one, out, http)), None)
+                if session is not None and _repeats(message, session, out, http):
                     held = out[session.inform]                   # the 401 round, or the Inform sent again
                     gone.add(session.inform)
                     message = message.but(copies=(*message.copies, *held.copies, *held.frames))
@@ -104,10 +106,10 @@ def sessions(messages: Sequence[Message], holes: frozenset[int] = frozenset()) -
             live.touch(session, message)
             if status >= 200:
                 session.asked = None
-            if status == 401 or status < 200 or message.incomplete or 300 <= status < 400:
+            if status in AGAIN or status < 200 or message.incomplete:
                 continue
-            if status >= 400 and not message.fields.get("body_length"):
-                ends.append(_end(session, message.time, message, False, f"HTTP {status}"))
+            if status >= 400 and (message.stream, message.exchange, message.src) not in spoken:
+                ends.append(_end(session, message.time, message, False, _without_cwmp(message, session, out)))
             elif status in (200, 204) and not message.fields.get("body_length") and session.acs_request is None \
                     and request is not None and request.fields.get("method") == "POST":
                 asked = out[session.cpe_request] if session.cpe_request is not None else None
@@ -133,9 +135,9 @@ def sessions(messages: Sequence[Message], holes: frozenset[int] = frozenset()) -
             reply = http.get((asked.stream, asked.exchange)) if asked is not None else None
             if reply is not None and reply.fields["status"] == 401:
                 unmet.add((asked.stream, asked.exchange))
-            if reply is not None and reply.fields["status"] != 401 and not reply.incomplete:
-                why = f"the ACS answered {asked.kind.partition('.')[2]} with HTTP {reply.fields['status']} and no CWMP message"
-                ends.append(_end(session, reply.time, reply, False if certain else None, why))
+            if reply is not None and reply.fields["status"] not in AGAIN and not reply.incomplete:
+                ends.append(_end(session, reply.time, reply, False if certain else None,
+                                 _without_cwmp(reply, session, out)))
             else:
                 ends.append(_end(session, session.tail.time, session.tail, False if certain else None,
                                  _gave_up(session, out)))
@@ -316,13 +318,16 @@ def device_of(message: Message) -> str:
                     for name in ("OUI", "ProductClass", "SerialNumber"))
 
 
-def _repeats(inform: Message, session: _Session, out: list[Message]) -> bool:
-    """Is it the Inform that the session began with, sent again because nothing but a challenge answered it?"""
+def _repeats(inform: Message, session: _Session, out: list[Message], http: dict[_Exchange, Message]) -> bool:
+    """Is it the Inform that the session began with, unanswered: the same, or as HTTP asked for it (with credentials, elsewhere)?"""
     if session.inform is None or session.cpe_request != session.inform:
         return False
-    a, b = inform.fields, out[session.inform].fields
-    return a.get("id") == b.get("id") and a.get("DeviceId.SerialNumber") == b.get("DeviceId.SerialNumber") \
-        and a.get("Event.EventCode") == b.get("Event.EventCode") and a.get("CurrentTime") == b.get("CurrentTime")
+    first = out[session.inform]
+    asked = http.get((first.stream, first.exchange))
+    same = ["DeviceId.SerialNumber", "Event.EventCode"]
+    if asked is None or asked.fields["status"] not in AGAIN:
+        same += ["id", "CurrentTime"]
+    return all(first.fields.get(name) == inform.fields.get(name) for name in same)
 
 
 def _cookies(message: Message | None, header: str) -> set[str]:
@@ -330,6 +335,14 @@ def _cookies(message: Message | None, header: str) -> set[str]:
     values = value if isinstance(value, (list, tuple)) else [value] if value else []
     pairs = [part.strip() for one in values for part in str(one).split(";" if header == "cookie" else "\n")]
     return {pair.partition(";")[0] for pair in pairs if "=" in pair}
+
+
+def _without_cwmp(reply: Message, session: _Session, out: list[Message]) -> str:
+    """An HTTP response in the place of an answer, in words."""
+    asked = out[session.cpe_request] if session.cpe_request is not None else None
+    if asked is None or not reply.fields.get("body_length"):
+        return f"HTTP {reply.fields['status']}"
+    return f"the ACS answered {asked.kind.partition('.')[2]} with HTTP {reply.fields['status']} and no CWMP message"
 
 
 def _gave_up(session: _Session, out: list[Message]) -> str:

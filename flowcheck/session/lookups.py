@@ -166,6 +166,7 @@ def names_by_address(messages: Sequence[Message]) -> dict[str, set[str]]:
     """Which names the DNS of this capture gave each address: what turns an address into a host a rule may name.
 
     A name that was looked up out of its sight is that of the address where it was asked for: Host of HTTP, SNI of TLS.
+    A gateway that another one redirects to (RFC 5685) stands in for it.
     """
     names: dict[str, set[str]] = defaultdict(set)
     asked_for: list[tuple[str, str]] = []
@@ -177,6 +178,10 @@ def names_by_address(messages: Sequence[Message]) -> dict[str, set[str]]:
             asked_for.append((_plain(_PORT.sub("", str(message.fields.get("host") or ""))), message.dst.address))
         elif message.kind == "tls.client_hello":
             asked_for.append((_plain(message.fields.get("sni")), message.dst.address))
+        elif message.protocol == "ike" and "REDIRECT" in (message.fields.get("notify") or ()):
+            for notify in message.fields["notifies"]:
+                if notify.get("type") == "REDIRECT" and "gateway" in notify:
+                    names[str(notify["gateway"])] |= names[message.src.address]
     looked_up = set().union(*names.values())
     for name, address in asked_for:
         if name and name not in looked_up and not _ADDRESS.fullmatch(name):

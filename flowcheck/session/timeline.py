@@ -8,7 +8,7 @@ from collections.abc import Iterable, Iterator, Mapping, Sequence
 from .. import model
 from ..model import Device, Gap, Message, Opaque, Timeline
 from ..shelf import together
-from . import addresses, challenges, copies, cwmp, devices, losses, transactions
+from . import addresses, challenges, copies, cwmp, devices, losses, overruled, transactions
 
 UNKNOWN = Device(model.UNKNOWN, {}, ())
 
@@ -26,7 +26,7 @@ def sequence(messages: Sequence[Message], taps: Sequence[int],
     if spend:
         messages.clear()
     holes = frozenset(folded.streams.get(gap.stream, gap.stream) for gap in gaps if gap.stream is not None)
-    paired = transactions.pair(folded.messages)
+    paired = overruled.without(transactions.pair(folded.messages))
     folded.messages.clear()
     return challenges.fold(cwmp.sessions(paired, holes), until), folded
 

@@ -64,18 +64,19 @@ class Datagrams(Cast):
         )
 
     def sa_init_response(self, act: Act) -> None:
-        refusal = act.content.get("notify")
+        refusal = act.content.get("notify") or act.content.get("errors")
         payloads = [ike.notify(refusal)] if refusal else [ike.proposal(1), *ike.key_exchange(self.net.random)]
         self.net.udp(
             *self._ends(act), self.associations[-1].clear(ike.SA_INIT, 0, True, payloads, responder=not refusal)
         )
 
     def auth_request(self, act: Act) -> None:
+        self.associations[-1].round += 1
         self._ike_request(
             act,
             self.associations[-1].sealed(
                 ike.AUTH,
-                1,
+                self.associations[-1].round,
                 True,
                 False,
                 [
@@ -91,9 +92,12 @@ class Datagrams(Cast):
         )
 
     def auth_response(self, act: Act) -> None:
-        association, refusal, random = self.associations[-1], act.content.get("notify"), self.net.random
+        association, random = self.associations[-1], self.net.random
+        refusal, code = act.content.get("notify") or act.content.get("errors"), act.content.get("eap.code")
         if refusal:
             payloads = [ike.notify(refusal)]
+        elif code in ike.EAP_CODES:
+            payloads = [ike.eap(code)]
         else:
             spis = (random.getrandbits(32) | 0x1000, random.getrandbits(32) | 0x1000)
             gateway = self._ends(act)[0][0]
@@ -124,7 +128,7 @@ class Datagrams(Cast):
                     (random.randbytes(32), random.randbytes(32)),
                 )
             )
-        self.net.udp(*self._ends(act), association.sealed(ike.AUTH, 1, False, True, payloads))
+        self.net.udp(*self._ends(act), association.sealed(ike.AUTH, association.round, False, True, payloads))
 
     def informational(self, act: Act) -> None:
         refusal = act.content.get("notify")
@@ -134,14 +138,18 @@ class Datagrams(Cast):
             dst,
             self.associations[-1].sealed(
                 ike.INFORMATIONAL,
-                2,
+                self.associations[-1].round + 1,
                 act.src == self.world.device,
                 False,
                 [ike.notify(refusal) if refusal else ike.delete_ike()],
             ),
         )
         self.net.udp(
-            dst, src, self.associations[-1].sealed(ike.INFORMATIONAL, 2, act.src != self.world.device, True, [])
+            dst,
+            src,
+            self.associations[-1].sealed(
+                ike.INFORMATIONAL, self.associations[-1].round + 1, act.src != self.world.device, True, []
+            ),
         )
 
     def _prelude(self) -> None:

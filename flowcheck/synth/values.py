@@ -37,6 +37,8 @@ FIELDS = {"m2meId": "999990000000001"}  # of documents: the identity that the de
 CHOICES: dict[str, tuple[Any, ...]] = {
     "rcode": ("NXDOMAIN", "SERVFAIL", "NOERROR"),
     "notify": ("NO_PROPOSAL_CHOSEN", "AUTHENTICATION_FAILED"),
+    "errors": ("TEMPORARY_FAILURE",),
+    "eap.code": ("Request",),
     "description": ("handshake_failure",),
     "level": ("fatal",),
     "Event.EventCode": ("1 BOOT", "2 PERIODIC", "6 CONNECTION REQUEST", "4 VALUE CHANGE"),

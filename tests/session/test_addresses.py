@@ -29,6 +29,22 @@ def inform(at, src, **parameters):
                                                        for name, value in parameters.items()})
 
 
+def booted(at, **parameters):
+    """The first Inform of a device that has restarted."""
+    told = inform(at, SECOND_ONE, **parameters)
+    return replace(told, fields={**told.fields, "Event.EventCode": ["1 BOOT"]})
+
+
+@pytest.mark.parametrize("messages", [
+    (booted(20, Device__IP__Interface__1__IPv4Address__1__IPAddress=SECOND_ONE),),    # it tells of it, too
+    (booted(20 + 301),),                                                              # long after the change
+    (message("ike.sa_init.request", 15, dst="segw", spi_i="c"), booted(20)),          # in another tunnel
+    (inform(20, SECOND_ONE), booted(30)),                                             # after another one
+])
+def test_a_change_before_a_restart(messages):
+    assert changes(assigned(0, "a", FIRST), assigned(9, "b", SECOND_ONE), *messages) == [(FIRST, SECOND_ONE)]
+
+
 def changes(*messages, device=DEVICE):
     return [(m.fields["old"], m.fields["new"]) for m in with_changes(messages, device)
             if m.kind == "device.address_change"]
@@ -42,6 +58,7 @@ def changes(*messages, device=DEVICE):
     (sent(0, OUTER), assigned(1, "a", FIRST), sent(2, OUTER)),                        # outside is not inside
     (assigned(0, "a", FIRST), assigned(9, "b", SECOND_ONE), sent(60, FIRST)),         # a second tunnel beside the first
     (assigned(0, "a", FIRST), assigned(9, "b", "not an address")),
+    (assigned(0, "a", FIRST), assigned(9, "b", SECOND_ONE), booted(20)),              # it restarted
 ])
 def test_what_is_no_change(messages):
     assert changes(*messages) == []

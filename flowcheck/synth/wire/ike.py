@@ -14,7 +14,8 @@ from random import Random
 
 SA_INIT, AUTH, CREATE_CHILD_SA, INFORMATIONAL = 34, 35, 36, 37
 SA, KE, IDI, IDR, CERT, AUTHENTICATION, NONCE, NOTIFY, DELETE = 33, 34, 35, 36, 37, 39, 40, 41, 42
-TSI, TSR, SK, CP = 44, 45, 46, 47
+TSI, TSR, SK, CP, EAP = 44, 45, 46, 47, 48
+EAP_CODES = {"Request": 1, "Response": 2, "Success": 3, "Failure": 4}
 NOTIFIES = {
     "UNSUPPORTED_CRITICAL_PAYLOAD": 1,
     "INVALID_MAJOR_VERSION": 5,
@@ -27,6 +28,7 @@ NOTIFIES = {
     "INTERNAL_ADDRESS_FAILURE": 36,
     "FAILED_CP_REQUIRED": 37,
     "TS_UNACCEPTABLE": 38,
+    "TEMPORARY_FAILURE": 43,
     "COOKIE": 16390,
 }
 Payload = tuple[int, bytes]
@@ -38,6 +40,7 @@ class Association:
     def __init__(self, random: Random):
         self.random = random
         self.spi_i, self.spi_r = random.randbytes(8), random.randbytes(8)
+        self.round = 0  # of IKE_AUTH, which is the message number
         self.encryption = (random.randbytes(32), random.randbytes(32))
         self.integrity = (random.randbytes(32), random.randbytes(32))
 
@@ -124,6 +127,12 @@ def identity(kind: int, name: str) -> Payload:
 
 def certificate(der: bytes) -> Payload:
     return CERT, b"\x04" + der
+
+
+def eap(code: str) -> Payload:
+    """An EAP packet (RFC 3748 4): a request has a method, here AKA' (RFC 9048), success and failure have none."""
+    method = b"\x32\x01\0\0" if code in ("Request", "Response") else b""
+    return EAP, struct.pack("!BBH", EAP_CODES[code], 1, 4 + len(method)) + method
 
 
 def authentication(random: Random) -> Payload:
