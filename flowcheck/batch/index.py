@@ -2,15 +2,15 @@
 
 Format (flowcheck/index/3): a zstd frame around one msgpack array
 
-    ["flowcheck/index/3", captures, endpoints, layers, kinds, fields, messages, opaque, gaps, window, taps, limits, windows,
-     joined]
+    ["flowcheck/index/3", captures, endpoints, layers, kinds, fields, messages, opaque, gaps, window, taps, limits,
+     windows, joined]
 
-`endpoints`, `layers`, `kinds` and `fields` are tables that messages refer to by position. A message is an array in the order
-of MESSAGE, times are ns, frames flat arrays [capture, number, capture, number, ...]; `limits` are in the order of `Limit`,
-`windows` rows [tap, first, last]. `messages` and `joined` are msgpack within msgpack, because a reader wants one of them:
-`joined` has the timelines of the observation (joined.py), as they are for one tool and site profile. The formats before
-lacked it and the table of fields, the first one also limits and windows. Three extension types keep what
-msgpack does not tell apart: 1 a tuple, 2 an integer beyond 64 bits (decimal digits), 3 anything else as its text.
+`endpoints`, `layers`, `kinds` and `fields` are tables that messages refer to by position. A message is an array in the
+order of MESSAGE, times are ns, frames flat arrays [capture, number, capture, number, ...]; `limits` are in the order of
+`Limit`, `windows` rows [tap, first, last]. `messages` and `joined` are msgpack within msgpack, because a reader wants one
+of them: `joined` has the timelines of the observation (joined.py), as they are for one tool and site profile. The formats
+before lacked it and the table of fields, the first one also limits and windows. Three extension types keep what msgpack
+does not tell apart: 1 a tuple, 2 an integer beyond 64 bits (decimal digits), 3 anything else as its text.
 Files lie under index/ by the digest of the captures' contents and of what decoded them; each can be deleted at will.
 """
 
@@ -90,11 +90,11 @@ class Reading(NamedTuple):
     def messages(self, rows: Iterable[Sequence[Any]]) -> list[Message]:
         endpoints, layers, kinds, fields = self
         return [
-            Message(kinds[kind], time, refs(frames), endpoints[src], endpoints[dst], stream, layers[layer], fields[place],
-                    exchange, transaction, answers, refs(copies), repeats, tuple([Problem(*p) for p in problems]), incomplete,
-                    session)
-            for kind, time, frames, src, dst, stream, layer, place, exchange, transaction, answers, copies, repeats, problems,
-            incomplete, session in rows]
+            Message(kinds[kind], time, refs(frames), endpoints[src], endpoints[dst], stream, layers[layer],
+                    fields[place], exchange, transaction, answers, refs(copies), repeats,
+                    tuple([Problem(*p) for p in problems]), incomplete, session)
+            for kind, time, frames, src, dst, stream, layer, place, exchange, transaction, answers, copies, repeats,
+            problems, incomplete, session in rows]
 
 
 def packed(observation: Observation, found: Sequence[Timeline] = (), context: str = "") -> bytes:

@@ -1,7 +1,7 @@
 """The timelines of an observation within its index, so that joining need not be done again for a changed rule.
 
-An array [messages, shared, timelines]. Messages are rows as in index.py, each once. `shared` is what all timelines have alike:
-[links, protocols, torn, lost], and a timeline is
+An array [messages, shared, timelines]. Messages are rows as in index.py, each once. `shared` is what all timelines have
+alike: [links, protocols, torn, lost], and a timeline is
 
     [device, [places in messages], [places in opaque], [places in gaps], nobodys]
 
@@ -24,8 +24,8 @@ def rows(found: Sequence[Timeline], observation: Observation, tables: Writing) -
     messages: dict[int, Message] = {id(m): m for timeline in found for m in timeline.messages}
     places = _places(messages.values())
     one = found[0] if found else None                    # what is alike is one object in all
-    if any(id(o) not in opaque for t in found for o in t.opaque) or any(id(g) not in gaps for t in found for g in t.gaps) \
-            or any((t.links, t.protocols, t.torn, t.lost) != (one.links, one.protocols, one.torn, one.lost) for t in found):
+    if not all(_alike(t, one) and all(id(o) in opaque for o in t.opaque) and all(id(g) in gaps for g in t.gaps)
+               for t in found):
         return None
     shared = [] if one is None else [
         [sorted(pair) for pair in one.links], sorted(one.protocols), [sorted(pair) for pair in one.torn],
@@ -49,6 +49,10 @@ def timelines(data: Sequence[Any], observation: Observation, tables: Reading) ->
                      tuple([observation.opaque[place] for place in hidden]), observation.window,
                      tuple([observation.gaps[place] for place in near]), nobodys=frozenset(nobodys), **common)
             for device, own, hidden, near, nobodys in found]
+
+
+def _alike(one: Timeline, other: Timeline) -> bool:
+    return (one.links, one.protocols, one.torn, one.lost) == (other.links, other.protocols, other.torn, other.lost)
 
 
 def _places(things: Iterable[Any]) -> dict[int, int]:

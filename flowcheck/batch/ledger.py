@@ -214,8 +214,8 @@ class Ledger:
 
     def confirm(self, asked: Asked, report: str, known: Known, memory: Memory, key: str, recipe: Any, now: str) -> None:
         """With this recipe, as work `key`, the observation is what it is known to be. Belongs inside `at_once`."""
-        self._db.execute("INSERT OR REPLACE INTO work SELECT ?, content, ?, ?, status, reason, verdict, seconds, ?, rows "
-                         "FROM work WHERE key = ?", (key, recipe.digest, recipe.decoding, now, known.key))
+        self._db.execute("INSERT OR REPLACE INTO work SELECT ?, content, ?, ?, status, reason, verdict, seconds, ?, "
+                         "rows FROM work WHERE key = ?", (key, recipe.digest, recipe.decoding, now, known.key))
         self._remember(known.content, key, memory)
         only_key = self._db.execute(
             "UPDATE observations SET key = ? WHERE name = ? AND paths = ? AND tags = ? AND key = ? AND report = ?",
@@ -228,7 +228,8 @@ class Ledger:
                          (content, memory.context, memory.book, key, memory.shows, memory.data))
 
     def note_book(self, book: Book) -> None:
-        self._db.execute("INSERT OR IGNORE INTO books VALUES (?, ?, ?)", (book.digest, json.dumps(book.rules), book.chain))
+        self._db.execute("INSERT OR IGNORE INTO books VALUES (?, ?, ?)",
+                         (book.digest, json.dumps(book.rules), book.chain))
 
     def books(self) -> dict[str, Book]:
         """By digest."""

@@ -1,13 +1,13 @@
 """What the last judging of an observation found, kept so that changed rules are judged alone.
 
-A rule is judged on a device's messages, with what the rules before it left behind (`conform/memory.py`). Where its text says
-the same as then, and what was left behind before it is the same too, it gives the same. So the ledger keeps for each device
-the kinds of its messages and, of each rule that said anything, digests of the attempts and what it left behind:
+A rule is judged on a device's messages, with what the rules before it left behind (`conform/memory.py`). Where its text
+says the same as then, and what was left behind before it is the same too, it gives the same. So the ledger keeps for each
+device the kinds of its messages and, of each rule that said anything, digests of the attempts and what it left behind:
 
     [kinds, [[device, [places in kinds], [[procedure, left, [digest of an attempt, ...]], ...]], ...]]
 
-Of the rules it keeps a digest of what they mean, in the order in which they were judged. All of it holds for one tool, site
-profile, decoding and set of options only (`context`); what was kept with another is not looked at.
+Of the rules it keeps a digest of what they mean, in the order in which they were judged. All of it holds for one tool,
+site profile, decoding and set of options only (`context`); what was kept with another is not looked at.
 """
 
 from __future__ import annotations
@@ -44,7 +44,7 @@ class Kept(NamedTuple):
     said: Mapping[str, tuple[bytes, tuple[bytes, ...]]]
 
 
-# ------------------------------------------------------------------------------------------------- what it depends on
+# ----------------------------------------------------------------------------------------- what it depends on
 
 def book_of(rules: Sequence[Rule]) -> Book:
     return Book(tuple((rule.procedure, meaning(rule)) for rule in in_order(rules)),
@@ -77,7 +77,7 @@ def _names(kind: type) -> tuple[str, ...]:
     return tuple(one.name for one in fields(kind) if one.compare and one.name not in UNSAID)
 
 
-# ------------------------------------------------------------------------------------------------- what a change touches
+# ----------------------------------------------------------------------------------------- what a change touches
 
 class Change:
     """What the rules of this run say otherwise than those of an earlier one."""
@@ -99,7 +99,7 @@ class Change:
             for kept in devices.values())
 
 
-# ------------------------------------------------------------------------------------------------- judging with it
+# ----------------------------------------------------------------------------------------- judging with it
 
 class Recollection:
     """Of one observation: hands back what is known of its devices, and gathers what is found.
@@ -143,7 +143,8 @@ class Recollection:
     def shows(self, result: Result) -> str:
         """Digest of what a report of the whole result shows, its provenance apart."""
         lacking = [(device.id, device.lacking) for device in result.devices]
-        return _digest(repr((sorted((name, sorted(device.said.items())) for name, device in self._devices.items()), lacking)))
+        said = sorted((name, sorted(device.said.items())) for name, device in self._devices.items())
+        return _digest(repr((said, lacking)))
 
 
 class _Device:
@@ -200,7 +201,7 @@ def _left_before(book: Book, same: Collection[tuple[str, str]], kept: Kept) -> d
     return found
 
 
-# ------------------------------------------------------------------------------------------------- as bytes
+# ----------------------------------------------------------------------------------------- as bytes
 
 def digest_of(attempt: Any) -> bytes:
     """Of all that an attempt says."""

@@ -86,7 +86,8 @@ def known(folder: Path) -> list[Asked]:
     ledger = Ledger(folder)
     try:
         files = ledger.known_digests()
-        return [Asked(name, tuple(Input(path, *files.get(path, (-1, "not in the ledger", ""))[:2]) for path in paths), tags)
+        return [Asked(name, tuple(Input(path, *files.get(path, (-1, "not in the ledger", ""))[:2])
+                                  for path in paths), tags)
                 for name, paths, tags in ledger.done()]
     finally:
         ledger.close()
@@ -103,7 +104,9 @@ def planned(wanted: Sequence[Asked], ledger: Ledger, settings: Settings, retry: 
         content = _content(asked, files, sizes, ledger)
         found = ledger.finished(content or unread(asked), settings.recipe.digest)
         stored = current.get(asked.name)
-        if found is not None and not (retry and found[1] in ("crashed", "timeout")) and not _overwritten(found, stored, settings):
+        again = found is not None and (retry and found[1] in ("crashed", "timeout")
+                                       or _overwritten(found, stored, settings))
+        if found is not None and not again:
             plan.kept += 1
             if stored is None or stored[0] != found[0] or not _is_current(asked, stored):
                 ledger.point(asked, found[0])
@@ -127,8 +130,8 @@ def planned(wanted: Sequence[Asked], ledger: Ledger, settings: Settings, retry: 
     with ledger.at_once():
         ledger.note_recipe(settings.recipe, _now())
         for asked, known in plan.untouched:
-            ledger.confirm(asked, known.report, known, recall.confirmation(known), work_key(known.content, settings.recipe),
-                           settings.recipe, _now())
+            ledger.confirm(asked, known.report, known, recall.confirmation(known),
+                           work_key(known.content, settings.recipe), settings.recipe, _now())
     return plan
 
 

@@ -136,7 +136,8 @@ class Worker:
     def _keep(self, data: bytes, outcome: dict[str, Any]) -> None:
         """Stores an index, or has it stored where the archive is."""
         if self.settings.folder:
-            index.store(data, index.place(Path(self.settings.folder), outcome["content"], self.settings.recipe.decoding))
+            index.store(data, index.place(Path(self.settings.folder), outcome["content"],
+                                          self.settings.recipe.decoding))
         else:
             outcome["blobs"]["index"] = data
 
@@ -296,7 +297,8 @@ class _fetched:
     def __enter__(self) -> str:
         handle, self.path = tempfile.mkstemp(prefix="flowcheck-")
         try:
-            with os.fdopen(handle, "wb") as local, asking(self.url), file_system(self.url).open(self.url, "rb") as remote:
+            with (os.fdopen(handle, "wb") as local, asking(self.url),
+                  file_system(self.url).open(self.url, "rb") as remote):
                 shutil.copyfileobj(remote, local, 1 << 20)
         except FileNotFoundError:
             self.__exit__()

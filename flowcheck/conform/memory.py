@@ -1,7 +1,7 @@
 """What a rule was found to say of a device, kept so that it need not be judged again.
 
-A rule is judged on a device's timeline, with what the rules before it left behind. Where neither has changed, the rule says
-the same again: whoever has kept what it said hands it back to `judge` instead.
+A rule is judged on a device's timeline, with what the rules before it left behind. Where neither has changed, the rule
+says the same again: whoever has kept what it said hands it back to `judge` instead.
 """
 
 from __future__ import annotations

@@ -38,7 +38,8 @@ def verdicts(folder: Path) -> dict[str, str]:
 
 def test_an_object_store(archive, batch, tmp_path):
     pytest.importorskip("s3fs", reason="s3fs is not installed (pip install -r tests/s3.txt)")
-    moto = pytest.importorskip("moto.server", reason="moto is not installed (pip install -r tests/s3.txt)", exc_type=ImportError)
+    moto = pytest.importorskip("moto.server", reason="moto is not installed (pip install -r tests/s3.txt)",
+                               exc_type=ImportError)
     server = moto.ThreadedMotoServer("127.0.0.1", free_port())
     server.start()
     try:

@@ -1,4 +1,4 @@
-"""A recheck with changed rules says what a fresh run with them says, whatever changed; and leaves alone what they cannot touch."""
+"""A recheck with changed rules says what a fresh run with them says, and leaves alone what they cannot touch."""
 
 from __future__ import annotations
 
@@ -22,6 +22,7 @@ from flowcheck.rulebook.rule import Place, Step
 from flowcheck.rulebook.site import load_site
 
 SAMPLES = Path(__file__).parents[2] / "samples" / "ts32.583"
+COMMAND = [sys.executable, "-c", "import sys; from flowcheck.cli import main; sys.exit(main())"]
 RULES, SITE = load_rules(), load_site()
 NAMES = ("5.1.1/segw-servfail-then-pass", "5.2.1/hnb-gw-never-provided", "5.2.2/not-notified", "5.5.2/queued-passive",
          "5.6.1/upload-while-off")
@@ -238,8 +239,7 @@ def test_killed_in_the_middle_of_a_recheck_it_goes_on(copied, batch, tmp_path):
     for path in rules.rglob("*.yaml"):                                   # visible everywhere: every observation is work
         path.write_text(path.read_text(encoding="utf-8").replace("title:", "title: now"), encoding="utf-8")
     count = recipes(out)
-    run = subprocess.Popen([sys.executable, "-c", "import sys; from flowcheck.cli import main; sys.exit(main())", "batch",
-                            "--recheck", "--rules", str(rules), "--output-dir", str(out), "--jobs", "1"],
+    run = subprocess.Popen([*COMMAND, "batch", "--recheck", "--rules", str(rules), "--output-dir", str(out), "--jobs", "1"],
                            stdout=subprocess.DEVNULL, stderr=subprocess.DEVNULL)
     until = time.monotonic() + 60
     while time.monotonic() < until and run.poll() is None and recipes(out) < count + 3:
@@ -259,8 +259,7 @@ def test_two_rechecks_at_once(copied, batch, tmp_path):
     for path in (tmp_path / "others").rglob("*.yaml"):
         path.write_text(path.read_text(encoding="utf-8").replace("title:", "title: other"), encoding="utf-8")
     edited(rules, "5.2.1*", "title:", "title: now")
-    runs = [subprocess.Popen([sys.executable, "-c", "import sys; from flowcheck.cli import main; sys.exit(main())", "batch",
-                              "--recheck", "--rules", str(each), "--output-dir", str(out), "--quiet"])
+    runs = [subprocess.Popen([*COMMAND, "batch", "--recheck", "--rules", str(each), "--output-dir", str(out), "--quiet"])
             for each in (rules, tmp_path / "others", rules)]
     assert [run.wait(120) for run in runs] == [1, 1, 1]
     with sqlite3.connect(out / "ledger.sqlite") as ledger:
