@@ -20,7 +20,7 @@ from functools import cache, lru_cache
 from operator import attrgetter
 from typing import Any, Self
 
-from .model import DeviceResult, Message
+from .model import AttemptResult, DeviceResult, Message
 from .sealed import methods
 
 BLOCK = 128                 # messages packed together: more take less room, and longer to find one among them
@@ -138,7 +138,7 @@ def _put(message: Message, stored: Any, kind: type) -> None:
 # ---------------------------------------------------------------------------------------------------- results
 
 class _Part(Sequence[Any]):
-    """The steps, or the events, of one attempt in the block of its device."""
+    """The steps, or the events, of one attempt: `block` holds those of all attempts of its device."""
 
     __slots__ = ("_block", "_place", "_length")
 
@@ -162,17 +162,27 @@ class _Part(Sequence[Any]):
 
 
 def packed(device: DeviceResult) -> DeviceResult:
-    """The same with the steps and events of its attempts packed, which is nearly all of it."""
+    """The same with the steps and events of its attempts packed, which is nearly all of it.
+
+    Apart, because steps are asked for more often. The events of all attempts share a block, as they share their fields.
+    """
+    steps, events = (_packed_parts([getattr(attempt, name) for attempt in device.attempts])
+                     for name in ("steps", "events"))
+    return replace(device, attempts=tuple(map(_with_parts, device.attempts, steps, events)))
+
+
+def _packed_parts(parts: Sequence[Sequence[Any]]) -> list[_Part]:
     import pickle
-    parts = [part for attempt in device.attempts for part in (attempt.steps, attempt.events)]
     block = _compressed(pickle.dumps(parts, pickle.HIGHEST_PROTOCOL))
-    kept = [_Part(block, place, len(part)) for place, part in enumerate(parts)]
-    return replace(device, attempts=tuple([replace(attempt, steps=kept[2 * place], events=kept[2 * place + 1])
-                                           for place, attempt in enumerate(device.attempts)]))
+    return [_Part(block, place, len(part)) for place, part in enumerate(parts)]
+
+
+def _with_parts(attempt: AttemptResult, steps: _Part, events: _Part) -> AttemptResult:
+    return replace(attempt, steps=steps, events=events)
 
 
 @lru_cache(maxsize=4)
-def _parts(block: bytes) -> list[tuple[Any, ...]]:
+def _parts(block: bytes) -> list[Sequence[Any]]:
     import pickle
     return pickle.loads(_decompressor()(block))
 
