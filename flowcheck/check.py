@@ -50,25 +50,30 @@ def check(captures: Sequence[str], *, rules: Sequence[str] = (), site: str | Non
     if spend:
         messages, observation = list(observation.messages), replace(observation, messages=())
     found = joined(observation, book, profile, keys, messages)
-    return judged(observation, book, profile, procedures, command, found=found, keep=keep), observation
+    return judged(observation, book, profile, procedures, command, found=found, keep=keep, spend=spend), observation
 
 
 def judged(observation: Observation, book: Sequence[Rule], profile: Any, procedures: Sequence[str] = (),
            command: str = "",
            keys: Sequence[str] = (), found: Sequence[Timeline] | None = None,
            memory: Callable[[Timeline], Memory] | None = None,
-           keep: Callable[[DeviceResult], DeviceResult] | None = None) -> Result:
+           keep: Callable[[DeviceResult], DeviceResult] | None = None, spend: bool = False) -> Result:
     """The verdicts of an observation that has been read already; `keys` are for rule steps that ask Wireshark.
 
     `found` are its timelines where the caller has joined them; `memory` makes of each what is known of its verdicts.
-    `keep` makes of the result of a device what is to be kept of it until all have been judged.
+    `keep` makes of the result of a device what is to be kept of it until all have been judged. With `spend` the list
+    `found` is empty afterwards: a timeline goes when it has been judged.
     """
     today = datetime.now(timezone.utc)
     if found is None:
         found = joined(observation, book, profile, keys)
-    elsewhere = Elsewhere(found)
+    elsewhere, captures = Elsewhere(found), with_losses(observation, found)
     devices: dict[int, DeviceResult] = {}                  # by place in `found`
-    for place, timeline in sorted(enumerate(found), key=_begins):      # what is packed lies in this order
+    waiting = sorted(enumerate(found), key=_begins, reverse=True)      # what is packed lies in this order
+    if spend:
+        found.clear()
+    while waiting:
+        place, timeline = waiting.pop()
         device = timeline.device
         if device.id == UNKNOWN:
             devices[place] = DeviceResult(UNKNOWN, {}, tuple(nobody.hosts(timeline)), (), nobody.sentences(timeline))
@@ -82,7 +87,7 @@ def judged(observation: Observation, book: Sequence[Rule], profile: Any, procedu
             devices[place] = keep(result) if keep else result
     digest = hashlib.sha256("".join(sorted(rule.digest for rule in book)).encode()).hexdigest()
     tool = {"version": __version__, "rules": f"sha256:{digest}", "site": profile.name}
-    return Result(with_losses(observation, found), tuple(devices[place] for place in sorted(devices)), tool, command,
+    return Result(captures, tuple(devices[place] for place in sorted(devices)), tool, command,
                   int(today.timestamp() * 1e9), observation.opaque)
 
 

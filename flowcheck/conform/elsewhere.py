@@ -12,6 +12,9 @@ from typing import Any, NamedTuple
 from ..model import Message, Timeline
 
 
+DOCUMENTS = frozenset(("json", "xml"))      # protocols whose messages hold the fields that are asked about
+
+
 class First(NamedTuple):
     """Who was given a value first, and in which frame."""
 
@@ -21,10 +24,11 @@ class First(NamedTuple):
 
 
 class Elsewhere:
-    """The timelines of an observation, asked by value. `read` takes the values of a field out of a message."""
+    """The documents of an observation, asked by value. `read` takes the values of a field out of a message."""
 
     def __init__(self, timelines: Sequence[Timeline]):
-        self._timelines = timelines
+        self._told = [(timeline.device.id, message) for timeline in timelines for message in timeline.messages
+                      if message.protocol in DOCUMENTS]
         self._known: dict[Hashable, dict[str, First]] = {}
 
     def first(self, field: Hashable, value: Any, read: Callable[[Message], Iterable[Any]]) -> First | None:
@@ -35,10 +39,9 @@ class Elsewhere:
 
     def _index(self, read: Callable[[Message], Iterable[Any]]) -> dict[str, First]:
         found: dict[str, First] = {}
-        for timeline in self._timelines:
-            for message in timeline.messages:
-                for value in read(message):
-                    here = First(message.time, timeline.device.id, message.frames[-1].number)
-                    if str(value) not in found or here < found[str(value)]:
-                        found[str(value)] = here
+        for device, message in self._told:
+            for value in read(message):
+                here = First(message.time, device, message.frames[-1].number)
+                if str(value) not in found or here < found[str(value)]:
+                    found[str(value)] = here
         return found
