@@ -89,7 +89,8 @@ def writable(options: argparse.Namespace, read: Sequence[str]) -> None:
     for option, target in files.items():
         if reason := _unwritable(target):
             raise UsageError(f"{option} {target}: cannot be written: {reason}")
-    kept = [os.path.realpath(target) for target in files.values() if os.path.isfile(target) or not os.path.exists(target)]
+    kept = [os.path.realpath(target) for target in files.values()
+            if os.path.isfile(target) or not os.path.exists(target)]
     if len(set(kept)) < len(kept):
         raise UsageError("two outputs cannot be one file")
     not_over(files, [*read, options.site, *options.keys, *options.rules])

@@ -1,6 +1,6 @@
-"""Files that appear whole or not at all: written beside their place and then moved there, so that nobody reads half of one.
+"""Files that appear whole or not at all: written beside their place and then moved there; nobody reads half of one.
 
-A link stays a link, to a new file. A device or a pipe (`/dev/null`, `>(jq .)`) cannot be moved away: it is written to.
+A link stays a link, to a new file. A device or a pipe (`/dev/null`, `>(jq .)`) may not be replaced: it is written to.
 """
 
 from __future__ import annotations
