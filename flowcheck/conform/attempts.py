@@ -127,8 +127,9 @@ class _Cutter:
 
     def _goes_back(self, now: Attempt, steps: list[Step], message: Message) -> bool:
         """Is it a step before one of `unless_last` that the attempt stands at? It belongs to what came of that, if to anything."""
-        held, fits = self._last_of_another(now), self._may_be(steps, message)
-        return bool(held and fits) and all(fits <= self._before(name) for name in held)
+        held = self._last_of_another(now)
+        fits = self._may_be(steps, message) if held else set()
+        return bool(fits) and all(fits <= self._before(name) for name in held)
 
     def _resumer(self, now: Attempt | None, message: Message) -> Step | None:
         """The step at which the message goes on with what was refused; the next of several hosts is no new try."""

@@ -57,8 +57,8 @@ def _refusals(plan: Plan, kind: str, pattern: Pattern) -> Iterator[tuple[str, di
     elif kind == "cwmp.session_end":
         base = {"complete": False}
     elif kind == "http.response":
-        about_status = any("status" in values.names_of(check, plan.resolve) for check in pattern.where)
-        base = {"status": 403 if about_status else 200, "body_length": 20}
+        about = {name for check in pattern.where for name in values.names_of(check, plan.resolve)}
+        base = {"status": 401 if "challenge_unmet" in about else 403 if "status" in about else 200, "body_length": 20}
     elif kind == "cwmp.Fault":
         base = {"FaultCode": 8003 if pattern.src != plan.world.device else 9003}
     listed = next((c for c in pattern.where if c.test == "in" and isinstance(c.value, tuple)), None)

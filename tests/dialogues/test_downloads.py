@@ -105,3 +105,15 @@ def test_the_report_of_an_upload_is_none_of_this(tmp_path):
     over(asked_for(line))
     report(line, kind="Upload")
     assert RULE not in [rule for rule, *_ in line.verdicts(tmp_path)]
+
+
+def test_two_orders_at_a_time_are_not_taken_for_one_another(tmp_path):
+    """Neither the requests nor the reports say to which order they belong, where they come in another order."""
+    line = Line()
+    order(line)
+    order(line, f"http://{STORE_NAME}/cm/b.xml")
+    fetch(line, FILE)
+    fetch(line, FILE, "/cm/b.xml")
+    report(line)
+    report(line)
+    assert "fail" not in [verdict for _, verdict, _ in line.verdicts(tmp_path)]
