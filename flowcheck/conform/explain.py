@@ -15,7 +15,7 @@ What follows from an earlier failure is not counted again.
 
 from __future__ import annotations
 
-from collections.abc import Callable, Mapping
+from collections.abc import Callable, Mapping, Sequence
 from typing import Any
 
 from ..model import Message
@@ -49,6 +49,7 @@ def explain(rule: Rule, reading: Reading, matcher: Matcher, view: Visibility,
 def _run(told: Account) -> None:
     moves = told.reading.moves
     last = max((i for i, m in enumerate(moves) if m.what in ("match", "refuse")), default=-1)
+    steps = tuple({move.step.step: move.step for move in moves if move.step is not None}.values())
     unseen = False                                     # a mandatory step of the trailing run is out of sight
     for position, move in enumerate(moves):
         if move.step is not None:
@@ -59,7 +60,7 @@ def _run(told: Account) -> None:
             case "refuse":
                 refused(told, move)
             case "extra":
-                _extra(told, move)
+                _extra(told, move, steps)
             case "bypass":
                 if move.step is not None and move.assumed:
                     told.assume(f"steps from {move.step.cite} on are not needed here (name cached, or condition unknown)")
@@ -67,11 +68,10 @@ def _run(told: Account) -> None:
                 unseen = skipped(told, move, trailing=position > last, unseen=unseen)
 
 
-def _extra(told: Account, move: Move) -> None:
+def _extra(told: Account, move: Move, steps: Sequence[Step]) -> None:
     message = move.message
     if message.protocol in PASSING:
         return
-    steps = {m.step.step: m.step for m in told.reading.moves if m.step is not None}.values()
     near = next((step for step in steps if message.kind in step.messages
                  and holds_all(step.where, message, told.matcher.scope, told.reading.bound) is not False), None)
     if near is not None:
