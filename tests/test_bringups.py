@@ -49,7 +49,7 @@ def eap_fails(lab):
     lab.informational(S, noted("AUTHENTICATION_FAILED"))
 
 
-@wants(failed("5.1.1", "auth-answer/stopped", "device"))
+@wants(failed("5.1.1", "auth/stopped", "device"))
 def eap_begins(lab):
     lab.look_up(S)
     lab.sa_init(S)
@@ -258,6 +258,17 @@ def another_gateway_that_is_contacted(lab):
 def nobody_names_an_hnb_gw(lab):
     lab.discover(gateway="")
     lab.configure()
+
+
+@wants(failed("5.2.1", "connected/refused", "network"))
+def the_hms_refuses_connections_again_and_again(lab):
+    lab.tunnel("segw_serving")
+    lab.look_up("hms_serving")
+    for _ in range(3):
+        web = lab.web("hms_serving", opened=False)
+        web.tcp.syn()
+        web.tcp.refuse()
+        lab.wait(4)
 
 
 @wants(REGISTERED)

@@ -65,13 +65,10 @@ def _unanswered_again(told: Account, step: Step, move: Move) -> bool:
 def _missing(told: Account, step: Step, move: Move, trailing: bool) -> None:
     elsewhere = [m for m in told.reading.moves if m.what == "extra"
                  and told.matcher.fits(step, m.message, told.reading.bound)]
-    request, why, more = told.last_request(step), Reason(), None
+    request, why = told.last_request(step), Reason()
     if elsewhere and not trailing:
         kind, frames = "out-of-order", elsewhere[0].message.frames
         observed = f"{phrases.name(elsewhere[0].message.kind)} in frame {elsewhere[0].message.frames[-1].number}, out of its place"
-    elif trailing and (more := _asks_for_more(told, step, request)) is not None:
-        kind, frames = "stopped", more.frames
-        observed = f"{told.parts.way(more)} asks for more, and nothing follows"
     elif step.answers is not None and request is not None:
         kind, frames = "no-answer", (*request.frames, *request.copies)
         observed, why = told.parts.in_vain(step, request), told.why(None, request, "")
@@ -90,8 +87,8 @@ def _missing(told: Account, step: Step, move: Move, trailing: bool) -> None:
     # what may be left out is what it stopped at all the same, if it was asked for in vain and nothing came after
     severity = "warning" if another else "error" if kind == "no-answer" and trailing else step.severity
     told.state(step, "missing", observed)
-    side = "path" if lost else told.sender(told.rule.step(step.answers)) if more else step.side or (
-        "network" if kind == "no-answer" and told.sender(step) == "network" else told.sender(step))
+    side = "path" if lost else step.side or ("network" if kind == "no-answer"
+                                             and told.sender(step) == "network" else told.sender(step))
     if deletion is not None and deletion.src.address not in told.matcher.scope.device.addresses:
         side = "network"                               # without the tunnel the device could not go on
     told.add(kind, step, "", severity=severity, frames=frames, expected=phrases.asked_for(step),
@@ -99,14 +96,6 @@ def _missing(told: Account, step: Step, move: Move, trailing: bool) -> None:
              repair=told.parts.needed(step, None), reason=Reason(lost) if lost else why)
     if severity == "error":
         told.failed = True
-
-
-def _asks_for_more(told: Account, step: Step, request: Message | None) -> Message | None:
-    """The answer to the request that is of the step's kind and not what the step asks for: the asker's turn again."""
-    if request is None or request.transaction is None:
-        return None
-    return next((m.message for m in told.reading.moves if m.what == "extra"
-                 and m.message.answers == request.transaction and m.message.kind in step.messages), None)
 
 
 def _tunnel_taken_away(told: Account, move: Move, trailing: bool) -> Message | None:

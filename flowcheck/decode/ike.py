@@ -19,7 +19,8 @@ from .wire import Short
 _FIELDS = ("version", "exchange", "spi_i", "spi_r", "message_id", "initiator", "response", "payloads", "notifies",
            "notify", "errors", "proposals", "key_exchange", "nonce", "vendor_ids", "fragment", "length", "decrypted",
            "keys", "keys_reason", "id_i", "id_r", "id_i_type", "id_r_type", "certificates", "certificate_requests",
-           "auth_method", "configuration", "traffic_selectors", "eap", "deletes", "rekeys")
+           "auth_method", "configuration", "traffic_selectors", "eap", "deletes", "rekeys",
+           "another_round")        # of an IKE_AUTH request: does its answer ask for one more by EAP? session/ says so
 _FIELDS_V1 = ("version", "exchange", "spi_i", "spi_r", "message_id", "initiator", "response", "payloads", "notifies",
               "notify", "vendor_ids", "length", "encrypted", "identity", "deletes")
 _KINDS = {34: "sa_init", 35: "auth", 36: "create_child_sa", 37: "informational", 38: "session_resume", 39: "gsa_auth",

@@ -170,7 +170,17 @@ def pair(messages: Iterable[Message]) -> list[Message]:
         first = out[index]
         frames = (frame for message in repeated for frame in (*message.frames, *message.copies))
         out[index] = first.but(copies=(*first.copies, *frames), repeats=first.repeats + len(repeated))
-    return out
+    return _with_rounds(out)
+
+
+def _with_rounds(messages: list[Message]) -> list[Message]:
+    """IKE_AUTH requests say in `another_round` whether the answer asks for one more, by EAP (RFC 7296 2.16)."""
+    more = {m.answers for m in messages if m.kind == "ike.auth.response"
+            and (m.fields.get("eap") or {}).get("code") in ("Request", "Success")}
+    for index, message in enumerate(messages):
+        if message.kind == "ike.auth.request":
+            messages[index] = message.but(fields={**message.fields, "another_round": message.transaction in more})
+    return messages
 
 
 def _mark(index: int, out: list[Message], marks: dict[int, str]) -> str:

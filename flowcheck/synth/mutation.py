@@ -17,6 +17,8 @@ APPLICATION = ("cwmp", "http", "hnbap", "s1ap", "json", "xml", "ftp", "dns", "em
 STOPPED = frozenset(("stopped", "missing"))
 Form = tuple[str, str, str]  # step, kind of message, what carries it
 
+SAID_BY_ANSWER = ("another_round",)  # of a request, what only its answer shows
+
 
 @dataclass(frozen=True, slots=True)
 class Mutant:
@@ -146,4 +148,6 @@ def twins(rule: Rule, step: Step) -> Iterator[str]:
 
 
 def _bare(step: Step) -> list[tuple[Any, ...]]:
-    return [(check.target, check.names, check.test, check.value) for check in step.where]
+    return [
+        (check.target, check.names, check.test, check.value) for check in step.where if check.names != SAID_BY_ANSWER
+    ]
