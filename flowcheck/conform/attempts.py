@@ -17,7 +17,7 @@ from typing import Any
 
 from ..model import Message, Timeline
 from ..rulebook.rule import Group, Pattern, Reference, Rule, Step
-from .checks import holds_all
+from .checks import content, holds_all
 from .conditions import holds
 from .fields import ABSENT, get_field
 from .matching import Matcher
@@ -81,7 +81,8 @@ class _Cutter:
         self.quiet = int(_seconds(rule, matcher) * 1e9)
         self.beginnings = beginnings(rule)
         self.opening, self.resuming = _by_kind(rule, rule.attempt.opens_at), _by_kind(rule, rule.attempt.resumes_at)
-        self.refusals = _refusals_by_kind(rule)
+        self.refusals, self.given_up_by = _refusals_by_kind(rule), _giving_up(rule)
+        self.relevant: dict[tuple[str, str, str] | None, list[Step]] = {}
         self.open: Attempt | None = None
         self.closed: list[Attempt] = []
         # of the whole timeline, by transaction; made when asked for
@@ -90,7 +91,7 @@ class _Cutter:
     def take(self, message: Message) -> None:
         if self.open is None and message.kind not in self.beginnings:
             return
-        relevant = [step for step in self.steps_for.get(message.kind, ()) if self.matcher.could_be(step, message)]
+        relevant = self._relevant(message)
         if not relevant and not self._ends(message) or self._ends_another(message):
             return
         opener = self._definite(self.opening[message.kind], message) if message.kind in self.opening else None
@@ -140,6 +141,16 @@ class _Cutter:
         if found is None and again:                # of a role that only the messages of the attempt tell about
             return next((step for step in self.resuming[message.kind] if self.matcher.could_be(step, message)), None)
         return found if again or found is None or not is_one(self.rule, found) else None
+
+    def _relevant(self, message: Message) -> list[Step]:
+        """The steps that the message could be, or could refuse. Its kind and its ends decide, which many have in common."""
+        key = None if "ue" in message.fields else (message.kind, message.src.address, message.dst.address)
+        found = self.relevant.get(key)
+        if found is None:
+            found = [step for step in self.steps_for.get(message.kind, ()) if self.matcher.could_be(step, message)]
+            if key is not None:
+                self.relevant[key] = found
+        return found
 
     def finish(self) -> list[Attempt]:
         if self.open is not None:
@@ -350,13 +361,19 @@ def _by_kind(rule: Rule, names: tuple[str, ...]) -> dict[str, list[Step]]:
 
 @lru_cache(maxsize=64)
 def _refusals_by_kind(rule: Rule) -> dict[str, list[Pattern]]:
-    found: dict[str, list[Pattern]] = {}
+    """Message kind -> what makes it a refusal of some step: each pattern once, however many steps have one like it."""
+    found: dict[str, dict[tuple, Pattern]] = {}
     for step in rule.steps():
         if step.messages and not step.forbidden:
             for pattern in step.refused_by:
-                for kind in dict.fromkeys(pattern.messages):
-                    found.setdefault(kind, []).append(pattern)
-    return found
+                for kind in pattern.messages:
+                    found.setdefault(kind, {}).setdefault((pattern.src, pattern.dst, *map(content, pattern.where)), pattern)
+    return {kind: list(patterns.values()) for kind, patterns in found.items()}
+
+
+@lru_cache(maxsize=64)
+def _giving_up(rule: Rule) -> frozenset[str]:
+    return frozenset(kind for pattern in rule.attempt.given_up_by for kind in pattern.messages)
 
 
 def first_steps(rule: Rule) -> tuple[Step, ...]:

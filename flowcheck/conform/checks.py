@@ -162,6 +162,11 @@ def _holds(check: Check, value: Any, wanted: Any, blind: bool, found: Mapping[st
 
 # ------------------------------------------------------------------------------------------------- as functions
 
+def content(check: Check) -> str:
+    """What a check asks, wherever it stands: equal ones ask the same."""
+    return repr((check.target, check.names, check.test, check.value, check.take))
+
+
 Asked = Callable[[Message, Scope, Mapping[str, Any]], bool | None]
 
 

@@ -3,7 +3,8 @@
 An attempt begins with a message that is certainly an opening or resuming step, or one of those with both ends named that
 a capture which started inside an attempt may show first. To be certain it has to bear the step's sign, and something has to
 be known of every host that the step names: the site profile or an earlier procedure says it, or a message bears the sign of
-a pattern that infers it. A No is certain, a Yes is not.
+a pattern that infers it. Where a message like that denies the attempt (`unless`), another has to prove it (`requires`).
+A No is certain, a Yes is not.
 """
 
 from __future__ import annotations
@@ -20,7 +21,11 @@ from .signs import Clue, Shown, clue
 
 def may_begin(rule: Rule, site: Site, shown: Shown, remembered: Mapping[str, Any]) -> bool:
     """Could an attempt of the rule begin with any message? `remembered` is what is known of the device."""
-    return _Prospects(rule, site, shown, remembered).any_of(_first_clues(rule))
+    asked = _Prospects(rule, site, shown, remembered)
+    denied = _denied(rule)
+    if not denied or asked.any_of(_proofs(rule)):
+        denied = frozenset()
+    return asked.any_of(_first_clues(rule), denied)
 
 
 def may_learn(rule: Rule, site: Site, shown: Shown, remembered: Mapping[str, Any]) -> bool:
@@ -33,9 +38,10 @@ class _Prospects:
         self.rule, self.site, self.shown, self.remembered = rule, site, shown, remembered
         self._knowable: dict[str, bool] = {}
 
-    def any_of(self, asked: Mapping[str, Iterable[Clue]]) -> bool:
+    def any_of(self, asked: Mapping[str, Iterable[Clue]], but: frozenset[str] = frozenset()) -> bool:
         """Is there a message for one of these clues, sorted by message kind?"""
-        return any(self._may_be(clue) for kind in asked.keys() & self.shown.messages.kinds for clue in asked[kind])
+        return any(self._may_be(clue) for kind in asked.keys() & self.shown.messages.kinds if kind not in but
+                   for clue in asked[kind])
 
     def _may_be(self, clue: Clue) -> bool:
         return clue.sign in self.shown and all(name in self.remembered for name in clue.remembered) \
@@ -58,6 +64,18 @@ class _Prospects:
 @lru_cache(maxsize=64)
 def _first_clues(rule: Rule) -> Mapping[str, Iterable[Clue]]:
     return _by_kind(clue(rule, step) for step in first_steps(rule))
+
+
+@lru_cache(maxsize=64)
+def _denied(rule: Rule) -> frozenset[str]:
+    """The kinds of message that are no attempt of the rule unless something proves it: `unless` names the kind and no more."""
+    return frozenset(kind for pattern in rule.attempt.unless if not (pattern.src or pattern.dst or pattern.where)
+                     for kind in pattern.messages)
+
+
+@lru_cache(maxsize=64)
+def _proofs(rule: Rule) -> Mapping[str, Iterable[Clue]]:
+    return _by_kind(clue(rule, pattern) for pattern in rule.attempt.requires)
 
 
 @lru_cache(maxsize=64)

@@ -15,7 +15,7 @@ from weakref import WeakValueDictionary
 
 from ..model import Device, Message
 from ..rulebook.rule import Check, Pattern, Reference, Rule, Site, Step
-from .checks import holds_all
+from .checks import content, holds_all
 from .kinds import Kinds
 from .matching import relayed
 from .scope import Scope
@@ -100,7 +100,7 @@ def _sign(kinds: tuple[str, ...], src: str | None, dst: str | None, checks: tupl
     """The one sign of this content, wherever in the rules it stands. `src` and `dst` are kinds of role."""
     places = tuple((kind, here, there) for kind in kinds for here in (True, False) for there in (True, False)
                    if _may_play(src, here, there) and _may_play(dst, there, here))
-    key = (places, *(repr((check.target, check.names, check.test, check.value, check.take)) for check in checks))
+    key = (places, *map(content, checks))
     return _SIGNS.setdefault(key, Sign(kinds, places, checks))
 
 
