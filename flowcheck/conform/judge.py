@@ -94,7 +94,8 @@ class _Case:
         if not self.shown.messages.any_of(concerned_kinds(rule)):
             return NOTHING
         learned = self._learned(rule)
-        self.take(rule, Left(facts=learned))
+        if learned:
+            self.take(rule, Left(facts=learned))
         if is_another(rule, self.shown) or not may_begin(rule, self.site, self.shown, self.ever):
             return (), Left(facts=learned)
         scope, assumed = self._roles(rule)

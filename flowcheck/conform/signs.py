@@ -8,7 +8,6 @@ each timeline each is looked for once.
 
 from __future__ import annotations
 
-from collections.abc import Iterable
 from dataclasses import dataclass
 from typing import Any, NamedTuple
 from weakref import WeakValueDictionary
@@ -48,6 +47,7 @@ class Shown:
         self.messages = messages
         self.scope = Scope(site, device, {})
         self._found: dict[Sign, bool] = {}
+        self._none_of: dict[tuple[Sign, ...], bool] = {}
         self._at: dict[_Place, list[Message]] = {}
         own = device.addresses
         for message in messages.messages:
@@ -55,9 +55,12 @@ class Shown:
             place = message.kind, anyway or message.src.address in own, anyway or message.dst.address in own
             self._at.setdefault(place, []).append(message)
 
-    def isdisjoint(self, signs: Iterable[Sign]) -> bool:
-        """Does no message bear any of them?"""
-        return not any(sign in self for sign in signs)
+    def isdisjoint(self, signs: tuple[Sign, ...]) -> bool:
+        """Does no message bear any of them? Rules for one kind of device ask of the same ones."""
+        found = self._none_of.get(signs)
+        if found is None:
+            found = self._none_of[signs] = not any(sign in self for sign in signs)
+        return found
 
     def __contains__(self, sign: Sign) -> bool:
         found = self._found.get(sign)
