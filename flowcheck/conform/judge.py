@@ -275,11 +275,12 @@ def _events(rule: Rule, attempt: cutting.Attempt, reading: Any, matcher: Matcher
             findings: Sequence[Finding]) -> tuple[Event, ...]:
     blamed = {ref: f.code for f in reversed(findings) if f.severity != "notice" for ref in f.frames}
     events = []
-    # the parts of both ends: most messages of an attempt go between a few hosts
+    # the parts of both ends: most messages of an attempt go between a few hosts; of DNS the ports and the step count as well
     ends: dict[tuple, tuple[str, str]] = {}
     for message in sorted((*attempt.messages, *told.beyond), key=lambda m: m.time):
         step = told.at.get(id(message))
-        between = message.src, message.dst, message.layers, message.protocol, message.protocol == "dns" and step
+        between = (message.src.address, message.dst.address, "esp" in message.layers,
+                   (message.src.port, message.dst.port, step) if message.protocol == "dns" else None)
         if between not in ends:
             ends[between] = tuple(role_at(rule, end, message, matcher, reading.bound, rule.step(step) if step else None)
                                   for end in (message.src, message.dst))

@@ -4,10 +4,11 @@ from __future__ import annotations
 
 from collections.abc import Mapping
 from dataclasses import dataclass
+from functools import lru_cache
 from typing import Any
 
 from ..model import Endpoint, Message
-from ..rulebook.rule import Rule, Step
+from ..rulebook.rule import Role, Rule, Step
 from . import phrases
 from .matching import Matcher
 
@@ -16,8 +17,7 @@ def role_at(rule: Rule, end: Any, message: Message, matcher: Matcher, bound: Map
             step: Step | None = None) -> str:
     """The name of the role, else the address. `step` is the one that the message was matched with."""
     other = message.dst if end is message.src else message.src
-    # the device last: a radio network speaks for it from hosts of its own, and then either end may be the device's
-    for role in sorted(rule.roles, key=lambda role: role.kind == "device"):
+    for role in _device_last(rule):
         if role.kind != "dns_server" and matcher.plays(role.name, end, other, bound) is True:
             return role.name
         if role.kind == "dns_server":
@@ -25,6 +25,12 @@ def role_at(rule: Rule, end: Any, message: Message, matcher: Matcher, bound: Map
             if server:
                 return server
     return end.address
+
+
+@lru_cache(maxsize=64)
+def _device_last(rule: Rule) -> tuple[Role, ...]:
+    """A radio network speaks for the device from hosts of its own, and then either end may be the device's."""
+    return tuple(sorted(rule.roles, key=lambda role: role.kind == "device"))
 
 
 def _dns_server(rule: Rule, end: Any, message: Message, matcher: Matcher, bound: Mapping[str, Any],
