@@ -69,7 +69,7 @@ def _first_clues(rule: Rule) -> Mapping[str, Iterable[Clue]]:
 @lru_cache(maxsize=64)
 def _denied(rule: Rule) -> frozenset[str]:
     """The kinds of message that are no attempt of the rule unless something proves it: `unless` names the kind and no more."""
-    return frozenset(kind for pattern in rule.attempt.unless if not (pattern.src or pattern.dst or pattern.where)
+    return frozenset(kind for pattern in rule.attempt.unless if not (pattern.src or pattern.dst or pattern.where or pattern.before)
                      for kind in pattern.messages)
 
 
