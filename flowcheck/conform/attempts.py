@@ -12,12 +12,12 @@ from __future__ import annotations
 
 from collections.abc import Callable, Collection, Mapping, Sequence
 from dataclasses import dataclass, field
-from functools import lru_cache
 from typing import Any
 
 from ..model import Message, Timeline
 from ..rulebook.rule import Group, Pattern, Reference, Rule, Step
-from .checks import content, holds_all
+from .bykind import ENDS, beginnings, concerned, deciding, giving_up, named_by_kind, refusals_by_kind, steps_by_kind
+from .checks import holds_all
 from .conditions import holds
 from .fields import ABSENT, get_field
 from .matching import Matcher
@@ -27,7 +27,6 @@ from .several import is_one, side_by_side
 BEGAN_ANEW = "the device began anew"
 ENDED_BY = "ended by"       # and the message of the rule's `given_up_by`
 TUNNEL_DELETED = "the tunnel was deleted"
-ENDS = frozenset(("cwmp.session_end", "tcp.reset", "tcp.fin"))    # they belong to an attempt whose connection they end
 
 
 @dataclass(slots=True)
@@ -65,9 +64,9 @@ def attempts(rule: Rule, timeline: Timeline, matcher: Matcher,
     hands over to this one.
     """
     cutter = _Cutter(rule, matcher, timeline, known, earlier)
-    concerned = _concerned(rule)
+    kinds = concerned(rule)
     for message in timeline.messages:
-        if message.kind in concerned:
+        if message.kind in kinds:
             cutter.take(message)
     return cutter.finish()
 
@@ -77,11 +76,11 @@ class _Cutter:
                  earlier: Sequence[tuple[int, int]]):
         self.rule, self.matcher, self.timeline, self.known, self.earlier = rule, matcher, timeline, known, earlier
         self.steps = [step for step in rule.steps() if step.messages and not step.forbidden]
-        self.steps_for = _steps_by_kind(rule)
+        self.steps_for = steps_by_kind(rule)
         self.quiet = int(_seconds(rule, matcher) * 1e9)
         self.beginnings = beginnings(rule)
-        self.opening, self.resuming = _by_kind(rule, rule.attempt.opens_at), _by_kind(rule, rule.attempt.resumes_at)
-        self.refusals, self.given_up_by = _refusals_by_kind(rule), _giving_up(rule)
+        self.opening, self.resuming = named_by_kind(rule, rule.attempt.opens_at), named_by_kind(rule, rule.attempt.resumes_at)
+        self.refusals, self.given_up_by = refusals_by_kind(rule), giving_up(rule)
         self.relevant: dict[tuple[str, str, str] | None, list[Step]] = {}
         self.open: Attempt | None = None
         self.closed: list[Attempt] = []
@@ -296,8 +295,8 @@ class _Cutter:
         """A message of `requires` proves that this procedure is meant; without one, `unless` and `unless_last` deny it."""
         opening = self.rule.attempt
         since = max(attempt.started - self.quiet, attempt.after)
-        until, deciding = attempt.ended, _deciding(self.rule)
-        near = [m for m in self.timeline.messages if m.kind in deciding and since <= m.time <= until]
+        until, kinds = attempt.ended, deciding(self.rule)
+        near = [m for m in self.timeline.messages if m.kind in kinds and since <= m.time <= until]
         if any(self._decides(p, m, attempt) for p in opening.requires for m in near):
             return True
         return not self._last_of_another(attempt) and not any(
@@ -334,74 +333,6 @@ def _finished(items: tuple[Step | Group, ...], done: Collection[str]) -> bool | 
     return None
 
 
-@lru_cache(maxsize=64)
-def _steps_by_kind(rule: Rule, forbidden: bool = False) -> dict[str, list[Step]]:
-    """Message kind -> the steps that it could be, or could be the refusal of, in the order of the file.
-
-    What is `forbidden` is no part of an attempt, unless asked for.
-    """
-    found: dict[str, list[Step]] = {}
-    for step in rule.steps():
-        if forbidden or step.messages and not step.forbidden:
-            for kind in dict.fromkeys((*step.messages, *(kind for pattern in step.refused_by
-                                                         for kind in pattern.messages))):
-                found.setdefault(kind, []).append(step)
-    return found
-
-
-@lru_cache(maxsize=128)
-def _by_kind(rule: Rule, names: tuple[str, ...]) -> dict[str, list[Step]]:
-    """Message kind -> those of the steps named that it could be."""
-    found: dict[str, list[Step]] = {}
-    for step in map(rule.step, names):
-        for kind in dict.fromkeys(step.messages):
-            found.setdefault(kind, []).append(step)
-    return found
-
-
-@lru_cache(maxsize=64)
-def _refusals_by_kind(rule: Rule) -> dict[str, list[Pattern]]:
-    """Message kind -> what makes it a refusal of some step: each pattern once, however many steps have one like it."""
-    found: dict[str, dict[tuple, Pattern]] = {}
-    for step in rule.steps():
-        if step.messages and not step.forbidden:
-            for pattern in step.refused_by:
-                for kind in pattern.messages:
-                    found.setdefault(kind, {}).setdefault((pattern.src, pattern.dst, *map(content, pattern.where)), pattern)
-    return {kind: list(patterns.values()) for kind, patterns in found.items()}
-
-
-@lru_cache(maxsize=64)
-def _giving_up(rule: Rule) -> frozenset[str]:
-    return frozenset(kind for pattern in rule.attempt.given_up_by for kind in pattern.messages)
-
-
-def first_steps(rule: Rule) -> tuple[Step, ...]:
-    """The steps that an attempt can begin with: the opening and resuming ones, and those that a capture which started
-    inside an attempt may show first."""
-    named = [rule.step(name) for name in (*rule.attempt.opens_at, *rule.attempt.resumes_at)]
-    return (*named, *(step for step in rule.steps()
-                      if not step.forbidden and step.src is not None and step.dst is not None))
-
-
-@lru_cache(maxsize=64)
-def beginnings(rule: Rule) -> frozenset[str]:
-    """The kinds of message that an attempt can begin with."""
-    return frozenset(kind for step in first_steps(rule) for kind in step.messages)
-
-
-@lru_cache(maxsize=64)
-def _concerned(rule: Rule) -> frozenset[str]:
-    """The kinds of message that an attempt of the rule may consist of."""
-    return frozenset((*_steps_by_kind(rule), *ENDS))
-
-
-@lru_cache(maxsize=64)
-def _deciding(rule: Rule) -> frozenset[str]:
-    """The kinds of message that say whether this procedure is meant."""
-    return frozenset(kind for pattern in (*rule.attempt.requires, *rule.attempt.unless) for kind in pattern.messages)
-
-
 def _all_answered(now: Attempt, message: Message) -> bool:
     """The end of a connection gives up what is open on it, and nothing where every request has been answered.
 
@@ -423,6 +354,6 @@ def _seconds(rule: Rule, matcher: Matcher) -> float:
 
 def relevant(attempt: Attempt, rule: Rule, matcher: Matcher) -> Sequence[Message]:
     """The attempt's messages that some step could ever match; the others were never in the sequence."""
-    steps = _steps_by_kind(rule, True)
+    steps = steps_by_kind(rule, True)
     own = tuple(m for m in attempt.messages if any(matcher.could_be(step, m) for step in steps.get(m.kind, ())))
     return side_by_side(own, rule, matcher)

@@ -26,6 +26,7 @@ from .align import align
 from .automaton import automaton
 from .bindings import taken
 from .checks import evaluate
+from .bykind import beginnings
 from .describe import diagnosis, summary
 from .elsewhere import Elsewhere
 from .explain import explain
@@ -155,7 +156,7 @@ class _Case:
 @lru_cache(maxsize=64)
 def concerned_kinds(rule: Rule) -> frozenset[str]:
     """The kinds of message of which a device has to have one, or the rule says nothing of it."""
-    return cutting.beginnings(rule) | {kind for fact in rule.facts for kind in fact.pattern.messages}
+    return beginnings(rule) | {kind for fact in rule.facts for kind in fact.pattern.messages}
 
 
 def in_order(rules: Sequence[Rule]) -> Sequence[Rule]:

@@ -14,7 +14,7 @@ from functools import lru_cache
 from typing import Any
 
 from ..rulebook.rule import Reference, Rule, Site
-from .attempts import first_steps
+from .bykind import first_steps
 from .roles import is_declared
 from .signs import Clue, Shown, clue
 
