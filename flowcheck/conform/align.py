@@ -181,8 +181,10 @@ class _Search:
                 if message.kind in self.machine.turning_down.get(step.step, ()):
                     break
                 said = self.messages[last.move[2]]
-                if said.stream != message.stream or said.src != message.dst:
-                    return None
+                if said.stream != message.stream or said.src != message.dst or any(
+                        other.answers == step.step and message.kind in self.machine.kinds[other.step]
+                        for other in self.machine.rule.steps()):
+                    return None                        # something else was heard, or this may refuse what was said last
             last = last.parent
         else:
             return None
