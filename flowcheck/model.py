@@ -16,7 +16,8 @@ from functools import lru_cache
 from sys import intern
 from typing import Any, NamedTuple, Protocol, Self
 
-from .frames import FrameRef, Frames, compact, frames_filter
+from .frames import FrameRef, Frames, compact
+from .frames import frames_filter as frames_filter          # what is seen of it everywhere
 from .sealed import sealed
 
 

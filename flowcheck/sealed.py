@@ -6,8 +6,8 @@ from dataclasses import MISSING, FrozenInstanceError, dataclass, field
 from operator import attrgetter
 from typing import Any, dataclass_transform
 
-# Written out field by field, as dataclasses writes an __init__: a loop over the fields takes twice the time, and to hand
-# all arguments on to that __init__ half as much again.
+# Written out field by field, as dataclasses writes an __init__: a loop over the fields takes twice the time, and to
+# hand all arguments on to that __init__ half as much again.
 _METHODS = '''
 def new(cls, {parameters}):
     made = blank(unsealed)

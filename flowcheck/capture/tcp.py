@@ -195,7 +195,8 @@ class Connections:
                     connection.closed = connection.refused = False
                 elif mine.syn == what:
                     connection.retransmissions += 1
-                    if not answer:                                 # how often it was asked says how long it was waited for
+                    # how often it was asked says how long it was waited for
+                    if not answer:
                         out.append(Handshake(connection, what, packet.time, ref, seq))
                     return way
             elif answer and other.isn is not None and not connection.closed and not mine.bytes \

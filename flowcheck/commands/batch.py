@@ -18,7 +18,8 @@ def arguments(parser: argparse.ArgumentParser) -> None:
     parser.add_argument("paths", nargs="*", metavar="PATH",
                         help="files, folders (with all below), globs, URLs such as s3://bucket/folder")
     parser.add_argument("-r", "--read", action="append", default=[], metavar="PATH", help="another path")
-    parser.add_argument("--recursive", action="store_true", help="folders stand for all below them, with and without it")
+    parser.add_argument("--recursive", action="store_true",
+                        help="folders stand for all below them, with and without it")
     parser.add_argument("--files-from", action="append", default=[], metavar="FILE",
                         help="more paths, one a line; - is standard input")
     parser.add_argument("--output-dir", default="batch", metavar="DIR",

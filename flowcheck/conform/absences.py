@@ -37,7 +37,8 @@ def skipped(told: Account, move: Move, trailing: bool, unseen: bool) -> bool:
     elif trailing and told.open is not None:
         _missing(told, *told.open, trailing)
         told.state(step, "missing", "not reached, after the failure above")
-    elif why := told.misplaced.get(step.answers) or misplaced(step, move, told.reading, told.view.timeline, told.matcher):
+    elif why := told.misplaced.get(step.answers) or misplaced(step, move, told.reading, told.view.timeline,
+                                                              told.matcher):
         told.misplaced[step.step] = why                # and so may be its answer
         told.state(step, "not_observable", why)
         return unseen or trailing
@@ -48,7 +49,8 @@ def skipped(told: Account, move: Move, trailing: bool, unseen: bool) -> bool:
 
 def _asked_again(told: Account, step: Step) -> bool:
     """Was it asked for once more after its last answer?"""
-    places = [[m.index for m in told.moves.get(name or "", ()) if m.what == "match"] for name in (step.answers, step.step)]
+    places = [[m.index for m in told.moves.get(name or "", ()) if m.what == "match"]
+              for name in (step.answers, step.step)]
     return all(places) and places[0][-1] > places[1][-1]
 
 

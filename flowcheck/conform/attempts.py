@@ -79,7 +79,8 @@ class _Cutter:
         self.steps_for = steps_by_kind(rule)
         self.quiet = int(_seconds(rule, matcher) * 1e9)
         self.beginnings = beginnings(rule)
-        self.opening, self.resuming = named_by_kind(rule, rule.attempt.opens_at), named_by_kind(rule, rule.attempt.resumes_at)
+        self.opening = named_by_kind(rule, rule.attempt.opens_at)
+        self.resuming = named_by_kind(rule, rule.attempt.resumes_at)
         self.refusals, self.given_up_by = refusals_by_kind(rule), giving_up(rule)
         self.relevant: dict[tuple[str, str, str] | None, list[Step]] = {}
         self.open: Attempt | None = None

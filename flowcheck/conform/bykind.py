@@ -43,7 +43,8 @@ def refusals_by_kind(rule: Rule) -> dict[str, list[Pattern]]:
         if step.messages and not step.forbidden:
             for pattern in step.refused_by:
                 for kind in pattern.messages:
-                    found.setdefault(kind, {}).setdefault((pattern.src, pattern.dst, *map(content, pattern.where)), pattern)
+                    found.setdefault(kind, {}).setdefault((pattern.src, pattern.dst,
+                                                           *map(content, pattern.where)), pattern)
     return {kind: list(patterns.values()) for kind, patterns in found.items()}
 
 

@@ -223,7 +223,8 @@ def _field_asked(check: Check, name: str) -> Asked:
 
         def asked(message: Message, scope: Scope, bound: Mapping[str, Any]) -> bool | None:
             value = read(message, scope)
-            return _holds(check, value, wanted_by(scope, bound), value is ABSENT and (unsure or not whole and partly_hidden(message)), None)
+            return _holds(check, value, wanted_by(scope, bound),
+                          value is ABSENT and (unsure or not whole and partly_hidden(message)), None)
     return asked
 
 

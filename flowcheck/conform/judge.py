@@ -86,7 +86,8 @@ class _Case:
         self.history = History()
         self.remembered: dict[str, Any] = {}
         self.ever: dict[str, Any] = {}             # of both, every value there ever is
-        self.taken: dict[str, set[int]] = {}       # procedure -> places of the messages that those before it are made of
+        # procedure -> places of the messages that those before it are made of
+        self.taken: dict[str, set[int]] = {}
         # procedure -> when those before it in the chain were done, from and until (ns)
         self.done: dict[str, list[tuple[int, int]]] = {}
 
@@ -106,9 +107,11 @@ class _Case:
         assumed = (*assumed, *unproven(rule, scope))
         scope = scope.but(remembered=self.remembered, expected=self.expected, elsewhere=self.elsewhere)
         timeline, results, own, used, done = self._without_taken(rule), [], {}, set(), []
-        for attempt in cutting.attempts(rule, timeline, Matcher(rule, scope), self.known, self.done.get(rule.procedure, ())):
+        for attempt in cutting.attempts(rule, timeline, Matcher(rule, scope), self.known,
+                                        self.done.get(rule.procedure, ())):
             then = scope.but(remembered=self.known(attempt.messages[0]))
-            result, left, matched = _judge_attempt(rule, attempt, timeline, Matcher(rule, then), assumed, self.known, self.today)
+            result, left, matched = _judge_attempt(rule, attempt, timeline, Matcher(rule, then), assumed,
+                                                   self.known, self.today)
             if result is not None:
                 self.remembered.update(left)
                 own.update(left)
@@ -150,7 +153,8 @@ class _Case:
         gone = self.taken.get(rule.procedure)
         if not gone:
             return self.timeline
-        return replace(self.timeline, messages=tuple(m for place, m in enumerate(self.timeline.messages) if place not in gone))
+        return replace(self.timeline, messages=tuple(m for place, m in enumerate(self.timeline.messages)
+                                                     if place not in gone))
 
 
 @lru_cache(maxsize=64)
@@ -276,7 +280,8 @@ def _events(rule: Rule, attempt: cutting.Attempt, reading: Any, matcher: Matcher
             findings: Sequence[Finding]) -> tuple[Event, ...]:
     blamed = {ref: f.code for f in reversed(findings) if f.severity != "notice" for ref in f.frames}
     events = []
-    # the parts of both ends: most messages of an attempt go between a few hosts; of DNS the ports and the step count as well
+    # the parts of both ends: most messages of an attempt go between a few hosts; of DNS the ports and the step count as
+    # well
     ends: dict[tuple, tuple[str, str]] = {}
     for message in sorted((*attempt.messages, *told.beyond), key=lambda m: m.time):
         step = told.at.get(id(message))

@@ -51,7 +51,8 @@ class _Prospects:
         """May anything be known of the host that plays the role?"""
         known = self._knowable.get(role)
         if known is None:
-            self._knowable[role] = True            # as long as it is being asked: patterns may rest on each other's roles
+            # as long as it is being asked: patterns may rest on each other's roles
+            self._knowable[role] = True
             known = self._knowable[role] = is_declared(self.rule, role, self.site, self.remembered) \
                 or self._is_inferable(role)
         return known
@@ -69,7 +70,8 @@ def _first_clues(rule: Rule) -> Mapping[str, Iterable[Clue]]:
 @lru_cache(maxsize=64)
 def _denied(rule: Rule) -> frozenset[str]:
     """The kinds of message that are no attempt of the rule unless something proves it: `unless` names the kind and no more."""
-    return frozenset(kind for pattern in rule.attempt.unless if not (pattern.src or pattern.dst or pattern.where or pattern.before)
+    return frozenset(kind for pattern in rule.attempt.unless
+                     if not (pattern.src or pattern.dst or pattern.where or pattern.before)
                      for kind in pattern.messages)
 
 
@@ -85,9 +87,9 @@ def _fact_clues(rule: Rule) -> Mapping[str, Iterable[Clue]]:
 
 def _by_kind(found: Iterable[Clue]) -> Mapping[str, Iterable[Clue]]:
     table: dict[str, dict[Clue, None]] = {}
-    for clue in found:
-        for kind in clue.sign.kinds:
-            table.setdefault(kind, {})[clue] = None
+    for one in found:
+        for kind in one.sign.kinds:
+            table.setdefault(kind, {})[one] = None
     return table
 
 

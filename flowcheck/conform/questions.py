@@ -139,7 +139,8 @@ class Questions:
         """Where in the attempt a part of a request is referred to last."""
         if self._references is None:
             rule = self.machine.rule
-            kinds = frozenset().union(*(self.machine.kinds[step.step] for step in rule.steps() if step.answers is not None))
+            kinds = frozenset().union(*(self.machine.kinds[step.step]
+                                        for step in rule.steps() if step.answers is not None))
             self._references = {what: index for index, message in enumerate(self.messages) if message.kind in kinds
                                 for what in referred_to(message)}
         return self._references

@@ -135,7 +135,8 @@ def _authentication(evidence: Evidence) -> Reason:
 
 def _another_name(shown: Sequence[Message], evidence: Evidence) -> str:
     """Did the initiator ask (IDr, RFC 7296 2.9) for another name than the one by which it found the responder?"""
-    wanted = next((m.fields["id_r"] for m in reversed(shown) if m.fields.get("id_r") and m.fields.get("initiator")), None)
+    wanted = next((m.fields["id_r"] for m in reversed(shown) if m.fields.get("id_r") and m.fields.get("initiator")),
+                  None)
     found = {str(m.fields.get("qname")).lower() for m in evidence.messages if m.kind == "dns.response"
              and evidence.refusal.src.address in (m.fields.get("answers.address") or ())}
     if not wanted or not found or wanted.lower() in found:

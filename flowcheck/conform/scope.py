@@ -74,7 +74,8 @@ class Scope:
 
     def _by_profile(self, name: str) -> frozenset[str]:
         """The addresses that the site profile gives the host of this name."""
-        return frozenset(address for host in self.site.hosts.values() if name in host.names for address in host.addresses)
+        return frozenset(address for host in self.site.hosts.values() if name in host.names
+                         for address in host.addresses)
 
     def names(self, address: str) -> tuple[str, ...]:
         """The names of a host that was looked up: as the DNS of this capture knows it, and the site profile."""

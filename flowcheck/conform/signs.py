@@ -65,7 +65,8 @@ class Shown:
     def __contains__(self, sign: Sign) -> bool:
         found = self._found.get(sign)
         if found is None:
-            found = self._found[sign] = any(holds_all(sign.checks, message, self.scope, {}) is True for place in sign.places
+            found = self._found[sign] = any(holds_all(sign.checks, message, self.scope, {}) is True
+                                            for place in sign.places
                                             for message in self._at.get(place, ()))
         return found
 
@@ -75,7 +76,8 @@ class Shown:
 def clue(rule: Rule, one: Step | Pattern) -> Clue:
     """The clue of a step or a pattern of the rule."""
     checks = tuple(check for check in one.where if _alone(check))
-    played = [role for name in (one.src, one.dst) if name and (role := rule.role(name)).kind not in ("device", "dns_server")]
+    played = [role for name in (one.src, one.dst) if name
+              and (role := rule.role(name)).kind not in ("device", "dns_server")]
     referred = [value for check in one.where for value in (check.names, check.value) if isinstance(value, Reference)]
     roles = (*(role.name for role in played), *(r.path[0] for r in referred if _is_host(rule, r)))
     remembered = (".".join(r.path[1:]) for r in referred if r.path[0] == "device")
@@ -91,7 +93,8 @@ def _is_host(rule: Rule, reference: Reference) -> bool:
 
 def _alone(check: Check) -> bool:
     """Is all that the check compares known before any role is? What other devices were told (`unique`) is not."""
-    values = (check.names, *(check.value if isinstance(check.value, (list, tuple)) and not isinstance(check.value, Reference)
+    values = (check.names, *(check.value if isinstance(check.value, (list, tuple))
+                             and not isinstance(check.value, Reference)
                              else (check.value,)))
     return check.test != "unique" and all(value.path[0] == "site" for value in values if isinstance(value, Reference))
 

@@ -8,7 +8,7 @@ a layer that is sealed here, does its deadline lie beyond the capture's end. Eac
 from __future__ import annotations
 
 from bisect import bisect_left
-from collections.abc import Callable, Hashable, Iterable, Sequence
+from collections.abc import Callable, Collection, Hashable, Iterable, Sequence
 from dataclasses import dataclass, field
 from functools import lru_cache, reduce
 from operator import or_
@@ -119,7 +119,8 @@ class Visibility:
         asked = {m.stream for m in self.messages if m.kind == "http.request"} or {m.stream for m in self.messages if m.protocol == "cwmp"}
         for stream in asked:
             sent = [m for m in self.sent_over(stream) if m.protocol in ("http", "cwmp")]
-            if len({m.src.address for m in sent}) == 1 and sum(m.kind in ("http.request", "http.response") for m in sent) > 1:
+            if len({m.src.address for m in sent}) == 1 and sum(m.kind in ("http.request", "http.response")
+                                                               for m in sent) > 1:
                 return True
         return False
 
@@ -322,7 +323,8 @@ REASONS = tuple(_Reason(*row) for row in (
      lambda view, step, index: view.timeline.unseen[step.messages[0]]),
     (_always, lambda view: view.midway, lambda view, step: 1,
      _said("before the capture began, or outside what it could see")),
-    (_always, lambda view: view.timeline.gaps, Visibility._in_a_gap, lambda view, step, index: _hole_in_words(view._gap(index))),
+    (_always, lambda view: view.timeline.gaps, Visibility._in_a_gap,
+     lambda view, step, index: _hole_in_words(view._gap(index))),
     (lambda rule, step: protocol_of(step) in STREAMS, Visibility._has_one_side, lambda view, step: view.everywhere(),
      _said("only one direction of the connection is in the capture")),
     (_is_answer, _always, implied.used, _said("the connection was used, so the answer was lost by the capture")),

@@ -26,7 +26,8 @@ _COMMON = ("version", "headers", "body_length", "content_length", "short_by", "c
            "trailers")
 KINDS = {
     "http.request": ("method", "target", "path", "query", "host", "authorization_scheme", "referred_by", *_COMMON),
-    "http.response": ("status", "reason", "challenge_scheme", "challenge_unmet", "request_method", "request_target", "request_host",
+    "http.response": ("status", "reason", "challenge_scheme", "challenge_unmet", "request_method", "request_target",
+                      "request_host",
                       *_COMMON),
 }
 PORTS = {80, 591, 3128, 5357, 7547, 8000, 8008, 8080, 8081, 8088, 8888, 10301, 30005, 58000}
@@ -227,7 +228,8 @@ class Conversation:
         here.reset()
         direction = "response" if head.status else "request"
         context = tape.context.but(time=time, frames=frames, exchange=asked.exchange)
-        found: list[Found] = [context.message(f"http.{direction}", fields, tuple(problems), incomplete=incomplete and not short)]
+        found: list[Found] = [context.message(f"http.{direction}", fields, tuple(problems),
+                                              incomplete=incomplete and not short)]
         if body:
             carrier = {"protocol": "http", "direction": direction, "content_type": media, "headers": headers,
                        "method": asked.method, "target": asked.target, "path": asked.path, "host": asked.host}

@@ -179,7 +179,8 @@ class Dissector:
             flow.tries = 0
         if length:
             missing = max(0, length - len(data))
-        context = Context(time, _refs(frames), _endpoint(src, sport), _endpoint(dst, dport), upon(layers, "udp"), flow.id,
+        context = Context(time, _refs(frames), _endpoint(src, sport), _endpoint(dst, dport),
+                          upon(layers, "udp"), flow.id,
                           missing, secrets=self._secrets)
         self._datagram(flow, payload, context)
         if _offered(flow.module, "TUNNEL"):

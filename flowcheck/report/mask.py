@@ -28,7 +28,8 @@ _WHOLE = {"pass", "passwd", "pwd", "psk", "secret", "authorization", "proxyautho
           "idtoken", "bearer",
           "clientsecret", "username", "wepkey", "privatekey", "sharedkey", "sessionkey", "masterkey",
           "encryptionkey", "authkey",
-          "k", "ki", "op", "opc", "pin", "puk", "community", "ck", "ik", "kasme", "kseaf", "kausf", "xreskey", "skd", "skai", "skar", "skei", "sker",
+          "k", "ki", "op", "opc", "pin", "puk", "community", "ck", "ik", "kasme", "kseaf", "kausf", "xreskey", "skd",
+          "skai", "skar", "skei", "sker",
           "skpi", "skpr",
           "msk", "emsk", "keyingmaterial", "mastersecret", "premastersecret", "clienttrafficsecret",
           "servertrafficsecret"}

@@ -14,7 +14,8 @@ from dataclasses import dataclass, replace
 from functools import cache
 from typing import Any, NamedTuple
 
-from flowcheck.model import (FAIL, INCONCLUSIVE, PASS, UNKNOWN, AttemptResult, CaptureInfo, DeviceResult, Finding, Opaque,
+from flowcheck.model import (FAIL, INCONCLUSIVE, PASS, UNKNOWN, AttemptResult, CaptureInfo, DeviceResult,
+                             Finding, Opaque,
                              Result)
 from flowcheck.report import view_devices, words
 from flowcheck.report.template import source

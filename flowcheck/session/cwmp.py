@@ -146,7 +146,8 @@ def sessions(messages: Sequence[Message], holes: frozenset[int] = frozenset()) -
     ends = [_doubted(m) if m.fields["complete"] is False and all_sessions[m.session - 1].streams & holes else m
             for m in (_with_events(m, events) for m in ends)]
     for index, message, kind in concerned:
-        if kind == "http.response" and (message.stream, message.exchange) in unmet and message.fields.get("status") == 401:
+        if kind == "http.response" and message.fields.get("status") == 401 \
+                and (message.stream, message.exchange) in unmet:
             out[index] = out[index].adding(challenge_unmet=True)
     return _put_in([_with_events(m, events) if m.session is not None and m.kind.startswith("cwmp.") else m
                     for index, m in enumerate(out) if index not in gone], ends)

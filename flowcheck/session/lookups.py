@@ -30,7 +30,8 @@ BEGINNINGS = frozenset(("tcp.syn", "tls.client_hello", "sctp.init", "ike.sa_init
 class _Lookup:
     queries: list[Message] = field(default_factory=list)
     responses: list[Message] = field(default_factory=list)
-    waiting: dict[int | None, str] = field(default_factory=dict)      # transaction of a question without answer -> its type
+    # transaction of a question without answer -> its type
+    waiting: dict[int | None, str] = field(default_factory=dict)
     answered: set[str] = field(default_factory=set)                   # types
 
     def ask(self, query: Message) -> None:

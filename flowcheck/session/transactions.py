@@ -119,7 +119,8 @@ def _map(m: Message) -> Part | None:
 
 
 PAIRING: dict[str, Callable[[Message], Part | None]] = {
-    "dns": _dns, "ike": _ike, "http": _http, "tcp": _tcp, "tls": _tls, "dtls": _tls, "sctp": _sctp, "s1ap": _by_pdu, "hnbap": _by_pdu,
+    "dns": _dns, "ike": _ike, "http": _http, "tcp": _tcp, "tls": _tls, "dtls": _tls, "sctp": _sctp, "s1ap": _by_pdu,
+    "hnbap": _by_pdu,
     "diameter": _diameter,
     "gtp": _gtp, "gtpv2": _gtp, "coap": _coap, "ftp": _ftp, "map": _map,
 }
