@@ -38,7 +38,7 @@ class Attempt:
     carried: frozenset[str] = frozenset()
     gave_up: str = ""
     given_up_by: Message | None = None  # the message of the rule's `given_up_by`
-    refused: bool = False
+    refused: set[str] = field(default_factory=set)      # the steps that were, and were not done since
     refused_by: str = ""            # the address of who refused last
     seen: set[str] = field(default_factory=set)
     last: set[str] = field(default_factory=set)     # the steps that the latest message of a step may be
@@ -120,6 +120,7 @@ class _Cutter:
         fits = self._may_be(relevant, message)
         now.seen |= fits
         now.last = fits or now.last
+        self._note_refusal(now, message, relevant, fits)
         self._note_end(now, message)
 
     def _may_be(self, steps: list[Step], message: Message) -> set[str]:
@@ -252,11 +253,18 @@ class _Cutter:
         return message.kind == "cwmp.session_end" and self.open is not None and bool(self.closed) and not any(
             m.session == message.session for m in self.open.messages)
 
+    def _note_refusal(self, now: Attempt, message: Message, relevant: list[Step], fits: set[str]) -> None:
+        """What was refused and is done on the next try, with another address of a name for one, refuses nothing any more."""
+        if any(self.matcher.pattern(pattern, message) for pattern in self.refusals.get(message.kind, ())):
+            now.refused_by = message.src.address
+            now.refused |= {step.step for step in relevant if any(message.kind in pattern.messages
+                                                                  for pattern in step.refused_by)}
+        elif now.refused:
+            now.refused -= fits
+
     def _note_end(self, now: Attempt, message: Message) -> None:
         if now.key is None:
             now.key = self._key(message)
-        if any(self.matcher.pattern(pattern, message) for pattern in self.refusals.get(message.kind, ())):
-            now.refused, now.refused_by = True, message.src.address
         if any(self.matcher.pattern(p, message) for p in self.rule.attempt.given_up_by) and not _all_answered(now, message):
             now.gave_up = f"{ENDED_BY} {message.kind} in frame {message.frames[-1].number}"
             now.given_up_by = message
