@@ -259,13 +259,14 @@ def _reading(way: Way, asked: Questions, complete: bool) -> Reading:
 def _refusals_first(moves: Sequence[tuple], machine: Automaton) -> Sequence[tuple]:
     """Where steps have no order, what was skipped at a refusal did not come because of it."""
     found = list(moves)
-    for place, (what, step, index, _) in enumerate(moves):
+    for place, (what, step, *_) in enumerate(moves):
         if what == "refuse":
-            at = place
-            while at and found[at - 1][0] in ("skip", "bypass") and found[at - 1][2] == index \
-                    and machine.unordered(found[at - 1][1], step):
+            at = first = place
+            while at and (found[at - 1][0] == "extra" or found[at - 1][0] in ("skip", "bypass")
+                          and machine.unordered(found[at - 1][1], step)):
                 at -= 1
-            found.insert(at, found.pop(place))
+                first = first if found[at][0] == "extra" else at
+            found.insert(first, found.pop(place))
     return found
 
 

@@ -198,3 +198,31 @@ steps:
     end = message("cwmp.session_end", 21, "hnb", "acs", session=1, stream=1, complete=False, reason="a new session began")
     assert found(*old, *new, end) == [2, 3]
     assert found(*old, *new, replace(end, session=2, time=new[1].time + 1)) == [2, 4]
+
+
+def test_the_next_address_of_a_name_that_accepts_is_no_new_attempt():
+    connecting = rule('''
+roles: {hnb: {kind: device}, acs: {kind: acs}}
+attempt: {opens_at: [look], resumes_at: [inform]}
+steps:
+  - {step: look, cite: "1", message: dns.query, from: hnb}
+  - group: connection
+    repeat: {max: 9}
+    steps:
+      - {step: connect, cite: "2", message: tcp.syn, from: hnb, to: acs}
+      - {step: connected, cite: "2", message: tcp.syn_ack, from: acs, to: hnb, answers: connect,
+         refused_by: {message: tcp.refused}}
+  - {step: inform, cite: "3", message: cwmp.Inform, from: hnb, to: acs}
+''')
+
+    def found(*messages):
+        return lengths(cutting.attempts(connecting, timeline(*messages), matcher(connecting)))
+
+    asked = message("dns.query", 0, "hnb", "dns", qname="acs.example")
+    refused = [message("tcp.syn", 1, "hnb", "acs2", transaction=1, stream=1),
+               message("tcp.refused", 2, "acs2", "hnb", answers=1, stream=1)]
+    accepted = [message("tcp.syn", 3, "hnb", "acs", transaction=2, stream=2),
+                message("tcp.syn_ack", 4, "acs", "hnb", answers=2, stream=2)]
+    inform = message("cwmp.Inform", 5, "hnb", "acs", stream=2)
+    assert found(asked, *refused, *accepted, inform) == [6]
+    assert found(asked, *refused, inform) == [3, 1]            # over a connection that nobody saw: another try
