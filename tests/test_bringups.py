@@ -159,7 +159,7 @@ def reset_after_client_hello(lab):
     web.reset(1)
 
 
-@wants(failed("5.1.2", "secured/no-answer", "device"))
+@wants(failed("5.1.2", "secured/stopped", "device"))
 def the_hnb_resets_after_the_certificate(lab):
     web = public(lab, secure=False)
     web.hello()

@@ -71,7 +71,7 @@ def _missing(told: Account, step: Step, move: Move, trailing: bool) -> None:
     if elsewhere and not trailing:
         kind, frames = "out-of-order", elsewhere[0].message.frames
         observed = f"{phrases.name(elsewhere[0].message.kind)} in frame {elsewhere[0].message.frames[-1].number}, out of its place"
-    elif step.answers is not None and request is not None:
+    elif request is not None and told.rule.is_reply(step):
         kind, frames = "no-answer", (*request.frames, *request.copies)
         observed, why = told.parts.in_vain(step, request), told.why(None, request, "")
     else:

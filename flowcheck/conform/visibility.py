@@ -180,7 +180,7 @@ class Visibility:
         since, patience = self._patience(step, request)
         left = (self.timeline.window[1] - since) / 1e9
         if left >= patience or self.gave_up and request is not None or self._ended() \
-                or request is not None and request.transaction in self.answered():
+                or request is not None and self.rule.is_reply(step) and request.transaction in self.answered():
             return None
         if request is not None and (request.repeats or self._closed(request)) or request is None and self._overtaken(step):
             return None

@@ -44,7 +44,7 @@ _FIELDS = {
     "hello_request": (), "server_hello_done": (), "end_of_early_data": (), "certificate_status": (),
     "certificate_url": (),
     "change_cipher_spec": ("side", "resumed"),
-    "alert": ("level", "description", "side"),
+    "alert": ("level", "description", "side", "established"),
     "encrypted_alert": ("side",),
     "encrypted_handshake": ("side", "size"),
     "wrong_key": ("reason",),

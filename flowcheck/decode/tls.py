@@ -78,7 +78,7 @@ class _Side:
     """How far one direction has been read."""
 
     __slots__ = ("handshake", "sealed", "doubtful", "skip", "wanted", "begun", "scanning", "partial", "opaque",
-                 "ended", "place", "finished", "rest", "frames", "time")
+                 "ended", "place", "finished", "spoke", "rest", "frames", "time")
 
     def __init__(self) -> None:
         self.handshake = Assembly()
@@ -92,6 +92,7 @@ class _Side:
         self.opaque = Sealed("tls")
         self.ended = False
         self.finished = False      # the handshake of TLS 1.3 is over in this direction: data follows
+        self.spoke = False         # it has gone on behind the handshake, or may have: not all of it is in the capture
         self.place: Context | None = None                   # of the last record that was read
         self.rest = 0              # octets to come of a record of data that nobody can open, and that is not kept
         self.frames: list[FrameRef] = []                    # these two: of that record so far
@@ -190,7 +191,7 @@ class Conversation:
         again, wanted = bool(one.skip), one.skip or one.rest or one.wanted
         one.wanted = one.rest = 0
         one.frames.clear()
-        one.doubtful = True
+        one.doubtful = one.spoke = True
         if 0 < size <= wanted:             # the hole lies within one record: the next boundary is known
             one.skip = wanted - size
             if self.session and not again:
@@ -255,7 +256,7 @@ class Conversation:
         elif kind == _HANDSHAKE:
             self._handshake(side, fragment, context, found)
         elif kind == _ALERT:
-            found.append(_alert(self._sender(side), fragment, context))
+            found.append(self._alert(side, fragment, context))
         elif kind == _DATA:
             one.opaque.add(context, 1, len(fragment))
 
@@ -304,6 +305,8 @@ class Conversation:
         elif number == 16 and self.session:
             self.session.client_key_exchange(message[4:], bytes(self.transcript or b""),
                                              self.facts.extended_master_secret)
+        elif number == 4:                  # a session ticket: who sends one has accepted the handshake (RFC 8446 4.6.1)
+            self.sides[side].spoke = self.facts.is13
         elif number == 20:
             self.sides[side].finished = True
         elif number == 24 and self.session and self.facts.is13:
@@ -336,7 +339,7 @@ class Conversation:
                 if self.session:
                     found += self._hole(side, len(fragment), context)
             elif kind == _ALERT:
-                found.append(_alert(self._sender(side), fragment, context))
+                found.append(self._alert(side, fragment, context))
             elif kind == _HANDSHAKE:
                 found.append(context.message("tls.encrypted_handshake",
                                              {"side": self._sender(side), "size": len(fragment)}))
@@ -347,13 +350,24 @@ class Conversation:
             for message in one.handshake.whole(data, inner):
                 self._message(side, *message, found)
         elif kind == _ALERT:
-            found.append(_alert(self._sender(side), data, inner))
+            found.append(self._alert(side, data, inner))
         elif kind == _CHANGE_CIPHER_SPEC:
             self._change_cipher_spec(side, data, inner, found)
         elif kind == _DATA and data:
-            one.finished = True
+            one.finished = one.spoke = True
             carrier = {"sni": self.facts.sni, "alpn": self.facts.alpn}
             found.append(Inner(side, data, inner.but(carrier=carrier)))
+
+    def _alert(self, side: int, data: bytes, context: Context) -> Message:
+        """An alert of two octets can be read; protected ones are longer (RFC 5246, 7.2).
+
+        `established` stands with one whose sender had, for all the capture shows, gone on behind the handshake before.
+        """
+        sender = self._sender(side)
+        if len(data) != 2 or data[0] not in LEVELS:
+            return context.message("tls.encrypted_alert", {"side": sender})
+        fields = {"level": LEVELS[data[0]], "side": sender, "description": ALERTS.get(data[1], f"ALERT_{data[1]}")}
+        return context.message("tls.alert", {**fields, "established": True} if self.sides[side].spoke else fields)
 
     def _sslv2_hello(self, record: bytes, place: Context) -> Message:
         cursor = Cursor(record, 3)
@@ -379,14 +393,6 @@ def _pass(one: _Side, tape: Tape) -> None:
     if not one.rest:
         one.opaque.add(tape.context.but(time=one.time, frames=tuple(sorted(set(one.frames)))), 1, one.begun[1])
         one.frames.clear()
-
-
-def _alert(sender: str, data: bytes, context: Context) -> Message:
-    """An alert of two octets can be read; protected ones are longer (RFC 5246, 7.2)."""
-    if len(data) != 2 or data[0] not in LEVELS:
-        return context.message("tls.encrypted_alert", {"side": sender})
-    return context.message("tls.alert", {"level": LEVELS[data[0]], "side": sender,
-                                         "description": ALERTS.get(data[1], f"ALERT_{data[1]}")})
 
 
 def _may_be_sslv2(data: bytes) -> bool:

@@ -284,6 +284,10 @@ class Rule:
     def step(self, name: str) -> Step:
         return self._by_name[name]
 
+    def is_reply(self, step: Step) -> bool:
+        """Is it sent by who received what it `answers`? A client's Finished only goes with its own hello."""
+        return step.answers is not None and self.step(step.answers).dst in (step.src, None)
+
 
 def _steps(items: tuple[Step | Group, ...]) -> Iterator[Step]:
     for item in items:

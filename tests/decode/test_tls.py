@@ -290,3 +290,23 @@ def test_noise_in_messages(number, body, version):
     stream.speaker.sides[1].doubtful = False
     for message in stream.send(1, record(22, handshake(number, body))).close().messages:
         assert message.kind in tls.KINDS
+
+
+def test_an_alert_of_who_may_have_gone_on_behind_the_handshake_says_so():
+    fatal = record(21, b"\x02\x32")
+
+    def alerts(before):
+        context = Context(1, (FrameRef(0, 1),), SERVER, CLIENT, ("eth", "ip", "tcp"), 1)
+        talk, tape = tls.Conversation(context), Tape(context)
+        found = []
+        for part in (*before, fatal, fatal):
+            if part is None:
+                found += talk.lost(1, 400)
+            else:
+                tape.append(part, FrameRef(0, 1), 1)
+                found += talk.feed(1, tape)
+        return [m.fields.get("established") for m in found if isinstance(m, Message) and m.kind == "tls.alert"]
+
+    assert alerts([]) == [None, None]
+    assert alerts([record(22, server_hello())]) == [None, None]
+    assert set(alerts([record(22, server_hello()), None])) == {True}       # who knows what is missing
