@@ -29,7 +29,7 @@ from .forbidden import Breach, breaches
 from .matching import Matcher
 from .refusals import refused
 from .silences import Silent
-from .visibility import Visibility
+from .visibility import UNCERTAIN, Visibility
 
 # lookups, connections and keep-alives come and go as they like
 PASSING = frozenset(("dns", "tcp", "tls", "http", "ike", "ftp", "ssh"))
@@ -43,7 +43,15 @@ def explain(rule: Rule, reading: Reading, matcher: Matcher, view: Visibility,
     expectations.groups(told)
     for breach in breaches(rule, reading, matcher, view, told.states, known):
         _forbidden(told, breach)
+    _order_in_doubt(told)
     return told
+
+
+def _order_in_doubt(told: Account) -> None:
+    """What was seen while a clock was set back may have come in another order than the times say."""
+    for gap in told.view.timeline.gaps:
+        if UNCERTAIN in gap.reason and any(gap.start <= message.time <= gap.end for message in told.seen):
+            told.doubts.append(gap.reason)
 
 
 def _run(told: Account) -> None:

@@ -22,7 +22,7 @@ def unanswered(plan: Plan, index: int, act: Act, step: Step) -> Iterator[Mutant]
         f"{act.step}: no answer",
         silent,
         frozenset((act.step, *twins(plan.rule, step))),
-        frozenset(("no-answer",)),
+        frozenset(("no-answer",) if plan.rule.is_reply(step) else ("missing", "stopped")),
         severity=step.severity,
     )
 

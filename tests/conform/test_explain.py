@@ -416,3 +416,12 @@ def test_a_hello_that_nobody_answers_is_where_it_stopped():
     # the connection went on: the answer is only not in the capture, or was left out
     inform = message("cwmp.Inform", 3, "hnb", "acs", stream=3)
     assert judged(GREETED, hello, inform, closed)[0].verdict != "fail"
+
+
+def test_what_was_seen_while_the_clock_was_set_back_proves_no_order():
+    gap = Gap(3 * SECOND, 9 * SECOND, "the clock of the capture steps back by 6.0 s at frame 5, so that the order of messages is not "
+              "certain", capture=0)
+    assert one(A, B, C, D).verdict == "pass"
+    doubted = one(A, B, C, D, gaps=[gap])
+    assert doubted.verdict == "inconclusive" and any("order of messages" in text for text in doubted.assumed)
+    assert one(A, B, C, D, gaps=[replace(gap, start=50 * SECOND, end=60 * SECOND)]).verdict == "pass"
