@@ -175,6 +175,10 @@ class Visibility:
 
     def _cut_off(self, step: Step) -> str | None:
         request = self.request(step, len(self.messages))
+        if request is not None and request.incomplete \
+                and any(gap.stream == request.stream for gap in self.timeline.gaps):
+            # when it was over is not known, nor what came by then
+            return "what it would answer is not whole in the capture"
         if request is not None and self.gave_up == TUNNEL_DELETED and self._left_open(request):
             return "how the connection ended is not in the capture"
         since, patience = self._patience(step, request)

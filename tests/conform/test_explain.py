@@ -407,6 +407,13 @@ steps:
 ''')
 
 
+def test_what_answers_a_request_that_is_not_whole_may_be_lost_with_the_rest():
+    hello = replace(message("tls.client_hello", 1, "hnb", "acs", transaction=1, stream=3), incomplete=True)
+    fin, hole = message("tcp.fin", 2, "hnb", "acs", stream=3), Gap(SECOND // 2, SECOND, "9 octets are not in the capture", 3)
+    assert judged(GREETED, hello, fin, gaps=[hole])[0].verdict == "inconclusive"
+    assert judged(GREETED, hello, fin)[0].verdict == "fail"               # whoever cut it off, the capture did not
+
+
 def test_a_hello_that_nobody_answers_is_where_it_stopped():
     hello = message("tls.client_hello", 1, "hnb", "acs", transaction=1, stream=3)
     assert judged(GREETED, hello, ends=2)[0].verdict == "inconclusive"       # the answer may still come
